@@ -1,0 +1,2 @@
+//! The `edgesync` command.
+fn main() {}

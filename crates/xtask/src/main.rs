@@ -1,0 +1,2 @@
+//! Benches and chores.
+fn main() {}
