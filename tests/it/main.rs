@@ -1,1 +1,5 @@
-//! Everything that crosses crates.
+//! The tests that cross crates, in one program.
+
+mod arrows;
+mod tidy;
+mod workspace;

@@ -1,0 +1,32 @@
+// `npm start`: installs what is missing, builds, and starts the tray app; without a display, the headless agent, whose page
+// it names. What follows `--` goes to the program: npm start -- -R project.fossil
+//
+// EDGESYNC_PROFILE=dev builds without optimisation, which is sooner done and slower to run.
+
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { announce, prepare, run, step, takeTargetDir, targetDir } from "./steps.mjs";
+
+const profile = process.env.EDGESYNC_PROFILE ?? "release";
+const display = Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY);
+const built = path.join(targetDir, profile === "dev" ? "debug" : profile);
+const [program, packages, words] = display
+  ? ["edgesync-desktop", ["-p", "edgesync", "-p", "edgesync-desktop"], []]
+  : ["edgesync", ["-p", "edgesync"], ["sync", "start"]];
+
+await prepare(display ? "build" : "headless");
+await step("page: build", "npm", ["run", "--silent", "ui:build"]);
+
+if (!existsSync(path.join(built, program))) {
+  announce("the first build compiles everything EdgeSync is made of: about 10 minutes on two cores, later ones seconds");
+}
+const giveBack = await takeTargetDir();
+await step("build", "cargo", ["build", "--locked", "--profile", profile, ...packages]);
+giveBack();
+
+announce(
+  display
+    ? "EdgeSync is in the tray; Quit in its menu, or Ctrl-C here, ends it"
+    : "no display, so this is the headless agent; open its page in a browser, Ctrl-C ends it",
+);
+process.exit(await run(path.join(built, program), [...words, ...process.argv.slice(2)]));

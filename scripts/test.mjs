@@ -1,0 +1,22 @@
+// `npm test`: installs what is missing and runs every check, the cheap ones first. Stops at the first step that fails.
+//
+// Cargo is always given the whole workspace with all its targets, so that lint, build and tests share one set of compiled
+// crates.
+
+import { announce, prepare, step, takeTargetDir, targetDir } from "./steps.mjs";
+
+const everything = ["--workspace", "--all-targets", "--locked"];
+
+await prepare("test");
+await step("format", "cargo", ["fmt", "--all", "--check"]);
+await step("page: types", "npm", ["run", "--silent", "ui:check"]);
+await step("page: build", "npm", ["run", "--silent", "ui:build"]);
+
+announce(`building into ${targetDir}: the first time takes 10 to 30 minutes, later ones a few`);
+const giveBack = await takeTargetDir();
+await step("lint", "cargo", ["clippy", ...everything, "--", "-D", "warnings"]);
+await step("build", "cargo", ["build", ...everything]);
+await step("page: browser tests", "npm", ["run", "--silent", "ui:test"]);
+await step("tests", "cargo", ["nextest", "run", ...everything]);
+giveBack();
+announce("all checks passed");
