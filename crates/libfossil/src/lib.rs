@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Fossil repositories without Fossil: reading and writing the files and messages of the Fossil version control system so
+//! that a stock `fossil` cannot tell the difference.
+//!
+//! The crate does no networking, starts no threads of its own accord, and reads neither clock nor random source: times and
+//! random bytes are handed in. Nothing that comes from outside is trusted; bad input is a typed error, never a panic.
+//!
+//! - [`limits`]: every cap on what outside bytes may cost.
+//! - [`name`]: hash names, paths and project codes that cannot hold a bad value; [`hash_policy`] chooses between hashes.
+//! - [`time`]: points in time with the julian-day arithmetic of SQLite.
+//! - [`text`]: bytes meant as text, and the escaping they wear in artifacts and messages.
+//! - [`blob`]: how content is packed and how deltas are made and applied.
+//! - [`artifact`]: the eight kinds of structural artifacts, read and written.
+
+pub mod artifact;
+pub mod blob;
+pub mod hash_policy;
+pub mod limits;
+pub mod name;
+pub mod text;
+pub mod time;

@@ -1,0 +1,26 @@
+//! Every cap on what bytes from outside may cost, each with its reason. A value over its cap is refused with a typed error
+//! before memory is set aside for it.
+
+/// Longest content of one artifact, in bytes.
+///
+/// SQLite refuses values over 1,000,000,000 bytes unless it is compiled otherwise, so nothing longer can be in a repository
+/// that a stock build opens.
+pub const MAX_CONTENT_BYTES: usize = 1_000_000_000;
+
+/// Longest structural artifact (check-in, cluster, control and so on), in bytes.
+///
+/// A check-in spends about 130 bytes on a file, so this is room for half a million files in one version.
+pub const MAX_STRUCTURAL_BYTES: usize = 64 << 20;
+
+/// Most parents of one check-in. The widest merge known in public histories has 66.
+pub const MAX_PARENTS: usize = 1_000;
+
+/// Longest path of a file in a check-in, in bytes. Operating systems stop at 4,096; escapes and other systems get some room.
+pub const MAX_PATH_BYTES: usize = 16 << 10;
+
+/// Most bytes that one byte of a zlib stream can stand for: deflate's longest match (258 bytes) for its shortest code
+/// (2 bits), rounded up. A declared length beyond this ratio is a lie that needs no inflating.
+pub const MAX_INFLATE_RATIO: usize = 1_040;
+
+/// Longest length or offset in a delta; Fossil keeps them in signed 32-bit integers.
+pub const MAX_DELTA_NUMBER: u64 = i32::MAX as u64;
