@@ -22,9 +22,15 @@ impl HashPolicy {
     /// Returns the policy that a config value stands for, if any.
     #[must_use]
     pub fn from_config(value: i64) -> Option<Self> {
-        [Self::Sha1, Self::Auto, Self::Sha3, Self::Sha3Only, Self::ShunSha1]
-            .into_iter()
-            .find(|policy| policy.to_config() == value)
+        [
+            Self::Sha1,
+            Self::Auto,
+            Self::Sha3,
+            Self::Sha3Only,
+            Self::ShunSha1,
+        ]
+        .into_iter()
+        .find(|policy| policy.to_config() == value)
     }
 
     /// Returns the config value of this policy.
@@ -51,7 +57,10 @@ impl HashPolicy {
     /// Returns whether artifacts of this name may be received and kept.
     #[must_use]
     pub const fn welcomes(self, name: &HashName) -> bool {
-        !matches!((self, name.algorithm()), (Self::ShunSha1, HashAlgorithm::Sha1))
+        !matches!(
+            (self, name.algorithm()),
+            (Self::ShunSha1, HashAlgorithm::Sha1)
+        )
     }
 
     /// Returns the policy after an artifact called `name` was stored.
@@ -71,7 +80,10 @@ mod tests {
     #[test]
     fn config_values_are_those_of_stock() {
         for value in 0..=4 {
-            assert_eq!(HashPolicy::from_config(value).map(HashPolicy::to_config), Some(value));
+            assert_eq!(
+                HashPolicy::from_config(value).map(HashPolicy::to_config),
+                Some(value)
+            );
         }
         assert_eq!(HashPolicy::from_config(5), None);
         assert_eq!(HashPolicy::from_config(-1), None);

@@ -114,7 +114,10 @@ const ESCAPES: [(u8, u8); 8] = [
 
 /// Returns the letter that stands for `byte` after a backslash, if `byte` needs one.
 fn escape_letter(byte: u8) -> Option<u8> {
-    ESCAPES.iter().find(|(raw, _)| *raw == byte).map(|(_, letter)| *letter)
+    ESCAPES
+        .iter()
+        .find(|(raw, _)| *raw == byte)
+        .map(|(_, letter)| *letter)
 }
 
 /// Returns `raw` as one token of an artifact or message: white space, NUL and backslash are escaped.
@@ -156,7 +159,12 @@ pub fn unescape(escaped: &[u8]) -> Cow<'_, [u8]> {
             out.push(b'\\');
             break;
         };
-        out.push(ESCAPES.iter().find(|(_, l)| *l == letter).map_or(letter, |(raw, _)| *raw));
+        out.push(
+            ESCAPES
+                .iter()
+                .find(|(_, l)| *l == letter)
+                .map_or(letter, |(raw, _)| *raw),
+        );
     }
     Cow::Owned(out)
 }
@@ -169,7 +177,10 @@ mod tests {
 
     #[test]
     fn white_space_and_backslashes_are_escaped() {
-        assert_eq!(&*escape(b"a b\\c\nd\t\r\x0b\x0c\0"), b"a\\sb\\\\c\\nd\\t\\r\\v\\f\\0");
+        assert_eq!(
+            &*escape(b"a b\\c\nd\t\r\x0b\x0c\0"),
+            b"a\\sb\\\\c\\nd\\t\\r\\v\\f\\0"
+        );
     }
 
     #[test]

@@ -43,14 +43,20 @@ impl Timestamp {
 
     /// Returns the julian day, bit for bit what SQLite's `julianday()` gives for the same millisecond.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "SQLite does the same conversion")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "SQLite does the same conversion"
+    )]
     pub const fn to_julian(self) -> f64 {
         self.0.saturating_add(JULIAN_UNIX_EPOCH_MS) as f64 / 86_400_000.0
     }
 
     /// Returns the millisecond nearest to julian day `day`; what cannot be expressed saturates.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "float to integer casts saturate"
+    )]
     pub const fn from_julian(day: f64) -> Self {
         let millis = (day * 86_400_000.0 + 0.5) as i64;
         Self(millis.saturating_sub(JULIAN_UNIX_EPOCH_MS))
@@ -86,7 +92,10 @@ impl Reader<'_> {
         let day = self.number(2, 1, 31)?;
         let days = days_from_civil(year, month, 1) + day - 1;
         let before = self.rest.len();
-        while matches!(self.rest.first(), Some(b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c | b'T')) {
+        while matches!(
+            self.rest.first(),
+            Some(b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c | b'T')
+        ) {
             self.rest = self.rest.get(1..)?;
         }
         if self.rest.is_empty() {
@@ -117,13 +126,15 @@ impl Reader<'_> {
         Some(millis)
     }
 
-    /// Returns the fraction in milliseconds, rounded to the nearest; any number of digits is read.
+    /// Returns the fraction in milliseconds, rounded to the nearest but never up to a second; any number of digits is read.
     fn fraction_ms(&mut self) -> i64 {
         let digits = self.rest.iter().take_while(|b| b.is_ascii_digit()).count();
         let (fraction, rest) = self.rest.split_at(digits);
         self.rest = rest;
-        let ten_thousandths = (0..4).fold(0, |n, i| n * 10 + fraction.get(i).map_or(0, |b| i64::from(b - b'0')));
-        (ten_thousandths + 5) / 10
+        let ten_thousandths = (0..4).fold(0, |n, i| {
+            n * 10 + fraction.get(i).map_or(0, |b| i64::from(b - b'0'))
+        });
+        ((ten_thousandths + 5) / 10).min(999)
     }
 
     /// Returns the minutes that the zone is ahead of UTC; nothing may follow the zone.
@@ -139,7 +150,9 @@ impl Reader<'_> {
         let hours = self.number(2, 0, 14)?;
         self.byte(b':')?;
         let minutes = self.number(2, 0, 59)?;
-        self.rest.is_empty().then_some(sign * (hours * 60 + minutes))
+        self.rest
+            .is_empty()
+            .then_some(sign * (hours * 60 + minutes))
     }
 
     /// Reads exactly `width` digits with a value in `min..=max`.
@@ -178,11 +191,16 @@ const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
     (year, month, day)
 }
@@ -193,7 +211,10 @@ impl fmt::Display for Timestamp {
         let millis = self.0.rem_euclid(DAY_MS);
         let (seconds, millis) = (millis / 1000, millis % 1000);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}")
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}"
+        )
     }
 }
 
@@ -231,7 +252,8 @@ mod tests {
 
     fn sqlite_julian(text: &str) -> Option<f64> {
         let db = Connection::open_in_memory().expect("SQLite opens");
-        db.query_row("SELECT julianday(?1)", [text], |row| row.get(0)).expect("a row")
+        db.query_row("SELECT julianday(?1)", [text], |row| row.get(0))
+            .expect("a row")
     }
 
     #[test]
@@ -248,19 +270,40 @@ mod tests {
             "9999-12-31T23:59:59.999",
             "2026-11-22T10:11:12.9999",
         ] {
-            let ours = Timestamp::parse(text.as_bytes()).map(Timestamp::to_julian).ok();
+            let ours = Timestamp::parse(text.as_bytes())
+                .map(Timestamp::to_julian)
+                .ok();
             assert_eq!(ours, sqlite_julian(text), "{text}");
         }
     }
 
     #[test]
     fn what_is_no_date_is_refused() {
-        for text in
-            ["", "now", "2026", "2026-13-01", "2026-00-01", "2026-01-32", "2026-01-01T25:00", "2026-01-01T10:60", "x"]
-                .into_iter()
-                .chain(["2026-01-01T10:10:60", "2026-01-01T10:10:10x", "2026-01-01x", "2026-1-1", "12:00", "2451545.5"])
-        {
-            assert_eq!(Timestamp::parse(text.as_bytes()), Err(TimestampError), "{text}");
+        for text in [
+            "",
+            "now",
+            "2026",
+            "2026-13-01",
+            "2026-00-01",
+            "2026-01-32",
+            "2026-01-01T25:00",
+            "2026-01-01T10:60",
+            "x",
+        ]
+        .into_iter()
+        .chain([
+            "2026-01-01T10:10:60",
+            "2026-01-01T10:10:10x",
+            "2026-01-01x",
+            "2026-1-1",
+            "12:00",
+            "2451545.5",
+        ]) {
+            assert_eq!(
+                Timestamp::parse(text.as_bytes()),
+                Err(TimestampError),
+                "{text}"
+            );
         }
     }
 
@@ -271,7 +314,10 @@ mod tests {
             assert!(time.to_string().contains('T'));
             assert!(time.to_julian().is_finite());
         }
-        assert_eq!(Timestamp::from_julian(f64::NAN).unix_millis(), -JULIAN_UNIX_EPOCH_MS);
+        assert_eq!(
+            Timestamp::from_julian(f64::NAN).unix_millis(),
+            -JULIAN_UNIX_EPOCH_MS
+        );
     }
 
     proptest! {

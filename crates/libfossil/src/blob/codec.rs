@@ -70,7 +70,9 @@ pub fn pack_parts(parts: &[&[u8]]) -> Vec<u8> {
             while !rest.is_empty() {
                 let before = deflate.total_in();
                 step(deflate, rest, &mut out, FlushCompress::None);
-                rest = rest.get(consumed(before, deflate.total_in())..).unwrap_or_default();
+                rest = rest
+                    .get(consumed(before, deflate.total_in())..)
+                    .unwrap_or_default();
             }
         }
         while step(deflate, &[], &mut out, FlushCompress::Finish) != Status::StreamEnd {}
@@ -82,7 +84,9 @@ pub fn pack_parts(parts: &[&[u8]]) -> Vec<u8> {
 fn step(deflate: &mut Compress, input: &[u8], out: &mut Vec<u8>, flush: FlushCompress) -> Status {
     out.reserve((input.len() / 2).max(256));
     // Deflating fails only on a bad state, and this one is driven in order; ending the stream ends the caller's loop.
-    deflate.compress_vec(input, out, flush).unwrap_or(Status::StreamEnd)
+    deflate
+        .compress_vec(input, out, flush)
+        .unwrap_or(Status::StreamEnd)
 }
 
 /// Returns the distance of two totals, as a length in memory.
@@ -95,7 +99,9 @@ fn consumed(before: u64, after: u64) -> usize {
 /// # Errors
 /// Fewer than four bytes.
 pub fn declared_size(packed: &[u8]) -> Result<usize, CodecError> {
-    let header = packed.first_chunk::<HEADER_BYTES>().ok_or(CodecError::Truncated)?;
+    let header = packed
+        .first_chunk::<HEADER_BYTES>()
+        .ok_or(CodecError::Truncated)?;
     usize::try_from(u32::from_be_bytes(*header)).map_err(|_| CodecError::Truncated)
 }
 
@@ -144,8 +150,9 @@ pub fn peek(packed: &[u8], count: usize) -> Result<Vec<u8>, CodecError> {
 fn inflate(stream: &[u8], out: &mut Vec<u8>) -> Result<(Status, usize), CodecError> {
     INFLATE.with_borrow_mut(|inflate| {
         inflate.reset(true);
-        let status =
-            inflate.decompress_vec(stream, out, FlushDecompress::Finish).map_err(|_| CodecError::Corrupt)?;
+        let status = inflate
+            .decompress_vec(stream, out, FlushDecompress::Finish)
+            .map_err(|_| CodecError::Corrupt)?;
         Ok((status, consumed(0, inflate.total_in())))
     })
 }
@@ -162,8 +169,19 @@ mod tests {
     fn a_length_over_the_cap_is_refused_before_memory_is_taken() {
         let mut packed = pack(b"tiny");
         packed[..4].copy_from_slice(&[0xff; 4]);
-        assert_eq!(unpack(&packed, MAX), Err(CodecError::TooLarge { declared: 0xffff_ffff, max: MAX }));
-        assert_eq!(unpack(&packed, usize::MAX), Err(CodecError::WrongLength { declared: 0xffff_ffff }));
+        assert_eq!(
+            unpack(&packed, MAX),
+            Err(CodecError::TooLarge {
+                declared: 0xffff_ffff,
+                max: MAX
+            })
+        );
+        assert_eq!(
+            unpack(&packed, usize::MAX),
+            Err(CodecError::WrongLength {
+                declared: 0xffff_ffff
+            })
+        );
     }
 
     #[test]
@@ -172,7 +190,11 @@ mod tests {
             let mut packed = pack(b"tiny");
             packed[..4].copy_from_slice(&declared.to_be_bytes());
             let declared = declared as usize;
-            assert_eq!(unpack(&packed, MAX), Err(CodecError::WrongLength { declared }), "{declared}");
+            assert_eq!(
+                unpack(&packed, MAX),
+                Err(CodecError::WrongLength { declared }),
+                "{declared}"
+            );
         }
     }
 
@@ -181,10 +203,19 @@ mod tests {
         let packed = pack(&vec![0; MAX]);
         assert!(packed.len() < MAX / 900);
         assert_eq!(unpack(&packed, MAX).map(|content| content.len()), Ok(MAX));
-        assert_eq!(unpack(&packed, MAX - 1), Err(CodecError::TooLarge { declared: MAX, max: MAX - 1 }));
+        assert_eq!(
+            unpack(&packed, MAX - 1),
+            Err(CodecError::TooLarge {
+                declared: MAX,
+                max: MAX - 1
+            })
+        );
         let mut lying = packed;
         lying[..4].copy_from_slice(&16_u32.to_be_bytes());
-        assert_eq!(unpack(&lying, MAX), Err(CodecError::WrongLength { declared: 16 }));
+        assert_eq!(
+            unpack(&lying, MAX),
+            Err(CodecError::WrongLength { declared: 16 })
+        );
     }
 
     #[test]

@@ -122,7 +122,9 @@ pub fn apply(source: &[u8], delta: &[u8], max: usize) -> Result<Vec<u8>, DeltaEr
 #[must_use]
 pub fn checksum(content: &[u8]) -> u32 {
     let (words, tail) = content.as_chunks::<4>();
-    let sum = words.iter().fold(0_u32, |sum, word| sum.wrapping_add(u32::from_be_bytes(*word)));
+    let sum = words.iter().fold(0_u32, |sum, word| {
+        sum.wrapping_add(u32::from_be_bytes(*word))
+    });
     let mut last = [0; 4];
     for (to, from) in last.iter_mut().zip(tail) {
         *to = *from;
@@ -158,16 +160,24 @@ impl<'a> Commands<'a> {
             b'@' => {
                 let offset = to_length(self.number()?)?;
                 match self.byte()? {
-                    b',' => Ok(Command::Copy { count: to_length(number)?, offset }),
+                    b',' => Ok(Command::Copy {
+                        count: to_length(number)?,
+                        offset,
+                    }),
                     _ => Err(DeltaError::UnknownCommand),
                 }
             }
             b':' => {
-                let (bytes, rest) = self.rest.split_at_checked(to_length(number)?).ok_or(DeltaError::Truncated)?;
+                let (bytes, rest) = self
+                    .rest
+                    .split_at_checked(to_length(number)?)
+                    .ok_or(DeltaError::Truncated)?;
                 self.rest = rest;
                 Ok(Command::Literal(bytes))
             }
-            b';' => Ok(Command::End { sum: u32::try_from(number).map_err(|_| DeltaError::Overflow)? }),
+            b';' => Ok(Command::End {
+                sum: u32::try_from(number).map_err(|_| DeltaError::Overflow)?,
+            }),
             _ => Err(DeltaError::UnknownCommand),
         }
     }
@@ -216,7 +226,12 @@ mod tests {
     fn a_delta_written_by_hand_is_applied() {
         // "world, " is literal, "hello" comes from offset 2.
         let sum = checksum(b"world, hello");
-        let delta = [b"C\n7:world, 5@2,".to_vec(), encode::number_text(u64::from(sum)), b";".to_vec()].concat();
+        let delta = [
+            b"C\n7:world, 5@2,".to_vec(),
+            encode::number_text(u64::from(sum)),
+            b";".to_vec(),
+        ]
+        .concat();
         assert_eq!(apply(b"> hello", &delta, MAX), Ok(b"world, hello".to_vec()));
         assert_eq!(output_size(&delta), Ok(12));
     }
@@ -247,15 +262,31 @@ mod tests {
             (b"5\n5@0,0;", E::Checksum),
             (b"5\n5@0,;", E::Checksum),
             (b"5\n5:\0\0\0\0\x000;x", E::Trailing(1)),
-            (b"~~~\n", E::TooLarge { declared: 262_143, max: 1000 }),
+            (
+                b"~~~\n",
+                E::TooLarge {
+                    declared: 262_143,
+                    max: 1000,
+                },
+            ),
         ] {
-            assert_eq!(apply(b"abcde", delta, 1000), Err(error), "{}", delta.escape_ascii());
+            assert_eq!(
+                apply(b"abcde", delta, 1000),
+                Err(error),
+                "{}",
+                delta.escape_ascii()
+            );
         }
     }
 
     #[test]
     fn a_declared_length_that_no_delta_could_reach_takes_no_memory() {
-        assert_eq!(apply(b"abc", b"1~~~~~\n0;", usize::MAX), Err(DeltaError::WrongLength { declared: 0x7fff_ffff }));
+        assert_eq!(
+            apply(b"abc", b"1~~~~~\n0;", usize::MAX),
+            Err(DeltaError::WrongLength {
+                declared: 0x7fff_ffff
+            })
+        );
     }
 
     proptest! {

@@ -200,7 +200,10 @@ mod tests {
 
     #[test]
     fn names_are_the_published_hashes_of_nothing() {
-        assert_eq!(HashName::sha1_of(b"").as_str(), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+        assert_eq!(
+            HashName::sha1_of(b"").as_str(),
+            "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+        );
         assert_eq!(
             HashName::sha3_of(b"").as_str(),
             "a7ffc6f8bf1ed76651c14756a061d662f580ff4de43b49fa82d80a4b80f8434a"
@@ -210,8 +213,14 @@ mod tests {
     #[test]
     fn wrong_lengths_cases_and_digits_are_refused() {
         let good = HashName::sha1_of(b"x").to_string();
-        assert_eq!(HashName::parse(good.to_uppercase().as_bytes()), Err(HashNameError::Digit));
-        assert_eq!(HashName::parse(&good.as_bytes()[1..]), Err(HashNameError::Length(39)));
+        assert_eq!(
+            HashName::parse(good.to_uppercase().as_bytes()),
+            Err(HashNameError::Digit)
+        );
+        assert_eq!(
+            HashName::parse(&good.as_bytes()[1..]),
+            Err(HashNameError::Length(39))
+        );
         assert_eq!(HashName::parse(b""), Err(HashNameError::Length(0)));
         assert_eq!(HashName::parse(&[b'g'; 40]), Err(HashNameError::Digit));
     }

@@ -26,7 +26,11 @@ impl ProjectCode {
     /// Anything but 40 lower-case hexadecimal digits.
     pub fn parse(text: &[u8]) -> Result<Self, ProjectCodeError> {
         let digits = <[u8; DIGITS]>::try_from(text).map_err(|_| ProjectCodeError)?;
-        if is_lower_hex(&digits) { Ok(Self(digits)) } else { Err(ProjectCodeError) }
+        if is_lower_hex(&digits) {
+            Ok(Self(digits))
+        } else {
+            Err(ProjectCodeError)
+        }
     }
 
     /// Returns a new code made from 20 random bytes.

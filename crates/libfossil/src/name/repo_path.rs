@@ -137,7 +137,11 @@ impl fmt::Display for RepoPath<'_> {
         use fmt::Write as _;
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
-                if misleads(c) { write!(f, "{}", c.escape_unicode())? } else { f.write_char(c)? }
+                if misleads(c) {
+                    write!(f, "{}", c.escape_unicode())?;
+                } else {
+                    f.write_char(c)?;
+                }
             }
             for byte in chunk.invalid() {
                 write!(f, "\\x{byte:02x}")?;
@@ -203,19 +207,41 @@ mod tests {
         ] {
             assert_eq!(RepoPath::try_from(path), Err(error), "{path:?}");
         }
-        assert_eq!(RepoPath::new(vec![b'a'; MAX_PATH_BYTES + 1]), Err(PathError::TooLong));
+        assert_eq!(
+            RepoPath::new(vec![b'a'; MAX_PATH_BYTES + 1]),
+            Err(PathError::TooLong)
+        );
     }
 
     #[test]
     fn fossils_own_files_are_refused_in_any_case_and_at_any_depth() {
-        for path in ["_FOSSIL_", ".fslckout", "a/.FSLCKOUT", "_fossil_-wal", "a/b/.fslckout-SHM", ".fslckout-journal"] {
+        for path in [
+            "_FOSSIL_",
+            ".fslckout",
+            "a/.FSLCKOUT",
+            "_fossil_-wal",
+            "a/b/.fslckout-SHM",
+            ".fslckout-journal",
+        ] {
             assert_eq!(RepoPath::try_from(path), Err(PathError::Reserved), "{path}");
         }
     }
 
     #[test]
     fn unusual_but_harmless_paths_are_taken() {
-        for path in ["...", ".hidden", "a..b", "_FOSSIL_/x", ".fslckout2", "-wal", "con", "a b/ü\n", "C:x", "a\\b", ".git/x"] {
+        for path in [
+            "...",
+            ".hidden",
+            "a..b",
+            "_FOSSIL_/x",
+            ".fslckout2",
+            "-wal",
+            "con",
+            "a b/ü\n",
+            "C:x",
+            "a\\b",
+            ".git/x",
+        ] {
             assert!(RepoPath::try_from(path).is_ok(), "{path}");
         }
         assert!(RepoPath::new(&b"caf\xe9"[..]).is_ok());
