@@ -11,8 +11,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("edgesync-agent", &["libfossil"]),
     ("edgesync", &["edgesync-agent", "libfossil"]),
     ("edgesync-desktop", &["edgesync-agent"]),
-    // Chores and cross-crate tests run the built programs; libfossil is their second opinion on a file.
-    ("edgesync-xtask", &["libfossil"]),
+    ("edgesync-xtask", &[]),
+    // These run the built programs; libfossil is their second opinion on a file.
     ("edgesync-tests", &["libfossil"]),
 ];
 

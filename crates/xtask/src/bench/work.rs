@@ -1,0 +1,354 @@
+//! The work that both programs are given.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+
+use super::history::History;
+use super::measure::{self, Cost};
+use super::programs::{PASSWORD, Programs, Side, USER};
+use super::report::Row;
+
+/// Check-ins that the timeline shows.
+const TIMELINE: &str = "1000";
+
+/// A prepared repository and the means to measure on copies of it.
+pub(crate) struct Bench<'a> {
+    /// One line on the repository, for the report.
+    pub(crate) subject: String,
+    folder: &'a Path,
+    programs: &'a Programs,
+    rounds: u16,
+    base: PathBuf,
+    /// The base and check-ins on top of it that the base lacks, with their number.
+    ahead: Option<(PathBuf, u64)>,
+}
+
+impl<'a> Bench<'a> {
+    /// Prepares a made-up history of `check_ins`, and one that is `more` longer.
+    ///
+    /// # Errors
+    /// When stock Fossil cannot import it.
+    pub(crate) fn on_history(
+        check_ins: u64,
+        more: u64,
+        folder: &'a Path,
+        programs: &'a Programs,
+        rounds: u16,
+    ) -> anyhow::Result<Self> {
+        eprintln!("making {check_ins} check-ins and {more} more; stock imports them");
+        let (base, ahead) = (folder.join("base.fossil"), folder.join("ahead.fossil"));
+        let (stream, marks) = (folder.join("stream"), folder.join("marks"));
+        let mut history = History::new();
+        let mut write = |count| -> anyhow::Result<()> {
+            let mut out = BufWriter::new(File::create(&stream)?);
+            history.write(count, &mut out)?;
+            Ok(out.flush()?)
+        };
+        let import = |options: &[&str], marks_option: &str, repository: &Path| {
+            let words = ["import", "--git", "--quiet"]
+                .iter()
+                .chain(options)
+                .map(Path::new);
+            programs.fossil(words.chain([Path::new(marks_option), &marks, repository, &stream]))
+        };
+        write(check_ins)?;
+        import(&["--admin-user", USER], "--export-marks", &base)?;
+        programs.fossil(
+            ["user", "password", USER, PASSWORD, "-R"]
+                .map(Path::new)
+                .iter()
+                .chain([&base.as_path()]),
+        )?;
+        fs::copy(&base, &ahead)?;
+        write(more)?;
+        import(&["--incremental"], "--import-marks", &ahead)?;
+        fs::remove_file(&stream)?;
+        let mut bench = Self::new(folder, programs, rounds, base)?;
+        bench.ahead = Some((ahead, more));
+        Ok(bench)
+    }
+
+    /// Prepares a copy of an existing repository, from which nothing is pushed.
+    ///
+    /// # Errors
+    /// When it cannot be copied or is no repository.
+    pub(crate) fn on_copy_of(
+        file: &Path,
+        folder: &'a Path,
+        programs: &'a Programs,
+        rounds: u16,
+    ) -> anyhow::Result<Self> {
+        let base = folder.join("base.fossil");
+        fs::copy(file, &base).with_context(|| format!("cannot copy {}", file.display()))?;
+        Self::new(folder, programs, rounds, base)
+    }
+
+    fn new(
+        folder: &'a Path,
+        programs: &'a Programs,
+        rounds: u16,
+        base: PathBuf,
+    ) -> anyhow::Result<Self> {
+        let mut bench = Self {
+            subject: String::new(),
+            folder,
+            programs,
+            rounds,
+            base,
+            ahead: None,
+        };
+        let check_ins = bench.count(&bench.base, "event WHERE type='ci'")?;
+        let artifacts = bench.count(&bench.base, "blob")?;
+        let mib = fs::metadata(&bench.base)?.len() >> 20;
+        bench.subject = format!("{check_ins} check-ins, {artifacts} artifacts, {mib} MiB");
+        eprintln!("{}", bench.subject);
+        Ok(bench)
+    }
+
+    /// Does all the work, both sides in turn.
+    ///
+    /// # Errors
+    /// The first failure of either side.
+    pub(crate) fn measure_all(&self) -> anyhow::Result<Vec<Row>> {
+        let mut rows = vec![
+            self.row("clone from stock", |side| self.clone_from_stock(side))?,
+            self.row("serve a clone to stock (server's CPU and memory)", |side| {
+                self.serve_clone(side)
+            })?,
+            self.row("rebuild", |side| self.rebuild(side))?,
+            self.row("sync with nothing new", |side| self.sync_nothing(side))?,
+        ];
+        if let Some((ahead, more)) = &self.ahead {
+            rows.push(
+                self.row(&format!("push {more} check-ins to stock"), |side| {
+                    self.push(side, ahead)
+                })?,
+            );
+        }
+        rows.push(self.row("commit one changed file", |side| self.commit(side))?);
+        rows.push(self.row(&format!("timeline of {TIMELINE}"), |side| {
+            self.timeline(side)
+        })?);
+        Ok(rows)
+    }
+
+    fn row(&self, name: &str, work: impl Fn(Side) -> anyhow::Result<Cost>) -> anyhow::Result<Row> {
+        let (mut stock, mut ours) = (Vec::new(), Vec::new());
+        for round in 1..=self.rounds {
+            for (side, costs) in [(Side::Stock, &mut stock), (Side::Ours, &mut ours)] {
+                let cost = work(side).with_context(|| format!("{name}, {side:?}"))?;
+                eprintln!(
+                    "{name}, round {round}, {side:?}: {:.3} s",
+                    cost.wall.as_secs_f64()
+                );
+                costs.push(cost);
+            }
+        }
+        Ok(Row {
+            name: name.to_owned(),
+            stock: measure::median(&stock),
+            ours: measure::median(&ours),
+        })
+    }
+
+    fn clone_from_stock(&self, side: Side) -> anyhow::Result<Cost> {
+        let server = self.programs.serve(Side::Stock, &self.base)?;
+        self.clone_of(side, &server.url())
+    }
+
+    fn serve_clone(&self, side: Side) -> anyhow::Result<Cost> {
+        let server = self.programs.serve(side, &self.base)?;
+        let client = self.clone_of(Side::Stock, &server.url())?;
+        server.end(client)
+    }
+
+    fn clone_of(&self, side: Side, url: &str) -> anyhow::Result<Cost> {
+        let file = self.fresh("clone.fossil")?;
+        let cost = match side {
+            Side::Stock => self.run(side, &["clone", "--no-open", "--once", url], &file)?,
+            Side::Ours => self.run(side, &["repo", "clone", url], &file)?,
+        };
+        self.expect_same_artifacts(&file, &self.base)?;
+        Ok(cost)
+    }
+
+    fn rebuild(&self, side: Side) -> anyhow::Result<Cost> {
+        let file = self.copy(&self.base, "rebuild.fossil")?;
+        let cost = match side {
+            Side::Stock => self.run(side, &["rebuild"], &file)?,
+            Side::Ours => self.run(side, &["repo", "rebuild", "-R"], &file)?,
+        };
+        let check_ins = "event WHERE type='ci'";
+        let (rebuilt, was) = (
+            self.count(&file, check_ins)?,
+            self.count(&self.base, check_ins)?,
+        );
+        ensure!(
+            rebuilt == was,
+            "{rebuilt} check-ins after the rebuild of {was}"
+        );
+        Ok(cost)
+    }
+
+    fn sync_nothing(&self, side: Side) -> anyhow::Result<Cost> {
+        let server = self.programs.serve(Side::Stock, &self.base)?;
+        let file = self.copy(&self.base, "same.fossil")?;
+        let url = server.url_with_login();
+        match side {
+            Side::Stock => self.run(side, &["sync", &url, "--once", "-R"], &file),
+            Side::Ours => self.run(side, &["repo", "sync", &url, "--once", "-R"], &file),
+        }
+    }
+
+    fn push(&self, side: Side, ahead: &Path) -> anyhow::Result<Cost> {
+        let target = self.copy(&self.base, "target.fossil")?;
+        let source = self.copy(ahead, "source.fossil")?;
+        let server = self.programs.serve(Side::Stock, &target)?;
+        let url = server.url_with_login();
+        let cost = match side {
+            Side::Stock => self.run(side, &["push", &url, "--once", "-R"], &source)?,
+            Side::Ours => self.run(side, &["repo", "push", &url, "--once", "-R"], &source)?,
+        };
+        drop(server);
+        // Clusters made on the way may be on one side only, so check-ins are compared.
+        let check_ins = "event WHERE type='ci'";
+        let (pushed, expected) = (
+            self.count(&target, check_ins)?,
+            self.count(ahead, check_ins)?,
+        );
+        ensure!(
+            pushed == expected,
+            "the server has {pushed} check-ins after the push, not {expected}"
+        );
+        Ok(cost)
+    }
+
+    /// Stock commits from a checkout, which it has to look through; ours is given the file and needs none.
+    fn commit(&self, side: Side) -> anyhow::Result<Cost> {
+        let repository = self.copy(&self.base, "commit.fossil")?;
+        let checkout = self.fresh("checkout")?;
+        fs::create_dir(&checkout)?;
+        let open = self
+            .programs
+            .command(Side::Stock, ["open", "--force"])
+            .arg(&repository)
+            .current_dir(&checkout)
+            .stdin(Stdio::null())
+            .output()?;
+        ensure!(
+            open.status.success(),
+            "stock cannot open: {}",
+            String::from_utf8_lossy(&open.stderr)
+        );
+        let tree = self
+            .programs
+            .fossil(["ls", "-R"].map(Path::new).iter().chain([
+                &repository.as_path(),
+                &Path::new("-r"),
+                &Path::new("trunk"),
+            ]))?;
+        let name = tree
+            .lines()
+            .next()
+            .context("the newest check-in has no file")?;
+        let mut text = fs::read(checkout.join(name))?;
+        text.extend_from_slice(b"one more line\n");
+        fs::write(checkout.join(name), text)?;
+        let mut command = match side {
+            Side::Stock => self
+                .programs
+                .command(side, ["commit", "-m", "one more line", "--no-warnings"]),
+            Side::Ours => {
+                let mut command = self
+                    .programs
+                    .command(side, ["repo", "ci", "-m", "one more line", "-R"]);
+                command.arg(&repository).arg(name);
+                command
+            }
+        };
+        settle()?;
+        let cost = measure::run(command.current_dir(&checkout))?;
+        let check_ins = "event WHERE type='ci'";
+        let (now, before) = (
+            self.count(&repository, check_ins)?,
+            self.count(&self.base, check_ins)?,
+        );
+        ensure!(
+            now == before + 1,
+            "{now} check-ins after a commit on {before}"
+        );
+        Ok(cost)
+    }
+
+    fn timeline(&self, side: Side) -> anyhow::Result<Cost> {
+        match side {
+            Side::Stock => self.run(
+                side,
+                &["timeline", "-n", TIMELINE, "-t", "ci", "-R"],
+                &self.base,
+            ),
+            Side::Ours => self.run(
+                side,
+                &["repo", "timeline", "-n", TIMELINE, "-R"],
+                &self.base,
+            ),
+        }
+    }
+
+    /// Runs one side on a file, which is the last word of its command.
+    fn run(&self, side: Side, words: &[&str], file: &Path) -> anyhow::Result<Cost> {
+        settle()?;
+        measure::run(self.programs.command(side, words).arg(file))
+    }
+
+    /// Returns a path in the bench's folder with nothing there.
+    fn fresh(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.folder.join(name);
+        if path.is_dir() {
+            fs::remove_dir_all(&path)?;
+        } else if path.exists() {
+            fs::remove_file(&path)?;
+        }
+        Ok(path)
+    }
+
+    fn copy(&self, file: &Path, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.fresh(name)?;
+        fs::copy(file, &path)?;
+        Ok(path)
+    }
+
+    /// Returns how many rows there are in `rows`, a table with an optional condition, as stock reads the file.
+    fn count(&self, repository: &Path, rows: &str) -> anyhow::Result<u64> {
+        let query = format!("SELECT 'rows='||count(*) FROM {rows};");
+        let words = [
+            Path::new("sql"),
+            Path::new("--readonly"),
+            Path::new("-R"),
+            repository,
+            Path::new(&query),
+        ];
+        let answer = self.programs.fossil(words)?;
+        let number: String = answer.chars().filter(char::is_ascii_digit).collect();
+        number
+            .parse()
+            .with_context(|| format!("stock answered {answer:?}"))
+    }
+
+    fn expect_same_artifacts(&self, file: &Path, original: &Path) -> anyhow::Result<()> {
+        let held = "blob WHERE size>=0";
+        let (copied, was) = (self.count(file, held)?, self.count(original, held)?);
+        ensure!(copied == was, "the clone holds {copied} of {was} artifacts");
+        Ok(())
+    }
+}
+
+/// Lets the disk finish what came before, so that the next measurement does not pay for it.
+fn settle() -> anyhow::Result<()> {
+    ensure!(Command::new("sync").status()?.success(), "sync failed");
+    Ok(())
+}
