@@ -178,13 +178,12 @@ impl History {
                 changes.insert(path.clone(), Some(lines));
             }
         }
-        if self
-            .random
-            .one_in(if files.len() < FILES_USUAL { 10 } else { 40 })
-        {
+        let growing = files.len() < FILES_USUAL;
+        let (made, deleted) = if growing { (10, 120) } else { (40, 40) };
+        if self.random.one_in(made) {
             changes.extend([self.new_file()]);
         }
-        if files.len() >= FILES_USUAL && self.random.one_in(40) {
+        if self.random.one_in(deleted) {
             let at = self.random.below(files.len());
             changes.extend(files.keys().nth(at).map(|path| (path.clone(), None)));
         }
