@@ -1,1 +1,40 @@
-//! Placeholder.
+//! The leaf agent: it owns Fossil repositories, serves them, keeps them equal with their remotes, and tells every front (tray
+//! app, page, command line) what is going on. Start one with [`Agent::start`]; find a running one with [`Runtime::read`].
+//!
+//! No logic lives in the fronts: they show [`api`] types and call the routes of `docs/api.md`. SQLite never runs inside an
+//! async function.
+
+#![allow(
+    dead_code,
+    reason = "jobs and remotes are listed before the exchange that uses them lands"
+)]
+
+mod agent;
+pub mod api;
+mod core;
+mod events;
+mod files;
+mod home;
+mod http;
+mod identity;
+mod jobs;
+mod limits;
+mod lock;
+mod net;
+mod repository;
+mod runtime;
+mod shell;
+mod state;
+pub mod sync;
+mod text;
+
+pub use agent::{Agent, Config, StartError};
+pub use events::Subscription;
+pub use home::{HOME_VARIABLE, Home, HomeError};
+pub use identity::{Identity, IdentityError};
+pub use runtime::Runtime;
+pub use shell::{Headless, Shell, ShellError};
+pub use state::StateError;
+
+/// This agent's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

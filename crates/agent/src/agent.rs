@@ -1,0 +1,360 @@
+//! Starts the agent's parts in order, undoes that when one fails, and stops them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{self, Level, Status, Time};
+use crate::core::Core;
+use crate::events::{Events, Subscription};
+use crate::home::{Home, HomeError};
+use crate::http;
+use crate::identity::{Identity, IdentityError};
+use crate::jobs::Jobs;
+use crate::lock::Lock;
+use crate::net::{self, Door};
+use crate::runtime::{Runtime, RuntimeFile};
+use crate::shell::Shell;
+use crate::state::{StateDb, StateError};
+use crate::sync::Remote;
+use crate::text;
+
+/// How long to wait for the runtime file of an agent that holds the lock and is just starting.
+const RUNTIME_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a run of the agent is told by flags and environment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the agent's files are.
+    pub home: Home,
+    /// The repositories of this run. When there are none, those that the app remembers.
+    pub repositories: Vec<PathBuf>,
+    /// Where to serve repositories to Fossil clients.
+    pub serve_http: Option<SocketAddr>,
+    /// Where the API and the page answer; a loopback address.
+    pub api: SocketAddr,
+    /// How often to ask remotes when nothing changes here.
+    pub poll: Duration,
+    /// Send to remotes.
+    pub push: bool,
+    /// Receive from remotes.
+    pub pull: bool,
+    /// Sync unversioned files too.
+    pub uv: bool,
+    /// Sync private artifacts too.
+    pub private: bool,
+    /// Remotes of this run: all for the one repository, or one for each.
+    pub remotes: Vec<Remote>,
+    /// The name that people gave this agent.
+    pub peer_id: String,
+}
+
+impl Config {
+    /// Returns what the agent does without any flag.
+    pub fn new(home: Home) -> Self {
+        Self {
+            home,
+            repositories: Vec::new(),
+            serve_http: None,
+            api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            poll: Duration::from_secs(5),
+            push: true,
+            pull: true,
+            uv: false,
+            private: false,
+            remotes: Vec::new(),
+            peer_id: "edgesync".to_owned(),
+        }
+    }
+}
+
+/// The agent did not start. Nothing of it is left running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Another agent runs in this home.
+    #[error("an agent already runs here, process {}", runtime.pid)]
+    AlreadyRunning {
+        /// Where it answers.
+        runtime: Runtime,
+    },
+    /// Something holds this home's lock and does not say where it answers.
+    #[error("another process holds {}", path.display())]
+    Locked {
+        /// The lock's file.
+        path: PathBuf,
+    },
+    /// There is no place for the agent's files.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// A file of the home cannot be used.
+    #[error("cannot use the agent's files: {0}")]
+    Files(#[source] io::Error),
+    /// The identity key cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// `agent.db` cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The API was to answer to other machines.
+    #[error("the API answers on this machine only; {0} is not a loopback address")]
+    NotLoopback(SocketAddr),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not clear which remote belongs to which repository.
+    #[error(
+        "{remotes} remotes for {repositories} repositories: give one repository, or one remote for each in the same order"
+    )]
+    Remotes {
+        /// How many remotes were given.
+        remotes: usize,
+        /// How many repositories were given.
+        repositories: usize,
+    },
+    /// A repository of this run cannot be used.
+    #[error("{}", .0.message)]
+    Repository(api::Error),
+}
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Agent {
+    core: Arc<Core>,
+    runtime: Runtime,
+    tasks: TaskTracker,
+    _runtime_file: RuntimeFile,
+    _lock: Lock,
+}
+
+impl Agent {
+    /// Starts an agent. When this fails, whatever had been started is stopped again.
+    ///
+    /// # Errors
+    /// [`StartError`], among others when an agent runs in this home already.
+    pub async fn start(config: Config, shell: Arc<dyn Shell>) -> Result<Self, StartError> {
+        if !config.api.ip().is_loopback() {
+            return Err(StartError::NotLoopback(config.api));
+        }
+        let home = config.home.clone();
+        home.create()?;
+        let Some(lock) = Lock::take(&home).map_err(StartError::Files)? else {
+            return Err(who_runs(&home).await);
+        };
+        Runtime::remove_stale(&home).map_err(StartError::Files)?;
+        let api = listen(config.api).await?;
+        let served = match config.serve_http {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let api_address = address_of(&api, config.api)?;
+        let http = match (&served, config.serve_http) {
+            (Some(listener), Some(address)) => Some(format!(
+                "http://{}",
+                reachable(address_of(listener, address)?)
+            )),
+            _ => None,
+        };
+        let token = text::to_hex(&text::random::<32>().map_err(IdentityError::Random)?);
+        let runtime = Runtime {
+            api: format!("http://{api_address}"),
+            token,
+            pid: std::process::id(),
+            http: http.clone(),
+            version: crate::VERSION.to_owned(),
+        };
+        let core = blocking(move || build(&config, shell, http)).await?;
+
+        let tasks = TaskTracker::new();
+        let unwind = core.stopped.clone().drop_guard();
+        let router = http::router(Arc::clone(&core), api_address, &runtime.token);
+        tasks.spawn(net::serve(
+            api,
+            router,
+            Door {
+                name: "api",
+                lifetime: None,
+            },
+            core.stopped.clone(),
+        ));
+        let runtime_file = RuntimeFile::write(&home, &runtime).map_err(StartError::Files)?;
+        unwind.disarm();
+        tracing::info!(
+            api = runtime.api,
+            http = runtime.http,
+            peer_id = core.peer_id,
+            "the agent runs"
+        );
+        Ok(Self {
+            core,
+            runtime,
+            tasks,
+            _runtime_file: runtime_file,
+            _lock: lock,
+        })
+    }
+
+    /// Where the agent answers.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// The address of the agent's page, token included.
+    pub fn page_url(&self) -> String {
+        self.runtime.page_url()
+    }
+
+    /// The public half of the agent's identity.
+    pub fn endpoint_id(&self) -> &str {
+        self.core.identity.endpoint_id()
+    }
+
+    /// Returns what `GET /api/v1/status` answers.
+    pub fn status(&self) -> Status {
+        self.core.status()
+    }
+
+    /// Returns a listener's place in the stream of events.
+    pub fn subscribe(&self) -> Subscription {
+        Subscription::new(Arc::clone(&self.core))
+    }
+
+    /// Returns when someone asked the agent to quit over its API. The host then calls [`Agent::stop`].
+    pub async fn quit_requested(&self) {
+        self.core.quit.cancelled().await;
+    }
+
+    /// Stops the agent: finishes what is being written, closes every file, removes the runtime file.
+    pub async fn stop(self) {
+        self.core.stopped.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        tracing::info!("the agent stopped");
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.core.stopped.cancel();
+    }
+}
+
+/// Opens what is on the disk: identity, `agent.db`, repositories.
+fn build(
+    config: &Config,
+    shell: Arc<dyn Shell>,
+    http: Option<String>,
+) -> Result<Arc<Core>, StartError> {
+    let identity = Identity::of(&config.home)?;
+    let (state, aside) = StateDb::open(&config.home.state_file())?;
+    let events = Arc::new(Events::new());
+    let core = Arc::new(Core {
+        peer_id: config.peer_id.clone(),
+        identity,
+        started_at: Time::now(),
+        shell,
+        jobs: Arc::new(Jobs::new(Arc::clone(&events))),
+        events,
+        state,
+        http,
+        stopped: CancellationToken::new(),
+        quit: CancellationToken::new(),
+        repositories: RwLock::new(BTreeMap::new()),
+    });
+    if let Some(aside) = aside {
+        let message = format!(
+            "agent.db was damaged and is now {}; repositories and remotes have to be added again",
+            aside.display()
+        );
+        core.events.log(Level::Error, None, message);
+    }
+    host_all(&core, config)?;
+    Ok(core)
+}
+
+fn host_all(core: &Core, config: &Config) -> Result<(), StartError> {
+    let (given, remotes) = (&config.repositories, &config.remotes);
+    if given.is_empty() && remotes.is_empty() {
+        let state = |source| StateError::Database {
+            path: config.home.state_file(),
+            source,
+        };
+        for kept in core.state.kept().map_err(state)? {
+            core.host(kept.path, None).map_err(StartError::Repository)?;
+        }
+        return Ok(());
+    }
+    if !remotes.is_empty() && given.len() != 1 && given.len() != remotes.len() {
+        return Err(StartError::Remotes {
+            remotes: remotes.len(),
+            repositories: given.len(),
+        });
+    }
+    for (index, path) in given.iter().enumerate() {
+        let remote = remotes.get(index).cloned();
+        core.host_existing(path, remote)
+            .map_err(StartError::Repository)?;
+    }
+    Ok(())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address, source })
+}
+
+fn address_of(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Listen {
+        address: asked,
+        source,
+    })
+}
+
+/// Returns an address at which this machine reaches a listener, also where it listens on all of them.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Returns the error that tells who holds the lock. An agent that is just starting writes its runtime file a moment later.
+async fn who_runs(home: &Home) -> StartError {
+    let path = home.lock_file();
+    let wait = async {
+        loop {
+            match Runtime::read_file(home) {
+                Ok(Some(runtime)) => return StartError::AlreadyRunning { runtime },
+                Ok(None) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(error) => return StartError::Files(error),
+            }
+        }
+    };
+    tokio::time::timeout(RUNTIME_PATIENCE, wait)
+        .await
+        .unwrap_or(StartError::Locked { path })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StartError> + Send + 'static,
+) -> Result<T, StartError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(StartError::Files(io::Error::other(error))),
+    }
+}

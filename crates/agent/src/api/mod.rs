@@ -1,0 +1,249 @@
+//! The API's data, as `docs/api.md` describes it. Agent, page and command line share these types, so `--json` prints what the
+//! API answers. Nothing here acts.
+
+mod error;
+mod history;
+mod state;
+mod time;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::{Code, Error, ErrorBody};
+pub use history::{
+    CheckIn, CheckInSummary, Diff, DiffLine, FileChange, FileChangeKind, FileContent, FileEntry,
+    FileList, Hunk, Line, LineKind, Permissions, Relative, Span, StrokeKind, Timeline, TimelineRow,
+};
+pub use state::{Phase, State};
+pub use time::Time;
+
+/// The answer of `GET /api/v1/status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The agent itself.
+    pub agent: AgentInfo,
+    /// The worst of the repositories' states.
+    pub state: State,
+    /// Every repository, by name.
+    pub repositories: Vec<Repository>,
+}
+
+/// The agent itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentInfo {
+    /// The agent's version.
+    pub version: String,
+    /// The name that people gave this agent.
+    pub peer_id: String,
+    /// The public half of the identity, 64 hexadecimal digits.
+    pub endpoint_id: Option<String>,
+    /// The agent's process.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: Time,
+    /// Whether a desktop is attached.
+    pub shell: bool,
+}
+
+/// One repository of the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repository {
+    /// Unique in the agent and stable.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// The project's code; `null` while the file cannot be read.
+    pub project_code: Option<String>,
+    /// The project's name, where it has one.
+    pub project_name: Option<String>,
+    /// The file's size in bytes.
+    pub size: u64,
+    /// How many check-ins it has.
+    pub check_ins: u64,
+    /// How many artifacts it has with content.
+    pub artifacts: u64,
+    /// The newest check-in.
+    pub last_check_in: Option<CheckInSummary>,
+    /// The server it is kept equal with.
+    pub remote: Option<Remote>,
+    /// Where others can clone it from.
+    pub clone_url: Option<String>,
+    /// How it stands with its remote.
+    pub state: State,
+}
+
+/// A remote without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remote {
+    /// The address, without user and password.
+    pub url: String,
+    /// The login there.
+    pub user: Option<String>,
+}
+
+/// A line of the event stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// The whole status.
+    Status(Status),
+    /// One repository changed.
+    Repository {
+        /// As it is now.
+        repository: Repository,
+    },
+    /// A repository is no longer part of the agent.
+    Removed {
+        /// Its name.
+        name: String,
+    },
+    /// A job moved on.
+    Job {
+        /// As it is now.
+        job: Job,
+    },
+    /// Something worth telling happened.
+    Log {
+        /// When.
+        at: Time,
+        /// How bad it is.
+        level: Level,
+        /// What.
+        message: String,
+        /// To which repository.
+        repository: Option<String>,
+    },
+    /// Nothing happened, the agent lives.
+    Beat,
+}
+
+/// How bad a logged event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Needs a person.
+    Error,
+    /// Worth a look.
+    Warn,
+    /// Good to know.
+    Info,
+}
+
+/// Long work that the agent does in the background.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Names the job in paths.
+    pub id: String,
+    /// What is done.
+    pub kind: JobKind,
+    /// In words.
+    pub title: String,
+    /// How far it is.
+    pub state: JobState,
+    /// Artifacts done.
+    pub done: u64,
+    /// Artifacts in all, where known.
+    pub total: Option<u64>,
+    /// Bytes received.
+    pub bytes: u64,
+    /// Why it failed, or what holds it up while it tries again.
+    pub error: Option<Error>,
+    /// The repository that it made.
+    pub repository: Option<String>,
+}
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum JobKind {
+    /// Clones a repository from a server.
+    Clone,
+}
+
+/// Whether a job is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// It works.
+    Running,
+    /// It is done.
+    Done,
+    /// It gave up.
+    Failed,
+    /// A person stopped it.
+    Cancelled,
+}
+
+/// The body of `POST /api/v1/repositories/add`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddRepository {
+    /// The file, absolute.
+    pub path: PathBuf,
+}
+
+/// The body of `POST /api/v1/repositories/create`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRepository {
+    /// The file to make, absolute.
+    pub path: PathBuf,
+    /// The project's name.
+    #[serde(default)]
+    pub project_name: Option<String>,
+    /// The login of the repository's first user; the system's user name otherwise.
+    #[serde(default)]
+    pub user: Option<String>,
+}
+
+/// The answer of `POST /api/v1/repositories/create`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CreatedRepository {
+    /// The new repository.
+    pub repository: Repository,
+    /// The login of its first user.
+    pub user: String,
+    /// That user's password, shown this once.
+    pub password: String,
+}
+
+/// The body of `POST /api/v1/repositories/clone`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloneRepository {
+    /// `http(s)://[USER[:PASSWORD]@]HOST/PATH`.
+    pub url: String,
+    /// The file to make, absolute.
+    pub path: PathBuf,
+    /// The login there; wins over the one in the address.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Its password.
+    #[serde(default)]
+    pub password: Option<String>,
+}
+
+/// The body of `PUT /api/v1/repositories/{name}/remote`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetRemote {
+    /// The address, or `null` to have none.
+    pub url: Option<String>,
+    /// The login there; wins over the one in the address.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Its password.
+    #[serde(default)]
+    pub password: Option<String>,
+}
+
+/// The body of `POST /api/v1/shell/reveal`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reveal {
+    /// The repository's name.
+    pub name: String,
+}

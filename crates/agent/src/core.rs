@@ -1,0 +1,246 @@
+//! What every part of the running agent shares: its repositories, its events, its state. The API and the fronts act through
+//! this.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{AgentInfo, Code, Error, Event, Level, Repository, State, Status, Time};
+use crate::events::Events;
+use crate::identity::Identity;
+use crate::jobs::Jobs;
+use crate::repository::{Facts, Hosted};
+use crate::shell::Shell;
+use crate::state::StateDb;
+use crate::sync::Remote;
+
+/// The running agent's parts.
+pub(crate) struct Core {
+    pub(crate) peer_id: String,
+    pub(crate) identity: Identity,
+    pub(crate) started_at: Time,
+    pub(crate) shell: Arc<dyn Shell>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) state: StateDb,
+    /// The address at which repositories are served, without a path.
+    pub(crate) http: Option<String>,
+    /// Cancelled when the agent stops.
+    pub(crate) stopped: CancellationToken,
+    /// Cancelled when someone asked the agent to quit.
+    pub(crate) quit: CancellationToken,
+    pub(crate) repositories: RwLock<BTreeMap<String, Arc<Hosted>>>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core")
+            .field("peer_id", &self.peer_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Returns the agent's status.
+    pub(crate) fn status(&self) -> Status {
+        let repositories = self.show_all();
+        Status {
+            agent: AgentInfo {
+                version: crate::VERSION.to_owned(),
+                peer_id: self.peer_id.clone(),
+                endpoint_id: Some(self.identity.endpoint_id().to_owned()),
+                pid: std::process::id(),
+                started_at: self.started_at,
+                shell: self.shell.is_desktop(),
+            },
+            state: State::worst(repositories.iter().map(|repository| &repository.state)),
+            repositories,
+        }
+    }
+
+    /// Returns every repository as the API shows it.
+    pub(crate) fn show_all(&self) -> Vec<Repository> {
+        self.all().iter().map(|hosted| hosted.show()).collect()
+    }
+
+    /// Returns every repository, by name.
+    pub(crate) fn all(&self) -> Vec<Arc<Hosted>> {
+        let repositories = self
+            .repositories
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        repositories.values().cloned().collect()
+    }
+
+    /// Returns the named repository.
+    ///
+    /// # Errors
+    /// `not_found` when there is none of that name.
+    pub(crate) fn repository(&self, name: &str) -> Result<Arc<Hosted>, Error> {
+        let repositories = self
+            .repositories
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        repositories
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::not_found("there is no repository of that name"))
+    }
+
+    /// Starts to host the repository at `path`, which has to be absolute; its file may be missing. Blocks on the file.
+    ///
+    /// # Errors
+    /// `conflict` when it is hosted already, `internal` when `agent.db` cannot be written.
+    pub(crate) fn host(&self, path: PathBuf, remote: Option<Remote>) -> Result<Arc<Hosted>, Error> {
+        if path.to_str().is_none() {
+            return Err(Error::bad_request("the file's path is not UTF-8"));
+        }
+        let name = self
+            .state
+            .name(&path)
+            .map_err(|error| state_failure(&error))?;
+        let remote = match remote {
+            Some(remote) => Some(remote),
+            None => self
+                .state
+                .remote(&name)
+                .map_err(|error| state_failure(&error))?,
+        };
+        let clone_url = self.http.as_ref().map(|base| format!("{base}/{name}"));
+        let mut repositories = self
+            .repositories
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if repositories.contains_key(&name) {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("{} is here already", path.display()),
+            ));
+        }
+        let hosted = Arc::new(Hosted::open(
+            name.clone(),
+            path,
+            clone_url,
+            remote,
+            Arc::clone(&self.events),
+        ));
+        repositories.insert(name, Arc::clone(&hosted));
+        drop(repositories);
+        self.events.publish(Event::Repository {
+            repository: hosted.show(),
+        });
+        Ok(hosted)
+    }
+
+    /// Starts to host the repository at `path`, which has to be readable. Blocks on the file.
+    ///
+    /// # Errors
+    /// `not_found`, `bad_request` or `repository` when there is no repository at `path`, `conflict` when it is hosted already.
+    pub(crate) fn host_existing(
+        &self,
+        path: &Path,
+        remote: Option<Remote>,
+    ) -> Result<Arc<Hosted>, Error> {
+        let path = existing(path)?;
+        check_readable(&path)?;
+        self.host(path, remote)
+    }
+
+    /// Hosts an existing repository and remembers it for the next start. Blocks on the file.
+    ///
+    /// # Errors
+    /// `not_found` or `bad_request` when there is no repository at `path`, `conflict` when it is hosted already.
+    pub(crate) fn add(&self, path: &Path) -> Result<Arc<Hosted>, Error> {
+        let hosted = self.host_existing(path, None)?;
+        self.state
+            .keep(hosted.name())
+            .map_err(|error| state_failure(&error))?;
+        self.events.log(Level::Info, Some(hosted.name()), "added");
+        Ok(hosted)
+    }
+
+    /// Forgets a repository; its file stays. Blocks on `agent.db`.
+    ///
+    /// # Errors
+    /// `not_found` when there is none of that name.
+    pub(crate) fn forget(&self, name: &str) -> Result<(), Error> {
+        let hosted = self.repository(name)?;
+        self.state
+            .forget(name)
+            .map_err(|error| state_failure(&error))?;
+        self.unhost(hosted.name());
+        self.events.log(
+            Level::Info,
+            Some(name),
+            "removed from the list; the file is kept",
+        );
+        Ok(())
+    }
+
+    /// Sets or removes a repository's remote. Blocks on `agent.db`.
+    ///
+    /// # Errors
+    /// `not_found` when there is none of that name.
+    pub(crate) fn set_remote(
+        &self,
+        name: &str,
+        remote: Option<Remote>,
+    ) -> Result<Arc<Hosted>, Error> {
+        let hosted = self.repository(name)?;
+        self.state
+            .set_remote(name, remote.as_ref())
+            .map_err(|error| state_failure(&error))?;
+        hosted.set_remote(remote);
+        Ok(hosted)
+    }
+
+    fn unhost(&self, name: &str) {
+        let removed = self
+            .repositories
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
+        if removed.is_some() {
+            self.events.publish(Event::Removed {
+                name: name.to_owned(),
+            });
+        }
+    }
+}
+
+/// Returns the canonical path of an existing file.
+fn existing(path: &Path) -> Result<PathBuf, Error> {
+    if !path.is_absolute() {
+        return Err(Error::bad_request("the path has to be absolute"));
+    }
+    match fs::canonicalize(path) {
+        Ok(path) if path.is_file() => Ok(path),
+        Ok(path) => Err(Error::bad_request(format!(
+            "{} is not a file",
+            path.display()
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Error::not_found(format!("there is no {}", path.display())))
+        }
+        Err(error) => Err(Error::new(
+            Code::Repository,
+            format!("{} cannot be read: {error}", path.display()),
+        )),
+    }
+}
+
+fn check_readable(path: &Path) -> Result<(), Error> {
+    let checked = Facts::read(path);
+    checked.map(drop).map_err(|unreadable| Error {
+        hint: unreadable.hint(),
+        ..Error::new(Code::Repository, unreadable.to_string())
+    })
+}
+
+fn state_failure(error: &rusqlite::Error) -> Error {
+    Error::internal(format!("agent.db: {error}"))
+}

@@ -1,0 +1,93 @@
+//! What happens in the agent, told to everyone who listens: the page, the tray, tests. A listener that falls behind is given
+//! a whole status instead of what it missed, so nobody is ever slowed down by it and nobody ends up with a wrong picture.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Event, Level, Status, Time};
+use crate::core::Core;
+use crate::limits;
+
+/// The place where events are published.
+#[derive(Debug)]
+pub(crate) struct Events {
+    sender: broadcast::Sender<Arc<Event>>,
+}
+
+impl Events {
+    pub(crate) fn new() -> Self {
+        Self {
+            sender: broadcast::channel(limits::EVENTS).0,
+        }
+    }
+
+    /// Tells everyone who listens. That nobody does is fine.
+    pub(crate) fn publish(&self, event: Event) {
+        let _ = self.sender.send(Arc::new(event));
+    }
+
+    /// Writes to the log and tells everyone who listens.
+    pub(crate) fn log(&self, level: Level, repository: Option<&str>, message: impl Into<String>) {
+        let message = message.into();
+        match level {
+            Level::Error => tracing::error!(repository, "{message}"),
+            Level::Warn => tracing::warn!(repository, "{message}"),
+            Level::Info => tracing::info!(repository, "{message}"),
+        }
+        let repository = repository.map(ToOwned::to_owned);
+        self.publish(Event::Log {
+            at: Time::now(),
+            level,
+            message,
+            repository,
+        });
+    }
+}
+
+/// A listener's place in the stream of events. The first event is the whole status.
+#[derive(Debug)]
+pub struct Subscription {
+    core: Arc<Core>,
+    receiver: broadcast::Receiver<Arc<Event>>,
+    stopped: CancellationToken,
+    status_due: bool,
+}
+
+impl Subscription {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        let receiver = core.events.sender.subscribe();
+        let stopped = core.stopped.clone();
+        Self {
+            core,
+            receiver,
+            stopped,
+            status_due: true,
+        }
+    }
+
+    /// Returns the next event, or `None` when the agent has stopped.
+    pub async fn next(&mut self) -> Option<Arc<Event>> {
+        if std::mem::take(&mut self.status_due) {
+            return Some(Arc::new(Event::Status(self.status())));
+        }
+        let received = tokio::select! {
+            received = self.receiver.recv() => received,
+            () = self.stopped.cancelled() => return None,
+        };
+        match received {
+            Ok(event) => Some(event),
+            Err(RecvError::Lagged(missed)) => {
+                tracing::debug!(missed, "a listener fell behind and gets a whole status");
+                self.receiver = self.receiver.resubscribe();
+                Some(Arc::new(Event::Status(self.status())))
+            }
+            Err(RecvError::Closed) => None,
+        }
+    }
+
+    fn status(&self) -> Status {
+        self.core.status()
+    }
+}

@@ -1,0 +1,70 @@
+//! Private files and folders: readable by their owner alone, and replaced whole or not at all.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Creates `path` and its parents, readable by the owner alone. A folder that exists is left as it is.
+///
+/// # Errors
+/// When a folder cannot be made.
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Replaces the content of `path` with `content`, readable by the owner alone, through a temporary file and a rename:
+/// a reader sees the old file or the new one.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    // A leftover of a killed process with our number; nothing else has this name.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = write_new(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    sync_parent(path)
+}
+
+/// Opens `path` for writing, creating it readable by the owner alone; what is in it stays.
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+    private_options().create(true).truncate(false).open(path)
+}
+
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = private_options().create_new(true).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn private_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Makes a rename in the parent folder of `path` durable, where the system can do that.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let parent = path
+            .parent()
+            .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! What only a desktop can do, and the end of the agent.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::App;
+use super::extract::Body;
+use super::reply::Answer;
+use crate::api::{Code, Error, Reveal};
+use crate::shell::ShellError;
+
+/// `POST /api/v1/shell/open-window`.
+pub(super) async fn open_window(State(core): State<App>) -> Answer<StatusCode> {
+    core.shell.open_window().map_err(|error| refusal(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/shell/reveal`.
+pub(super) async fn reveal(
+    State(core): State<App>,
+    Body(wish): Body<Reveal>,
+) -> Answer<StatusCode> {
+    let repository = core.repository(&wish.name)?;
+    core.shell
+        .reveal(repository.path())
+        .map_err(|error| refusal(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/quit`.
+pub(super) async fn quit(State(core): State<App>) -> StatusCode {
+    tracing::info!("asked to quit");
+    core.quit.cancel();
+    StatusCode::ACCEPTED
+}
+
+fn refusal(error: &ShellError) -> Error {
+    match error {
+        ShellError::Unsupported => Error::new(Code::Unsupported, error.to_string())
+            .with_hint("This works in the tray app."),
+        ShellError::Failed(_) => Error::internal(error.to_string()),
+    }
+}

@@ -1,0 +1,69 @@
+//! The agent's own door: one loopback listener for the app's page and the API. Whoever asks must name this listener as `Host`
+//! (and as `Origin`, when there is one), and for the API hold the token of the runtime file.
+
+mod desktop;
+mod extract;
+mod gate;
+mod page;
+mod reply;
+mod repositories;
+mod stream;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{Method, Uri};
+use axum::middleware;
+use axum::routing::{delete, get, post, put};
+
+use crate::api::Error;
+use crate::core::Core;
+use gate::Gate;
+use reply::Failure;
+
+type App = Arc<Core>;
+
+/// Returns the router of the loopback listener at `address`, which wants `token` for the API.
+pub(crate) fn router(core: App, address: SocketAddr, token: &str) -> Router {
+    let gate = Arc::new(Gate::new(address, token));
+    Router::new()
+        .nest(
+            "/api",
+            Router::new().nest("/v1", api()).fallback(no_such_path),
+        )
+        .fallback(page::serve)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(gate, gate::check))
+        .with_state(core)
+}
+
+fn api() -> Router<App> {
+    Router::new()
+        .route("/status", get(repositories::status))
+        .route("/events", get(stream::events))
+        .route("/repositories", get(repositories::list))
+        .route("/repositories/add", post(repositories::add))
+        .route(
+            "/repositories/{name}",
+            get(repositories::show).delete(repositories::forget),
+        )
+        .route("/repositories/{name}/remote", put(repositories::set_remote))
+        .route("/jobs", get(repositories::jobs))
+        .route("/jobs/{id}", delete(repositories::cancel_job))
+        .route("/shell/open-window", post(desktop::open_window))
+        .route("/shell/reveal", post(desktop::reveal))
+        .route("/quit", post(desktop::quit))
+        .fallback(no_such_path)
+}
+
+async fn no_such_path(uri: Uri) -> Failure {
+    Failure(Error::not_found(format!("there is no {}", uri.path())))
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> Failure {
+    Failure(Error::not_found(format!(
+        "there is no {method} for {}",
+        uri.path()
+    )))
+}

@@ -1,0 +1,89 @@
+//! Status, repositories and jobs.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::App;
+use super::extract::{Body, Named, Parameter};
+use super::reply::Answer;
+use crate::api::{AddRepository, Error, Job, Repository, SetRemote, Status};
+use crate::core::Core;
+use crate::sync::Remote;
+
+/// `GET /api/v1/status`.
+pub(super) async fn status(State(core): State<App>) -> Json<Status> {
+    Json(core.status())
+}
+
+/// `GET /api/v1/repositories`.
+pub(super) async fn list(State(core): State<App>) -> Json<Vec<Repository>> {
+    Json(core.show_all())
+}
+
+/// `GET /api/v1/repositories/{name}`.
+pub(super) async fn show(named: Named) -> Json<Repository> {
+    Json(named.repository.show())
+}
+
+/// `POST /api/v1/repositories/add`.
+pub(super) async fn add(
+    State(core): State<App>,
+    Body(wish): Body<AddRepository>,
+) -> Answer<(StatusCode, Json<Repository>)> {
+    let hosted = blocking(core, move |core| core.add(&wish.path)).await?;
+    Ok((StatusCode::CREATED, Json(hosted.show())))
+}
+
+/// `DELETE /api/v1/repositories/{name}`.
+pub(super) async fn forget(State(core): State<App>, named: Named) -> Answer<StatusCode> {
+    blocking(core, move |core| core.forget(named.repository.name())).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `PUT /api/v1/repositories/{name}/remote`.
+pub(super) async fn set_remote(
+    State(core): State<App>,
+    named: Named,
+    Body(wish): Body<SetRemote>,
+) -> Answer<Json<Repository>> {
+    let remote = match &wish.url {
+        None => None,
+        Some(url) => Some(parse_remote(url)?.with_login(wish.user, wish.password)),
+    };
+    let hosted = blocking(core, move |core| {
+        core.set_remote(named.repository.name(), remote)
+    })
+    .await?;
+    Ok(Json(hosted.show()))
+}
+
+/// `GET /api/v1/jobs`.
+pub(super) async fn jobs(State(core): State<App>) -> Json<Vec<Job>> {
+    Json(core.jobs.list())
+}
+
+/// `DELETE /api/v1/jobs/{id}`.
+pub(super) async fn cancel_job(
+    State(core): State<App>,
+    Parameter(id): Parameter,
+) -> Answer<StatusCode> {
+    core.jobs.cancel(&id)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn parse_remote(url: &str) -> Result<Remote, Error> {
+    url.parse()
+        .map_err(|error: crate::sync::RemoteError| Error::bad_request(error.to_string()))
+}
+
+/// Runs `work`, which may wait for the disk, off the async threads.
+async fn blocking<T: Send + 'static>(
+    core: Arc<Core>,
+    work: impl FnOnce(&Core) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(move || work(&core)).await;
+    done.unwrap_or_else(|error| Err(Error::internal(format!("the work did not end: {error}"))))
+}

@@ -1,0 +1,113 @@
+//! The agent's identity: one Ed25519 key per home. Its public half is the agent's endpoint id; the secret half never leaves
+//! its file, which is readable by the owner alone.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+
+use crate::files::write_private;
+use crate::home::Home;
+use crate::text::{from_hex, to_hex};
+
+/// An agent's identity.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    endpoint_id: String,
+}
+
+/// The identity key cannot be read or made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// The file cannot be read or written.
+    #[error("cannot use the identity key {}: {source}", path.display())]
+    Io {
+        /// The key's file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not 64 hexadecimal digits. It is left as it is: a new key would be another identity.
+    #[error("the identity key {} is damaged", path.display())]
+    Damaged {
+        /// The key's file.
+        path: PathBuf,
+    },
+    /// The system gave no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Random(getrandom::Error),
+}
+
+impl Identity {
+    /// Returns the identity of `home`, making it on first use.
+    ///
+    /// # Errors
+    /// [`IdentityError`] when there is a key that cannot be used, or none can be made.
+    pub fn of(home: &Home) -> Result<Self, IdentityError> {
+        let path = home.identity_file();
+        let io_error = |source| IdentityError::Io {
+            path: path.clone(),
+            source,
+        };
+        match fs::read(&path) {
+            Ok(text) => Self::parse(&text, &path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut secret = [0; 32];
+                getrandom::fill(&mut secret).map_err(IdentityError::Random)?;
+                let identity = Self::from_secret(&secret)
+                    .ok_or_else(|| IdentityError::Damaged { path: path.clone() })?;
+                write_private(&path, format!("{}\n", to_hex(&secret)).as_bytes())
+                    .map_err(io_error)?;
+                Ok(identity)
+            }
+            Err(error) => Err(io_error(error)),
+        }
+    }
+
+    /// The public key as 64 lower-case hexadecimal digits.
+    pub fn endpoint_id(&self) -> &str {
+        &self.endpoint_id
+    }
+
+    fn parse(text: &[u8], path: &Path) -> Result<Self, IdentityError> {
+        std::str::from_utf8(text.trim_ascii())
+            .ok()
+            .and_then(from_hex::<32>)
+            .and_then(|secret| Self::from_secret(&secret))
+            .ok_or_else(|| IdentityError::Damaged {
+                path: path.to_path_buf(),
+            })
+    }
+
+    fn from_secret(secret: &[u8; 32]) -> Option<Self> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(secret).ok()?;
+        Some(Self {
+            endpoint_id: to_hex(pair.public_key().as_ref()),
+        })
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Identity").field(&self.endpoint_id).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoint_id_is_the_public_key_of_the_first_test_vector_of_rfc_8032() {
+        let secret = from_hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+            .expect("hex");
+        let identity = Identity::from_secret(&secret).expect("a key");
+        assert_eq!(
+            identity.endpoint_id(),
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+        );
+    }
+}

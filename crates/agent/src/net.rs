@@ -1,0 +1,117 @@
+//! Serves HTTP/1 on a listener for both of the agent's doors, with a bound on everything a stranger may hold: connections, the
+//! time for a request's head, and the time that a connection may take in all.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::limits;
+
+/// How long answers under way may take when the agent stops.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What a listener allows its connections.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Door {
+    /// Names the listener in the log.
+    pub name: &'static str,
+    /// Time for a connection in all; `None` where streams live as long as the listener.
+    pub lifetime: Option<Duration>,
+}
+
+/// Accepts connections until `stopped`, and serves each with `router`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    door: Door,
+    stopped: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let connections = TaskTracker::new();
+    while let Some(stream) = accept(&listener, door, &stopped).await {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            break;
+        };
+        let (router, stopped) = (router.clone(), stopped.clone());
+        connections.spawn(async move {
+            let _place = place;
+            if let Err(error) = converse(stream, router, door, stopped).await {
+                tracing::debug!(door = door.name, %error, "a connection ended early");
+            }
+        });
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+/// Returns the next connection, or `None` when stopped. Failures of one connection, or of the whole system for a while (no
+/// descriptors left), do not end the listener.
+async fn accept(
+    listener: &TcpListener,
+    door: Door,
+    stopped: &CancellationToken,
+) -> Option<TcpStream> {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped.cancelled() => return None,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                // Without it a reply's last segment may wait; that it cannot be set is no reason to refuse.
+                let _ = stream.set_nodelay(true);
+                return Some(stream);
+            }
+            Err(error) => {
+                tracing::warn!(door = door.name, %error, "a connection cannot be accepted");
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+                ) {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+async fn converse(
+    stream: TcpStream,
+    router: Router,
+    door: Door,
+    stopped: CancellationToken,
+) -> Result<(), String> {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEAD_DEADLINE)
+        // Stock clients before 2.27 compare some names with their capitals.
+        .title_case_headers(true)
+        // A client that closes its sending half after the request still wants the answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let lifetime = async {
+        match door.lifetime {
+            Some(lifetime) => tokio::time::sleep(lifetime).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ended = connection.as_mut() => return ended.map_err(|error| error.to_string()),
+        () = lifetime => return Err("it took too long".to_owned()),
+        () = stopped.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    match tokio::time::timeout(FAREWELL, connection).await {
+        Ok(ended) => ended.map_err(|error| error.to_string()),
+        Err(_) => Err("it was cut because the agent stops".to_owned()),
+    }
+}

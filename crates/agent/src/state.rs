@@ -1,0 +1,431 @@
+//! `agent.db`: what must survive a restart and is not in the repositories themselves, namely which repositories the app has,
+//! their names, and their remotes with the passwords. The file is readable by its owner alone. A damaged file is set aside
+//! under another name, never overwritten; one of a newer agent is refused.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+
+use crate::api::Time;
+use crate::files::open_private;
+use crate::sync::Remote;
+
+/// "ESag": tells `agent.db` from other SQLite files.
+const APPLICATION_ID: i32 = 0x4553_6167;
+
+/// The layout that this agent reads and writes.
+const LAYOUT: i32 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE repository(
+        path TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+        kept INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE remote(
+        path TEXT PRIMARY KEY REFERENCES repository(path) ON DELETE CASCADE,
+        url TEXT NOT NULL,
+        user TEXT,
+        password TEXT
+    ) STRICT;
+";
+
+/// Names that mean something else in an address.
+const RESERVED_NAMES: [&str; 4] = ["api", "healthz", "metrics", "xfer"];
+
+/// The agent's database.
+#[derive(Debug)]
+pub(crate) struct StateDb {
+    connection: Mutex<Connection>,
+}
+
+/// `agent.db` cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// It was written by a newer agent.
+    #[error("{} was written by a newer EdgeSync (layout {found}, this one knows {LAYOUT})", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its layout.
+        found: i32,
+    },
+    /// The file or its folder cannot be read or written.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database refused.
+    #[error("cannot use {}: {source}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+}
+
+/// A repository that the app has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub path: PathBuf,
+    pub name: String,
+}
+
+impl StateDb {
+    /// Opens the database at `path`, making it on first use. Returns with it the name under which a damaged file was set aside.
+    ///
+    /// # Errors
+    /// [`StateError`] when the file is of a newer agent, or cannot be read or written.
+    pub(crate) fn open(path: &Path) -> Result<(Self, Option<PathBuf>), StateError> {
+        match open_checked(path) {
+            Ok(connection) => Ok((Self::of(connection), None)),
+            Err(Unusable::Damaged(reason)) => {
+                let aside = set_aside(path).map_err(|source| StateError::Io {
+                    path: path.to_path_buf(),
+                    source,
+                })?;
+                tracing::warn!(path = %path.display(), aside = %aside.display(), reason, "agent.db is damaged and was set aside");
+                match open_checked(path) {
+                    Ok(connection) => Ok((Self::of(connection), Some(aside))),
+                    Err(Unusable::Refused(error)) => Err(error),
+                    Err(Unusable::Damaged(_)) => {
+                        let source = io::Error::new(
+                            io::ErrorKind::InvalidData,
+                            "a new file is damaged as well",
+                        );
+                        Err(StateError::Io {
+                            path: path.to_path_buf(),
+                            source,
+                        })
+                    }
+                }
+            }
+            Err(Unusable::Refused(error)) => Err(error),
+        }
+    }
+
+    fn of(connection: Connection) -> Self {
+        Self {
+            connection: Mutex::new(connection),
+        }
+    }
+
+    /// Returns the repositories that the app has, by name.
+    pub(crate) fn kept(&self) -> rusqlite::Result<Vec<Kept>> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare("SELECT path, name FROM repository WHERE kept ORDER BY name")?;
+        let rows = statement.query_map([], |row| {
+            Ok(Kept {
+                path: row.get::<_, String>(0)?.into(),
+                name: row.get(1)?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    /// Returns the name of the repository at `path`, giving it one that is free when it has none.
+    pub(crate) fn name(&self, path: &Path) -> rusqlite::Result<String> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        let key = path.to_string_lossy();
+        let known = transaction
+            .query_row(
+                "SELECT name FROM repository WHERE path = ?1",
+                [&key],
+                |row| row.get(0),
+            )
+            .optional()?;
+        if let Some(name) = known {
+            return Ok(name);
+        }
+        let wish = wished_name(path);
+        let mut name = wish.clone();
+        let mut number = 1_u32;
+        while RESERVED_NAMES.contains(&name.to_ascii_lowercase().as_str())
+            || transaction
+                .prepare_cached("SELECT 1 FROM repository WHERE name = ?1")?
+                .exists([&name])?
+        {
+            number = number.saturating_add(1);
+            name = format!("{wish}-{number}");
+        }
+        transaction.execute(
+            "INSERT INTO repository(path, name) VALUES(?1, ?2)",
+            params![key, name],
+        )?;
+        transaction.commit()?;
+        Ok(name)
+    }
+
+    /// Makes the named repository one that the app has.
+    pub(crate) fn keep(&self, name: &str) -> rusqlite::Result<()> {
+        self.connection()
+            .execute("UPDATE repository SET kept = 1 WHERE name = ?1", [name])
+            .map(drop)
+    }
+
+    /// Forgets the named repository, its remote and its name.
+    pub(crate) fn forget(&self, name: &str) -> rusqlite::Result<()> {
+        self.connection()
+            .execute("DELETE FROM repository WHERE name = ?1", [name])
+            .map(drop)
+    }
+
+    /// Returns the remote of the named repository. One that no longer parses counts as none.
+    pub(crate) fn remote(&self, name: &str) -> rusqlite::Result<Option<Remote>> {
+        let connection = self.connection();
+        let row: Option<(String, Option<String>, Option<String>)> = connection
+            .query_row(
+                "SELECT url, user, password FROM remote JOIN repository USING(path) WHERE name = ?1",
+                [name],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .optional()?;
+        Ok(
+            row.and_then(|(url, user, password)| match url.parse::<Remote>() {
+                Ok(remote) => Some(remote.with_login(user, password)),
+                Err(error) => {
+                    tracing::warn!(repository = name, %error, "the stored remote cannot be used");
+                    None
+                }
+            }),
+        )
+    }
+
+    /// Sets or removes the remote of the named repository.
+    pub(crate) fn set_remote(&self, name: &str, remote: Option<&Remote>) -> rusqlite::Result<()> {
+        let connection = self.connection();
+        let changed = match remote {
+            None => connection.execute("DELETE FROM remote WHERE path = (SELECT path FROM repository WHERE name = ?1)", [name]),
+            Some(remote) => connection.execute(
+                "INSERT OR REPLACE INTO remote(path, url, user, password) SELECT path, ?2, ?3, ?4 FROM repository WHERE name = ?1",
+                params![name, remote.url(), remote.user(), remote.password()],
+            ),
+        };
+        changed.map(drop)
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // SQLite undoes what a panicking thread had begun.
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Unusable {
+    Damaged(String),
+    Refused(StateError),
+}
+
+fn open_checked(path: &Path) -> Result<Connection, Unusable> {
+    let io_error = |source| {
+        Unusable::Refused(StateError::Io {
+            path: path.to_path_buf(),
+            source,
+        })
+    };
+    // SQLite would make the file readable by everyone whom the umask allows.
+    drop(open_private(path).map_err(io_error)?);
+    let judge = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            Unusable::Damaged(error.to_string())
+        }
+        _ => Unusable::Refused(StateError::Database {
+            path: path.to_path_buf(),
+            source: error,
+        }),
+    };
+    let mut connection = Connection::open(path).map_err(judge)?;
+    prepare(&mut connection).map_err(judge)?;
+    let (application, layout) = marks(&connection).map_err(judge)?;
+    if application != APPLICATION_ID {
+        return Err(Unusable::Damaged(
+            "it is another program's database".to_owned(),
+        ));
+    }
+    if layout > LAYOUT {
+        return Err(Unusable::Refused(StateError::Newer {
+            path: path.to_path_buf(),
+            found: layout,
+        }));
+    }
+    let check: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(judge)?;
+    if check == "ok" {
+        Ok(connection)
+    } else {
+        Err(Unusable::Damaged(check))
+    }
+}
+
+/// Sets the connection up, and writes the schema into an empty file.
+fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.execute_batch(
+        "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL;",
+    )?;
+    let transaction = connection.transaction()?;
+    let empty: bool =
+        transaction.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
+            row.get(0)
+        })?;
+    if empty && marks(&transaction)? == (0, 0) {
+        transaction.execute_batch(SCHEMA)?;
+        transaction.execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT};"
+        ))?;
+    }
+    transaction.commit()
+}
+
+fn marks(connection: &Connection) -> rusqlite::Result<(i32, i32)> {
+    let application = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let layout = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok((application, layout))
+}
+
+/// Renames a damaged file, and its journals with it, so that it can be looked at later. Returns the new name.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mark = Time::now().unix_millis();
+    let renamed = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{mark}{suffix}"));
+        PathBuf::from(name)
+    };
+    fs::rename(path, renamed(""))?;
+    for suffix in ["-journal", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match fs::rename(PathBuf::from(name), renamed(suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(renamed(""))
+}
+
+/// Returns the name that the file at `path` suggests, in characters that need no escape in an address.
+fn wished_name(path: &Path) -> String {
+    let stem = path
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "._-".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    let name: String = stem.chars().take(64).map(plain).collect();
+    let name = name.trim_matches(['-', '.']);
+    if name.is_empty() {
+        "repository".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path) -> StateDb {
+        let (state, aside) = StateDb::open(path).expect("the database opens");
+        assert_eq!(aside, None);
+        state
+    }
+
+    #[test]
+    fn names_are_unique_stable_and_safe_in_an_address() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("agent.db");
+        let state = open(&path);
+        assert_eq!(
+            state.name(Path::new("/a/proj.fossil")).expect("a name"),
+            "proj"
+        );
+        assert_eq!(
+            state.name(Path::new("/b/Proj.fossil")).expect("a name"),
+            "Proj-2"
+        );
+        assert_eq!(
+            state.name(Path::new("/b/ü b/…/.fossil")).expect("a name"),
+            "fossil"
+        );
+        assert_eq!(
+            state.name(Path::new("/b/healthz.fossil")).expect("a name"),
+            "healthz-2"
+        );
+        assert_eq!(
+            state.name(Path::new("/b/é.fossil")).expect("a name"),
+            "repository"
+        );
+        drop(state);
+        let state = open(&path);
+        assert_eq!(
+            state.name(Path::new("/b/Proj.fossil")).expect("a name"),
+            "Proj-2"
+        );
+        assert_eq!(state.kept().expect("rows"), []);
+        state.keep("Proj-2").expect("kept");
+        assert_eq!(state.kept().expect("rows").len(), 1);
+        state.forget("Proj-2").expect("forgotten");
+        assert_eq!(state.kept().expect("rows"), []);
+    }
+
+    #[test]
+    fn a_remote_is_kept_with_its_login_and_goes_with_its_repository() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = open(&folder.path().join("agent.db"));
+        let name = state.name(Path::new("/a/proj.fossil")).expect("a name");
+        let remote: Remote = "https://ada:se%20cret@example.org/proj"
+            .parse()
+            .expect("a remote");
+        state.set_remote(&name, Some(&remote)).expect("stored");
+        assert_eq!(state.remote(&name).expect("read"), Some(remote));
+        state.set_remote(&name, None).expect("removed");
+        assert_eq!(state.remote(&name).expect("read"), None);
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside_with_its_bytes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("agent.db");
+        let garbage = vec![7_u8; 10_000];
+        fs::write(&path, &garbage).expect("written");
+        let (state, aside) = StateDb::open(&path).expect("a new database");
+        assert_eq!(fs::read(aside.expect("set aside")).expect("read"), garbage);
+        state
+            .name(Path::new("/a/proj.fossil"))
+            .expect("the new one works");
+    }
+
+    #[test]
+    fn a_newer_file_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("agent.db");
+        drop(open(&path));
+        Connection::open(&path)
+            .and_then(|db| db.execute_batch("PRAGMA user_version = 99"))
+            .expect("marked");
+        let before = fs::read(&path).expect("read");
+        assert!(matches!(
+            StateDb::open(&path),
+            Err(StateError::Newer { found: 99, .. })
+        ));
+        assert_eq!(fs::read(&path).expect("read"), before);
+    }
+}

@@ -1,0 +1,5 @@
+//! Keeps repositories equal with remotes.
+
+mod remote;
+
+pub use remote::{Remote, RemoteError};

@@ -1,0 +1,62 @@
+//! Hexadecimal text and random tokens.
+
+use std::fmt::Write as _;
+
+/// Returns `bytes` as lower-case hexadecimal digits.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing into a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// Returns the `N` bytes that exactly `2 * N` hexadecimal digits mean.
+pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    let mut bytes = [0; N];
+    if digits.len() != N * 2 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair
+            .iter()
+            .try_fold(0, |value, digit| Some(value * 16 + hex_digit(*digit)?))?;
+    }
+    Some(bytes)
+}
+
+/// Returns `N` random bytes from the system.
+///
+/// # Errors
+/// When the system has none to give.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_text_is_read_whole_or_not_at_all() {
+        assert_eq!(from_hex::<2>("00fF"), Some([0, 255]));
+        assert_eq!(to_hex(&[0, 255]), "00ff");
+        for bad in ["", "00f", "00f0a", "00fg", "é00"] {
+            assert_eq!(from_hex::<2>(bad), None, "{bad}");
+        }
+    }
+}

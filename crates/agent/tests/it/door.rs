@@ -1,0 +1,337 @@
+//! The loopback door: who may come in, what is refused, and that the next request is answered after every refusal.
+
+use edgesync_agent::api::{Event, Level, State, Status};
+use edgesync_agent::{Agent, Runtime};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+
+use crate::support::{Place, raw, start, status};
+
+/// Returns a request with the right host and token, and further lines for its head.
+fn request(runtime: &Runtime, method: &str, path: &str, lines: &str, body: &str) -> String {
+    let host = runtime.api.trim_start_matches("http://");
+    let token = &runtime.token;
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n{lines}Content-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+async fn ask(runtime: &Runtime, method: &str, path: &str, body: &str) -> String {
+    raw(
+        &runtime.api,
+        request(
+            runtime,
+            method,
+            path,
+            "Content-Type: application/json\r\n",
+            body,
+        ),
+    )
+    .await
+}
+
+async fn assert_serves(agent: &Agent) {
+    assert_eq!(
+        status(&ask(agent.runtime(), "GET", "/api/v1/status", "").await),
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_foreign_host_or_origin_or_a_wrong_token_is_refused_and_changes_nothing() {
+    let place = Place::new();
+    let agent = start(place.config()).await;
+    let runtime = agent.runtime();
+    let good = request(runtime, "POST", "/api/v1/quit", "", "");
+    let host = runtime.api.trim_start_matches("http://").to_owned();
+    let port = host.rsplit(':').next().expect("a port").to_owned();
+    let host_line = format!("Host: {host}\r\n");
+    let refused = [
+        (good.replace(&host, "evil.example"), 403),
+        (good.replace(&host, "127.0.0.1"), 403),
+        (
+            good.replace(&host, &format!("localhost.evil.example:{port}")),
+            403,
+        ),
+        (good.replace(&host_line, ""), 403),
+        (
+            good.replace(&host_line, &format!("{host_line}{host_line}")),
+            403,
+        ),
+        (
+            good.replace(
+                "/api/v1/quit",
+                &format!("http://evil.example:{port}/api/v1/quit"),
+            ),
+            403,
+        ),
+        (
+            good.replace(
+                &host_line,
+                &format!("{host_line}Origin: http://evil.example\r\n"),
+            ),
+            403,
+        ),
+        (
+            good.replace(&host_line, &format!("{host_line}Origin: null\r\n")),
+            403,
+        ),
+        (
+            good.replace(
+                &host_line,
+                &format!("{host_line}Origin: https://{host}\r\n"),
+            ),
+            403,
+        ),
+        (good.replace(&runtime.token, &"0".repeat(64)), 401),
+        (good.replace(&runtime.token, &runtime.token[..63]), 401),
+        (good.replace("Bearer ", "Basic "), 401),
+        (good.replace("Authorization", "X-Authorization"), 401),
+    ];
+    for (request, expected) in refused {
+        assert_eq!(
+            status(&raw(&runtime.api, &request).await),
+            expected,
+            "{request}"
+        );
+    }
+    // The page itself is not for other sites either.
+    assert_eq!(
+        status(
+            &raw(
+                &runtime.api,
+                "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+            )
+            .await
+        ),
+        403
+    );
+    assert_serves(&agent).await;
+    let own = good.replace(
+        &host_line,
+        &format!("Host: localhost:{port}\r\nOrigin: http://localhost:{port}\r\n"),
+    );
+    assert_eq!(status(&raw(&runtime.api, own).await), 202);
+    agent.quit_requested().await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_long_or_malformed_are_refused() {
+    let place = Place::new();
+    let agent = start(place.config()).await;
+    let runtime = agent.runtime();
+    let path = "/api/v1/repositories/add";
+    let json = "Content-Type: application/json\r\n";
+    let long = request(runtime, "POST", path, json, "{}")
+        .replace("Content-Length: 2", "Content-Length: 1048577");
+    assert_eq!(status(&raw(&runtime.api, long).await), 413);
+    let endless = request(runtime, "POST", path, json, "")
+        .replace("Content-Length: 0", "Transfer-Encoding: chunked");
+    let endless = format!("{endless}100001\r\n{}\r\n0\r\n\r\n", " ".repeat(0x10_0001));
+    assert_eq!(status(&raw(&runtime.api, endless).await), 413);
+    let two = request(
+        runtime,
+        "POST",
+        path,
+        &format!("{json}Content-Length: 7\r\n"),
+        "{}",
+    );
+    assert_eq!(status(&raw(&runtime.api, two).await), 400);
+    for body in [
+        "",
+        "{",
+        "[]",
+        "{\"path\":1}",
+        "{\"path\":\"/x\",\"more\":1}",
+        "\u{0}",
+        "{\"path\":\"relative.fossil\"}",
+    ] {
+        let answer = ask(runtime, "POST", path, body).await;
+        assert_eq!(status(&answer), 400, "{body}");
+        assert!(answer.contains("\"code\":\"bad_request\""), "{answer}");
+    }
+    let form = request(
+        runtime,
+        "POST",
+        path,
+        "Content-Type: text/plain\r\n",
+        "{\"path\":\"/x\"}",
+    );
+    assert_eq!(status(&raw(&runtime.api, form).await), 400);
+    assert_eq!(
+        status(&ask(runtime, "POST", path, "{\"path\":\"/no/such.fossil\"}").await),
+        404
+    );
+    let garbage = raw(&runtime.api, b"\x00\xff\x16\x03garbage\r\n\r\n").await;
+    assert!(garbage.is_empty() || status(&garbage) == 400, "{garbage}");
+    assert_serves(&agent).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn paths_that_name_nothing_are_not_found() {
+    let place = Place::new();
+    let agent = start(place.config()).await;
+    let long = format!("/api/v1/repositories/{}", "a".repeat(8192));
+    for path in [
+        "/api/v1/repositories/%2e%2e",
+        "/api/v1/repositories/%00",
+        "/api/v1/repositories/..%5c",
+        "/api/v1/repositories/%252e%252e%252f",
+        "/api/v1/repositories/%ff",
+        "/api/v1/nothing",
+        "/api/v2/status",
+        "/api",
+        "/assets/../../../etc/passwd",
+        &long,
+    ] {
+        assert_eq!(
+            status(&ask(agent.runtime(), "GET", path, "").await),
+            404,
+            "{path}"
+        );
+    }
+    assert_eq!(
+        status(&ask(agent.runtime(), "DELETE", "/api/v1/status", "").await),
+        404
+    );
+    assert_serves(&agent).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_needs_no_token_and_says_what_it_may_do() {
+    let place = Place::new();
+    let agent = start(place.config()).await;
+    let host = agent.runtime().api.trim_start_matches("http://").to_owned();
+    for path in ["/", "/r/anything/timeline"] {
+        let answer = raw(
+            &host,
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+        )
+        .await;
+        assert_eq!(status(&answer), 200);
+        let head = answer.to_ascii_lowercase();
+        assert!(
+            head.contains("content-security-policy: default-src 'none'; script-src 'self'"),
+            "{answer}"
+        );
+        assert!(head.contains("x-content-type-options: nosniff"), "{answer}");
+        assert!(head.contains("content-type: text/html"), "{answer}");
+        assert!(!answer.contains(&agent.runtime().token));
+    }
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn desktop_acts_are_refused_without_a_desktop() {
+    let place = Place::new();
+    let agent = start(place.config()).await;
+    let answer = ask(agent.runtime(), "POST", "/api/v1/shell/open-window", "").await;
+    assert_eq!(status(&answer), 501);
+    assert!(answer.contains("\"code\":\"unsupported\""), "{answer}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_event_stream_begins_with_the_status_and_tells_what_changes() {
+    let place = Place::new();
+    let repository = place.repository("proj.fossil");
+    let agent = start(place.config()).await;
+    let runtime = agent.runtime();
+    let host = runtime.api.trim_start_matches("http://").to_owned();
+    let mut stream = BufReader::new(TcpStream::connect(&host).await.expect("connected"));
+    stream
+        .write_all(request(runtime, "GET", "/api/v1/events", "", "").as_bytes())
+        .await
+        .expect("sent");
+    let Event::Status(first) = next_event(&mut stream).await else {
+        panic!("the first event is the status")
+    };
+    assert_eq!((first.repositories.len(), first.state), (0, State::Local));
+
+    let body = serde_json::json!({ "path": repository }).to_string();
+    assert_eq!(
+        status(&ask(runtime, "POST", "/api/v1/repositories/add", &body).await),
+        201
+    );
+    let Event::Repository { repository: shown } = next_event(&mut stream).await else {
+        panic!("a repository")
+    };
+    assert_eq!(
+        (shown.name.as_str(), shown.path, shown.check_ins),
+        ("proj", repository, 2)
+    );
+    assert_eq!(
+        shown.last_check_in.expect("a check-in").comment,
+        "change hello.txt"
+    );
+    let Event::Log {
+        level: Level::Info,
+        repository,
+        ..
+    } = next_event(&mut stream).await
+    else {
+        panic!("a log line")
+    };
+    assert_eq!(repository.as_deref(), Some("proj"));
+
+    assert_eq!(
+        status(&ask(runtime, "POST", "/api/v1/repositories/add", &body).await),
+        409
+    );
+    assert_eq!(
+        status(&ask(runtime, "DELETE", "/api/v1/repositories/proj", "").await),
+        204
+    );
+    assert_eq!(
+        next_event(&mut stream).await,
+        Event::Removed {
+            name: "proj".into()
+        }
+    );
+    agent.stop().await;
+}
+
+/// Reads lines until one is an event; between them are the frames of the chunked transfer.
+async fn next_event(stream: &mut BufReader<TcpStream>) -> Event {
+    loop {
+        let mut line = String::new();
+        assert_ne!(
+            stream.read_line(&mut line).await.expect("a line"),
+            0,
+            "the stream ended"
+        );
+        if line.starts_with('{') {
+            return serde_json::from_str(&line).expect("an event");
+        }
+    }
+}
+
+#[tokio::test]
+async fn added_repositories_are_there_again_after_a_restart() {
+    let place = Place::new();
+    let repository = place.repository("proj.fossil");
+    let agent = start(place.config()).await;
+    let body = serde_json::json!({ "path": repository }).to_string();
+    assert_eq!(
+        status(&ask(agent.runtime(), "POST", "/api/v1/repositories/add", &body).await),
+        201
+    );
+    agent.stop().await;
+
+    let agent = start(place.config()).await;
+    let answer = ask(agent.runtime(), "GET", "/api/v1/status", "").await;
+    let body = answer.split("\r\n\r\n").nth(1).expect("a body");
+    let shown: Status = serde_json::from_str(body).expect("a status");
+    assert_eq!(shown, agent.status());
+    assert_eq!(shown.repositories.len(), 1);
+    agent.stop().await;
+
+    std::fs::remove_file(&repository).expect("removed");
+    let agent = start(place.config()).await;
+    assert!(matches!(agent.status().state, State::Missing { .. }));
+    agent.stop().await;
+}
