@@ -11,6 +11,7 @@
 //! - [`blob`]: how content is packed and how deltas are made and applied.
 
 pub mod blob;
+pub mod db;
 pub mod hash_policy;
 pub mod limits;
 pub mod name;

@@ -1,0 +1,122 @@
+//! The repository file: opening, reading and writing it in the form that stock Fossil uses.
+//!
+//! [`Repository`] is one open file and reads; all writing goes through [`Repository::write`], one
+//! [`Transaction`] at a time. What is stored is read back and hashed before it is committed, and
+//! structural artifacts are [cross-linked](crate::crosslink) in the same breath. Content never changes
+//! once stored, so readers need no transaction.
+//!
+//! - [`schema`]: the tables.
+//! - `open`, `create`: from a path to a [`Repository`].
+//! - `content`: from a name to its bytes, through deltas and a bounded cache.
+//! - `transaction`, `store`, `deltify`: writing.
+//! - `config`, `user`: settings and people.
+
+mod cache;
+mod config;
+mod content;
+mod create;
+mod deltify;
+mod error;
+mod open;
+mod rid;
+pub mod schema;
+mod store;
+mod transaction;
+mod user;
+
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use cache::ContentCache;
+pub use create::NewRepository;
+pub use error::{Error, Result};
+pub use open::Access;
+pub use rid::Rid;
+pub use store::{Stored, Visibility};
+pub use transaction::{Receipt, Transaction};
+pub use user::{SPECIAL_USERS, User, password_secret};
+
+/// Most bytes of expanded content that one open repository keeps at hand.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// How long a lock held by another program is waited for; stock waits as long.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// One open repository file.
+#[derive(Debug)]
+pub struct Repository {
+    conn: Connection,
+    path: PathBuf,
+    access: Access,
+    cache: RefCell<ContentCache>,
+    /// Write calls left until one fails, when a test asked for it.
+    fail_after: Cell<Option<u64>>,
+}
+
+impl Repository {
+    /// Returns the path that the file was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns whether the file was opened for writing too.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Sets how long a lock held by another program is waited for.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`] if the engine refuses.
+    pub fn set_busy_timeout(&self, timeout: Duration) -> Result<()> {
+        Ok(self.conn.busy_timeout(timeout)?)
+    }
+
+    /// Returns a number that changes whenever another connection or program has changed the file.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`] when the file cannot be read.
+    pub fn data_version(&self) -> Result<i64> {
+        Ok(self
+            .conn
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get(0))?)
+    }
+
+    /// Returns the connection, for reading by the modules of this crate.
+    pub(crate) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// Makes the `n`-th write call from now fail, as a full disk would. For tests.
+    #[doc(hidden)]
+    pub fn fail_at(&self, n: u64) {
+        self.fail_after.set(Some(n));
+    }
+
+    /// Ends what [`Repository::fail_at`] began. Returns whether the failure is still to come.
+    #[doc(hidden)]
+    pub fn fail_never(&self) -> bool {
+        self.fail_after.take().is_some()
+    }
+
+    /// Counts a write call, and fails it if a test asked for that.
+    fn check_fault(&self) -> Result<()> {
+        match self.fail_after.get() {
+            None => Ok(()),
+            Some(0 | 1) => {
+                self.fail_after.set(None);
+                Err(Error::Injected)
+            }
+            Some(left) => {
+                self.fail_after.set(Some(left - 1));
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! From a path to an open repository, trusting nothing in the file.
+//!
+//! A repository may come from anywhere, so the engine runs with its defences on: triggers and views of the
+//! file are ignored, its schema cannot call functions with side effects, and nothing can be attached.
+
+use std::cell::{Cell, RefCell};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::cache::ContentCache;
+use super::error::locate;
+use super::{BUSY_TIMEOUT, CACHE_BYTES, Error, Repository, Result, schema};
+
+/// What an open repository may be used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Reading.
+    ReadOnly,
+    /// Reading and writing.
+    ReadWrite,
+}
+
+/// Bytes at the start of every SQLite file.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+impl Repository {
+    /// Opens the repository at `path`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotARepository`] for anything that is not whole and of the right
+    /// form, [`Error::NewerSchema`] and [`Error::OlderSchema`] for other generations of Fossil,
+    /// [`Error::ReadOnly`] when writing is asked for and impossible, [`Error::Busy`] when locked.
+    pub fn open(path: impl AsRef<Path>, access: Access) -> Result<Self> {
+        let path = path.as_ref();
+        check_header(path)?;
+        let flags = match access {
+            Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        } | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let repository = Connection::open_with_flags(path, flags)
+            .map_err(Error::from)
+            .and_then(|conn| Self::over(conn, path, access));
+        repository.map_err(|error| explain(error, path))
+    }
+
+    /// Takes a fresh connection into service and looks whether it leads to a repository.
+    fn over(conn: Connection, path: &Path, access: Access) -> Result<Self> {
+        harden(&conn)?;
+        if access == Access::ReadWrite && conn.is_readonly("main")? {
+            return Err(Error::ReadOnly(path.to_owned()));
+        }
+        let repository = Self {
+            conn,
+            path: path.to_owned(),
+            access,
+            cache: RefCell::new(ContentCache::new(CACHE_BYTES)),
+            fail_after: Cell::new(None),
+        };
+        repository.check_tables()?;
+        repository.check_generation()?;
+        Ok(repository)
+    }
+
+    fn check_tables(&self) -> Result<()> {
+        let mut query = self
+            .conn
+            .prepare("SELECT 1 FROM sqlite_schema WHERE type='table' AND name=?1")?;
+        for table in schema::IDENTIFYING_TABLES {
+            if !query.exists([table])? {
+                return Err(not_a_repository(
+                    &self.path,
+                    format!("it has no table {table:?}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_generation(&self) -> Result<()> {
+        let content = schema::CONTENT_SCHEMA;
+        self.check_schema("content", "content-schema", content, content)?;
+        let (oldest, newest) = (schema::AUX_SCHEMA_MIN, schema::AUX_SCHEMA_MAX);
+        self.check_schema("aux", "aux-schema", oldest, newest)
+    }
+
+    /// Compares a generation, as text, with the range that is understood.
+    fn check_schema(
+        &self,
+        table: &'static str,
+        entry: &str,
+        oldest: &str,
+        newest: &'static str,
+    ) -> Result<()> {
+        let found = self.config(entry)?.unwrap_or_default();
+        let path = self.path.clone();
+        if found.as_str() > newest {
+            let known = newest;
+            return Err(Error::NewerSchema {
+                path,
+                table,
+                found,
+                known,
+            });
+        }
+        if found.as_str() < oldest {
+            return Err(Error::OlderSchema { path, table, found });
+        }
+        Ok(())
+    }
+}
+
+/// Switches the engine's defences on.
+pub(super) fn harden(conn: &Connection) -> Result<()> {
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    // Stock writes rows that refer to rcvid 0; the references in its schema are documentation.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
+    conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    conn.set_prepared_statement_cache_capacity(128);
+    conn.execute_batch(
+        "PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON; PRAGMA cache_size=-16000;
+         PRAGMA temp_store=MEMORY;",
+    )?;
+    Ok(())
+}
+
+/// Looks at the first bytes and the length of the file, before the engine does.
+fn check_header(path: &Path) -> Result<()> {
+    let metadata = fs::metadata(path).map_err(|_| Error::NotFound(path.to_owned()))?;
+    if !metadata.is_file() {
+        return Err(not_a_repository(path, "it is not a file"));
+    }
+    let mut header = [0; 100];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    if read.is_err() || header.first_chunk() != Some(MAGIC) {
+        return Err(not_a_repository(path, "it is not an SQLite file"));
+    }
+    // An unfinished transaction may have left the file at any length; the engine will repair it.
+    let in_transaction = ["-journal", "-wal"].iter().any(|suffix| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        Path::new(&name).exists()
+    });
+    if in_transaction {
+        return Ok(());
+    }
+    let page_bytes = match u64::from(u16::from_be_bytes([header[16], header[17]])) {
+        1 => 65_536,
+        bytes => bytes,
+    };
+    let pages = u64::from(u32::from_be_bytes([
+        header[28], header[29], header[30], header[31],
+    ]));
+    if metadata.len() < schema::MIN_FILE_BYTES || metadata.len() < page_bytes * pages {
+        return Err(not_a_repository(path, "it is cut short"));
+    }
+    Ok(())
+}
+
+fn not_a_repository(path: &Path, reason: impl Into<String>) -> Error {
+    Error::NotARepository {
+        path: path.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+/// Turns what the engine says about a file it cannot use into what that means.
+fn explain(error: Error, path: &Path) -> Error {
+    match &error {
+        Error::Sqlite(cause) => match cause.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) | None => {
+                not_a_repository(path, cause.to_string())
+            }
+            Some(ErrorCode::Unknown) => not_a_repository(path, cause.to_string()),
+            _ => locate(error, path),
+        },
+        _ => error,
+    }
+}

@@ -1,0 +1,395 @@
+//! Adding artifacts: whole, as a delta on another, packed as they came, or by name only.
+//!
+//! Storing what is already here changes nothing but its visibility. Content whose delta source has not
+//! arrived is kept, unusable, until it does.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Error, Result, Rid, Transaction};
+use crate::blob::{codec, delta};
+use crate::hash_policy::HashPolicy;
+use crate::limits::MAX_CONTENT_BYTES;
+use crate::name::{HashAlgorithm, HashName};
+
+/// Longest prefix of a delta that tells how long its output is.
+const DELTA_HEAD_BYTES: usize = 16;
+
+/// Whether an artifact may be sent to others unasked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Visibility {
+    /// Sent to everyone who may read.
+    Public,
+    /// Stays here, unless private content is synchronised expressly.
+    Private,
+}
+
+/// What became of content that was handed to a repository.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// The row.
+    pub rid: Rid,
+    /// The artifact's name.
+    pub name: HashName,
+    /// Whether the content was not here before.
+    pub is_new: bool,
+}
+
+/// An artifact in the form it takes in a row.
+struct Packed<'a> {
+    name: HashName,
+    /// Length of the full text.
+    size: usize,
+    /// The full text, or a delta on `source`.
+    packed: &'a [u8],
+    source: Option<Rid>,
+    visibility: Visibility,
+}
+
+impl Transaction<'_> {
+    /// Stores content under the name that the hash policy gives it.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::Shunned`].
+    pub fn store(&mut self, content: &[u8], visibility: Visibility) -> Result<Stored> {
+        check_size(content.len())?;
+        let policy = self.hash_policy()?;
+        let name = self.name_for(content, policy)?;
+        self.put_text(name, content, visibility)
+    }
+
+    /// Stores content that is said to be called `name`.
+    ///
+    /// # Errors
+    /// [`Error::HashMismatch`] when it is not; [`Error::TooLarge`], [`Error::Shunned`].
+    pub fn store_named(
+        &mut self,
+        name: &HashName,
+        content: &[u8],
+        visibility: Visibility,
+    ) -> Result<Stored> {
+        check_size(content.len())?;
+        if !name.names(content) {
+            return Err(Error::HashMismatch { name: *name });
+        }
+        self.put_text(*name, content, visibility)
+    }
+
+    /// Stores content that is said to be called `name` and comes as a delta on the artifact `source`.
+    ///
+    /// While the source is not here the delta is kept as it is, and the artifact is not available.
+    ///
+    /// # Errors
+    /// [`Error::Delta`], [`Error::HashMismatch`], [`Error::TooLarge`]; [`Error::Shunned`] for either name;
+    /// [`Error::DeltaLoop`] when the source is itself waiting for this artifact.
+    pub fn store_delta(
+        &mut self,
+        name: &HashName,
+        source: &HashName,
+        change: &[u8],
+        visibility: Visibility,
+    ) -> Result<Stored> {
+        if self.is_shunned(name)? {
+            return Err(Error::Shunned { name: *name });
+        }
+        let source_rid = self.source_row(source, visibility)?;
+        if self.is_available(source_rid)? {
+            let text = self.content(source_rid)?;
+            let content =
+                delta::apply(&text, change, MAX_CONTENT_BYTES).map_err(|cause| Error::Delta {
+                    rid: source_rid,
+                    source: cause,
+                })?;
+            return self.store_named(name, &content, visibility);
+        }
+        self.refuse_loop(name, source_rid)?;
+        let size = delta::output_size(change).map_err(|cause| Error::Delta {
+            rid: source_rid,
+            source: cause,
+        })?;
+        check_size(size)?;
+        self.put(&Packed {
+            name: *name,
+            size,
+            packed: &codec::pack(change),
+            source: Some(source_rid),
+            visibility,
+        })
+    }
+
+    /// Stores an artifact in the packed form that it has in another repository, without looking inside.
+    ///
+    /// For a clone in the making: nothing is hashed or cross-linked until
+    /// [`rebuild`](crate::rebuild) ends the clone.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] and [`Error::Delta`] when even the lengths are malformed; [`Error::Shunned`],
+    /// [`Error::DeltaLoop`], [`Error::TooLarge`].
+    pub fn store_packed(
+        &mut self,
+        name: &HashName,
+        source: Option<&HashName>,
+        packed: &[u8],
+        visibility: Visibility,
+    ) -> Result<Stored> {
+        if self.is_shunned(name)? {
+            return Err(Error::Shunned { name: *name });
+        }
+        let source = match source {
+            None => None,
+            Some(source) => Some(self.source_row(source, visibility)?),
+        };
+        let damaged = |cause| Error::Codec {
+            rid: Rid::new(0),
+            source: cause,
+        };
+        let size = match source {
+            None => codec::declared_size(packed).map_err(damaged)?,
+            Some(rid) => {
+                self.refuse_loop(name, rid)?;
+                let head = codec::peek(packed, DELTA_HEAD_BYTES).map_err(damaged)?;
+                delta::output_size(&head).map_err(|cause| Error::Delta { rid, source: cause })?
+            }
+        };
+        check_size(size)?;
+        self.insert_row(&Packed {
+            name: *name,
+            size,
+            packed,
+            source,
+            visibility,
+        })
+    }
+
+    /// Makes a row for an artifact of which only the name is known; returns the row it has if it has one,
+    /// and `None` if it is shunned.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`] when the file cannot be written.
+    pub fn phantom(&mut self, name: &HashName, visibility: Visibility) -> Result<Option<Rid>> {
+        if let Some(rid) = self.rid(name)? {
+            return Ok(Some(rid));
+        }
+        if self.is_shunned(name)? {
+            return Ok(None);
+        }
+        self.execute(
+            "INSERT INTO blob(rcvid, size, uuid, content) VALUES(0, -1, ?1, NULL)",
+            [name.as_str()],
+        )?;
+        let rid = Rid::new(self.last_insert_rowid());
+        self.execute("INSERT INTO phantom(rid) VALUES(?1)", [rid])?;
+        self.mark_new(rid, visibility)?;
+        Ok(Some(rid))
+    }
+
+    /// Lets an artifact be sent to everyone who may read.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`] when the file cannot be written, or any of reading the artifact.
+    pub fn make_public(&mut self, rid: Rid) -> Result<()> {
+        if self.execute("DELETE FROM private WHERE rid=?1", [rid])? == 0 {
+            return Ok(());
+        }
+        self.execute("INSERT OR IGNORE INTO unclustered(rid) VALUES(?1)", [rid])?;
+        // Others could never apply a delta on something that they may not have.
+        match self.delta_source(rid)? {
+            Some(source) if self.is_private(source)? && self.is_available(rid)? => {
+                self.undeltify(rid)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps an artifact from being sent to others unasked.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`] when the file cannot be written.
+    pub fn make_private(&mut self, rid: Rid) -> Result<()> {
+        self.execute("INSERT OR IGNORE INTO private(rid) VALUES(?1)", [rid])?;
+        self.execute("DELETE FROM unclustered WHERE rid=?1", [rid])?;
+        self.execute("DELETE FROM unsent WHERE rid=?1", [rid])?;
+        Ok(())
+    }
+
+    /// Returns what content is to be called: by its other name if it is here under that one.
+    fn name_for(&self, content: &[u8], policy: HashPolicy) -> Result<HashName> {
+        if policy.reuses_other_name() {
+            let other = match policy.algorithm() {
+                HashAlgorithm::Sha1 => HashAlgorithm::Sha3,
+                HashAlgorithm::Sha3 => HashAlgorithm::Sha1,
+            };
+            let other = HashName::of(other, content);
+            if self.rid(&other)?.is_some() {
+                return Ok(other);
+            }
+        }
+        Ok(HashName::of(policy.algorithm(), content))
+    }
+
+    fn put_text(
+        &mut self,
+        name: HashName,
+        content: &[u8],
+        visibility: Visibility,
+    ) -> Result<Stored> {
+        if self.is_shunned(&name)? {
+            return Err(Error::Shunned { name });
+        }
+        self.put(&Packed {
+            name,
+            size: content.len(),
+            packed: &codec::pack(content),
+            source: None,
+            visibility,
+        })
+    }
+
+    /// Writes the row, and notes what is available since.
+    fn put(&mut self, artifact: &Packed<'_>) -> Result<Stored> {
+        let stored = self.insert_row(artifact)?;
+        if stored.is_new {
+            self.note_written(stored.rid);
+            if self.is_available(stored.rid)? {
+                self.note_fresh(stored.rid);
+                self.settle_waiting(stored.rid)?;
+            }
+        }
+        Ok(stored)
+    }
+
+    fn insert_row(&mut self, artifact: &Packed<'_>) -> Result<Stored> {
+        let Packed { name, packed, .. } = *artifact;
+        let held: Option<(Rid, i64)> = self
+            .conn()
+            .prepare_cached("SELECT rid, size FROM blob WHERE uuid=?1")?
+            .query_row([name.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some((rid, _)) = held
+            && artifact.visibility == Visibility::Public
+        {
+            self.make_public(rid)?;
+        }
+        if let Some((rid, 0..)) = held {
+            return Ok(Stored {
+                rid,
+                name,
+                is_new: false,
+            });
+        }
+        self.adapt_policy(&name)?;
+        let rcvid = self.rcvid()?;
+        let size = i64::try_from(artifact.size).unwrap_or(i64::MAX);
+        let rid = if let Some((rid, _)) = held {
+            self.execute(
+                "UPDATE blob SET rcvid=?1, size=?2, content=?3 WHERE rid=?4",
+                params![rcvid, size, packed, rid],
+            )?;
+            self.execute("DELETE FROM phantom WHERE rid=?1", [rid])?;
+            if artifact.visibility == Visibility::Private {
+                self.make_private(rid)?;
+            }
+            rid
+        } else {
+            self.execute(
+                "INSERT INTO blob(rcvid, size, uuid, content) VALUES(?1, ?2, ?3, ?4)",
+                params![rcvid, size, name.as_str(), packed],
+            )?;
+            let rid = Rid::new(self.last_insert_rowid());
+            self.mark_new(rid, artifact.visibility)?;
+            rid
+        };
+        if let Some(source) = artifact.source {
+            self.execute(
+                "REPLACE INTO delta(rid, srcid) VALUES(?1, ?2)",
+                params![rid, source],
+            )?;
+        }
+        if self.is_made_here() && artifact.visibility == Visibility::Public {
+            self.execute("INSERT OR IGNORE INTO unsent(rid) VALUES(?1)", [rid])?;
+        }
+        Ok(Stored {
+            rid,
+            name,
+            is_new: true,
+        })
+    }
+
+    fn mark_new(&mut self, rid: Rid, visibility: Visibility) -> Result<()> {
+        let sql = match visibility {
+            Visibility::Public => "INSERT OR IGNORE INTO unclustered(rid) VALUES(?1)",
+            Visibility::Private => "INSERT OR IGNORE INTO private(rid) VALUES(?1)",
+        };
+        self.execute(sql, [rid])?;
+        Ok(())
+    }
+
+    fn adapt_policy(&mut self, name: &HashName) -> Result<()> {
+        let policy = self.hash_policy()?;
+        let after = policy.after_storing(name);
+        if after != policy {
+            self.set_config("hash-policy", &after.to_config().to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Returns the row of a delta's source, which may be known by name only.
+    fn source_row(&mut self, source: &HashName, visibility: Visibility) -> Result<Rid> {
+        self.phantom(source, visibility)?
+            .ok_or(Error::Shunned { name: *source })
+    }
+
+    /// Fails if the artifact `name` is among those that `source` waits for.
+    fn refuse_loop(&self, name: &HashName, source: Rid) -> Result<()> {
+        let mut next = Some(source);
+        let own = self.rid(name)?;
+        while let Some(rid) = next {
+            if Some(rid) == own {
+                return Err(Error::DeltaLoop { name: *name });
+            }
+            next = self.delta_source(rid)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in the artifacts that waited for `source`. One that turns out not to have the content its name
+    /// promises becomes a phantom again, so that it can be asked for elsewhere.
+    fn settle_waiting(&mut self, source: Rid) -> Result<()> {
+        let mut available = vec![source];
+        while let Some(source) = available.pop() {
+            for rid in self.deltas_on(source)? {
+                match self.content(rid) {
+                    Ok(content) if self.name(rid)?.names(&content) => {
+                        self.note_fresh(rid);
+                        available.push(rid);
+                    }
+                    Ok(_) | Err(Error::Delta { .. } | Error::Codec { .. }) => {
+                        self.execute("UPDATE blob SET size=-1, content=NULL WHERE rid=?1", [rid])?;
+                        self.execute("DELETE FROM delta WHERE rid=?1", [rid])?;
+                        self.execute("INSERT OR IGNORE INTO phantom(rid) VALUES(?1)", [rid])?;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the rows whose content is a delta on the given one.
+    pub(crate) fn deltas_on(&self, source: Rid) -> Result<Vec<Rid>> {
+        let mut query = self
+            .conn()
+            .prepare_cached("SELECT rid FROM delta WHERE srcid=?1 ORDER BY rid")?;
+        let rids = query.query_map([source], |row| row.get(0))?;
+        Ok(rids.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+fn check_size(bytes: usize) -> Result<()> {
+    if bytes > MAX_CONTENT_BYTES {
+        return Err(Error::TooLarge {
+            bytes,
+            limit: MAX_CONTENT_BYTES,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! What `libfossil` promises about whole repositories, with the stock `fossil` program as the judge.
+
+mod stock;
+mod store;

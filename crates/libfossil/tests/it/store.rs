@@ -1,0 +1,175 @@
+//! Creating, opening and writing repositories.
+
+use std::fs;
+
+use libfossil::db::{Access, Error, NewRepository, Repository, Visibility};
+use libfossil::name::{HashName, ProjectCode};
+use libfossil::time::Timestamp;
+
+use crate::stock::Lab;
+
+pub(crate) fn create(lab: &Lab, name: &str) -> Repository {
+    let new = NewRepository {
+        project_code: Some(ProjectCode::from_random([7; 20])),
+        server_code: ProjectCode::from_random([9; 20]),
+        project_name: Some("Test"),
+        admin: "tester",
+        password: "secret",
+        initial_check_in: true,
+        now: now(),
+    };
+    Repository::create(lab.path(name), &new).expect("created")
+}
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_unix_millis(1_700_000_000_123)
+}
+
+#[test]
+fn a_new_repository_gives_strangers_nothing() {
+    let lab = Lab::new();
+    let repo = create(&lab, "a.fossil");
+    for login in ["nobody", "anonymous"] {
+        assert_eq!(repo.user(login).unwrap().unwrap().capabilities, "");
+    }
+    let admin = repo.user("tester").unwrap().unwrap();
+    assert_eq!(admin.capabilities, "s");
+    let project = repo.project_code().unwrap();
+    let secret = libfossil::db::password_secret(&project, "tester", "secret");
+    assert_eq!(admin.secret, secret);
+    assert!(!format!("{admin:?}").contains(&secret));
+}
+
+#[test]
+fn creating_over_something_is_refused_and_leaves_it_alone() {
+    let lab = Lab::new();
+    fs::write(lab.path("a.fossil"), "mine").unwrap();
+    let new = NewRepository {
+        project_code: None,
+        server_code: ProjectCode::from_random([9; 20]),
+        project_name: None,
+        admin: "tester",
+        password: "",
+        initial_check_in: false,
+        now: now(),
+    };
+    let refused = Repository::create(lab.path("a.fossil"), &new);
+    assert!(matches!(refused, Err(Error::AlreadyExists(_))));
+    assert_eq!(fs::read(lab.path("a.fossil")).unwrap(), b"mine");
+    assert_eq!(fs::read_dir(lab.path("")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_no_repository_is_refused_with_a_reason() {
+    let lab = Lab::new();
+    let whole = {
+        drop(create(&lab, "a.fossil"));
+        fs::read(lab.path("a.fossil")).unwrap()
+    };
+    let bad = lab.path("bad.fossil");
+    let mut noise = whole.clone();
+    for (index, byte) in noise.iter_mut().enumerate().skip(100) {
+        *byte = u8::try_from(index * 31 % 251).unwrap();
+    }
+    for content in [
+        &b""[..],
+        b"SQLite format 3\0",
+        &whole[..whole.len() / 2],
+        &noise,
+        &[7; 40_000],
+    ] {
+        fs::write(&bad, content).unwrap();
+        for access in [Access::ReadOnly, Access::ReadWrite] {
+            let refused = Repository::open(&bad, access);
+            assert!(
+                matches!(refused, Err(Error::NotARepository { .. })),
+                "{refused:?}"
+            );
+        }
+    }
+    let missing = Repository::open(lab.path("none.fossil"), Access::ReadOnly);
+    assert!(matches!(missing, Err(Error::NotFound(_))));
+}
+
+#[test]
+fn a_newer_generation_is_refused_by_name() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    repo.write(now(), |tx| tx.set_config("aux-schema", "2031-01-01"))
+        .unwrap();
+    let refused = Repository::open(lab.path("a.fossil"), Access::ReadOnly);
+    assert!(
+        matches!(&refused, Err(Error::NewerSchema { found, .. }) if found == "2031-01-01"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_delta_whose_source_comes_later_becomes_available_then() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let old = b"a line that is long enough to be worth a delta\n".repeat(20);
+    let new = [&old[..], b"and one more\n"].concat();
+    let (old_name, new_name) = (HashName::sha3_of(&old), HashName::sha3_of(&new));
+    let change = libfossil::blob::delta::encode(&old, &new);
+    let waiting = repo
+        .write(now(), |tx| {
+            tx.store_delta(&new_name, &old_name, &change, Visibility::Public)
+        })
+        .unwrap();
+    assert!(waiting.is_new);
+    assert!(!repo.is_available(waiting.rid).unwrap());
+    assert!(matches!(
+        repo.content(waiting.rid),
+        Err(Error::Missing { .. })
+    ));
+    repo.write(now(), |tx| tx.store(&old, Visibility::Public))
+        .unwrap();
+    assert_eq!(repo.content(waiting.rid).unwrap(), new);
+    lab.assert_sound(&lab.path("a.fossil"));
+}
+
+#[test]
+fn a_waiting_delta_that_lies_becomes_a_phantom_again() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let old = b"a line that is long enough to be worth a delta\n".repeat(20);
+    let claimed = HashName::sha3_of(b"something else");
+    let change = libfossil::blob::delta::encode(&old, &[&old[..], b"x"].concat());
+    let old_name = HashName::sha3_of(&old);
+    let lie = repo
+        .write(now(), |tx| {
+            tx.store_delta(&claimed, &old_name, &change, Visibility::Public)
+        })
+        .unwrap();
+    repo.write(now(), |tx| tx.store(&old, Visibility::Public))
+        .unwrap();
+    assert!(repo.is_phantom(lie.rid).unwrap());
+    lab.assert_sound(&lab.path("a.fossil"));
+}
+
+#[test]
+fn deltas_that_wait_for_each_other_are_refused() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let [one, two] = [b"one", b"two"].map(|text| HashName::sha3_of(text));
+    let change = libfossil::blob::delta::encode(b"one", b"two");
+    let ring = repo.write(now(), |tx| {
+        tx.store_delta(&two, &one, &change, Visibility::Public)?;
+        tx.store_delta(&one, &two, &change, Visibility::Public)
+    });
+    assert!(matches!(ring, Err(Error::DeltaLoop { .. })), "{ring:?}");
+    assert_eq!(repo.rid(&one).unwrap(), None);
+}
+
+#[test]
+fn content_under_a_wrong_name_is_not_stored() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let name = HashName::sha1_of(b"right");
+    let refused = repo.write(now(), |tx| {
+        tx.store_named(&name, b"wrong", Visibility::Public)
+    });
+    assert!(matches!(refused, Err(Error::HashMismatch { .. })));
+    assert_eq!(repo.rid(&name).unwrap(), None);
+}
