@@ -9,7 +9,9 @@
 //! - [`time`]: points in time with the julian-day arithmetic of SQLite.
 //! - [`text`]: bytes meant as text, and the escaping they wear in artifacts and messages.
 //! - [`blob`]: how content is packed and how deltas are made and applied.
+//! - [`artifact`]: the eight kinds of structural artifacts, read and written.
 
+pub mod artifact;
 pub mod blob;
 pub mod db;
 pub mod hash_policy;

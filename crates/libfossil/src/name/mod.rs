@@ -16,7 +16,7 @@ fn is_lower_hex(bytes: &[u8]) -> bool {
 }
 
 /// Writes the lower-case hexadecimal digits of `bytes` to the front of `out`.
-fn write_hex(bytes: &[u8], out: &mut [u8]) {
+pub(crate) fn write_hex(bytes: &[u8], out: &mut [u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (byte, pair) in bytes.iter().zip(out.chunks_exact_mut(2)) {
         if let [high, low] = pair {
