@@ -1,0 +1,161 @@
+//! The running agent's API, as a client of it.
+
+use edgesync_agent::Runtime;
+use edgesync_agent::api::{Code, ErrorBody};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::agent::home;
+use crate::error::{Failure, Kind, OrFail, chain};
+
+/// A connection to the agent that runs for this user.
+pub(crate) struct AgentApi {
+    client: reqwest::Client,
+    pub(crate) runtime: Runtime,
+}
+
+impl AgentApi {
+    /// Finds the running agent.
+    pub(crate) fn find() -> Result<Self, Failure> {
+        let runtime = Runtime::read(&home()?)
+            .or_fail(Kind::Failed, "the runtime file")?
+            .ok_or_else(|| {
+                Failure::new(Kind::Unreachable, "no agent is running")
+                    .hint("start one: edgesync sync start -R FILE")
+            })?;
+        Self::at(runtime)
+    }
+
+    /// Talks to the agent that this runtime file tells of.
+    pub(crate) fn at(runtime: Runtime) -> Result<Self, Failure> {
+        Ok(Self {
+            client: web_client(reqwest::ClientBuilder::no_proxy)?,
+            runtime,
+        })
+    }
+
+    /// Sends `GET` and reads the answer.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let response = self.send(self.client.get(self.url(path))).await?;
+        response
+            .json()
+            .await
+            .or_fail(Kind::Remote, "the agent's answer")
+    }
+
+    /// Sends `POST` without a body and returns the whole answer.
+    pub(crate) async fn post(&self, path: &str) -> Result<reqwest::Response, Failure> {
+        self.send(self.client.post(self.url(path)).json(&Nothing {}))
+            .await
+    }
+
+    /// Whether the agent was built with the app's page.
+    pub(crate) async fn page_is_built(&self) -> Result<bool, Failure> {
+        let request = self.client.get(format!("{}/", self.runtime.api));
+        let text = self
+            .send(request)
+            .await?
+            .text()
+            .await
+            .or_fail(Kind::Remote, "the agent's page")?;
+        Ok(text.contains("<script"))
+    }
+
+    /// Opens a stream of JSON lines.
+    pub(crate) async fn lines(&self, path: &str) -> Result<Lines, Failure> {
+        let response = self.send(self.client.get(self.url(path))).await?;
+        Ok(Lines {
+            response,
+            buffer: Vec::new(),
+        })
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/api/v1/{path}", self.runtime.api)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
+        let response = request
+            .bearer_auth(&self.runtime.token)
+            .send()
+            .await
+            .map_err(|error| {
+                Failure::new(
+                    Kind::Unreachable,
+                    format!("the agent does not answer: {}", chain(&error)),
+                )
+                .hint("edgesync doctor says what is wrong")
+            })?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        match response.json::<ErrorBody>().await {
+            Ok(body) => Err(Failure {
+                kind: kind(body.error.code),
+                message: body.error.message,
+                hint: body.error.hint,
+            }),
+            Err(_) => Err(Failure::new(
+                Kind::Remote,
+                format!("the agent answered with {status}"),
+            )),
+        }
+    }
+}
+
+/// Returns an HTTP client. What talks to this machine must leave out the environment's proxies.
+pub(crate) fn web_client(
+    adapt: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, Failure> {
+    // The provider is the process's; that somebody set it before is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    adapt(reqwest::Client::builder())
+        .build()
+        .or_fail(Kind::Failed, "the HTTP client")
+}
+
+/// The empty body of requests that say everything in their path.
+#[derive(Serialize)]
+struct Nothing {}
+
+/// A stream of JSON lines.
+pub(crate) struct Lines {
+    response: reqwest::Response,
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    /// Returns the next line, or nothing when the agent has ended the stream.
+    pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Failure> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return serde_json::from_slice(&line)
+                    .or_fail(Kind::Remote, "the agent's events")
+                    .map(Some);
+            }
+            match self
+                .response
+                .chunk()
+                .await
+                .or_fail(Kind::Unreachable, "the agent's events")?
+            {
+                Some(chunk) => self.buffer.extend_from_slice(&chunk),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Returns the command line's kind for the API's code.
+pub(crate) fn kind(code: Code) -> Kind {
+    match code {
+        Code::NotFound => Kind::NotFound,
+        Code::Conflict => Kind::Conflict,
+        Code::Unauthorized | Code::Forbidden => Kind::Refused,
+        Code::Repository => Kind::Repository,
+        Code::Remote => Kind::Remote,
+        _ => Kind::Failed,
+    }
+}

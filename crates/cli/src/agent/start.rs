@@ -1,0 +1,238 @@
+//! `edgesync sync start`: the agent in the foreground, until it is told to stop.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{BoolishValueParser, FalseyValueParser};
+use edgesync_agent::sync::Remote;
+use edgesync_agent::{Agent, Config, Headless, StartError};
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+
+use crate::agent::signals::{Signal, Signals};
+use crate::agent::{api, home, runtime};
+use crate::error::{Failure, Kind, OrFail, chain};
+use crate::output::Output;
+use crate::password::PasswordSource;
+use crate::units::parse_duration;
+
+/// Chooses what is logged, in the syntax of `tracing`.
+const LOG_VARIABLE: &str = "EDGESYNC_LOG";
+
+/// Run the agent in the foreground
+///
+/// It keeps its repositories equal with their remotes and serves them. Each address is printed on a line of its own, then a
+/// line that starts with `ready`. SIGUSR1 makes it sync now; Ctrl-C and SIGTERM end it.
+#[derive(Args)]
+pub(crate) struct Start {
+    /// A repository to keep; may be given again [env: EDGESYNC_REPO=, several separated as in PATH]
+    ///
+    /// Without it: those that were added in the app.
+    #[arg(
+        short = 'R',
+        long = "repo",
+        visible_alias = "repository",
+        value_name = "FILE"
+    )]
+    repositories: Vec<PathBuf>,
+
+    /// Serve the repositories to Fossil clients at this address
+    #[arg(long, value_name = "ADDR", env = "EDGESYNC_SERVE_HTTP")]
+    serve_http: Option<SocketAddr>,
+
+    /// How often to look at the remotes when nothing changes here
+    #[arg(long, value_name = "DURATION", env = "EDGESYNC_POLL", default_value = "5s", value_parser = parse_duration)]
+    poll: Duration,
+
+    /// Send what is new here (this is so unless --no-push is given)
+    #[arg(long, env = "EDGESYNC_PUSH", overrides_with = "no_push", num_args = 0..=1, require_equals = true,
+          default_value = "true", default_missing_value = "true", hide_default_value = true, hide_possible_values = true,
+          value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set)]
+    push: bool,
+
+    /// Send nothing
+    #[arg(long, env = "EDGESYNC_NO_PUSH", value_parser = FalseyValueParser::new())]
+    no_push: bool,
+
+    /// Receive what is new there (this is so unless --no-pull is given)
+    #[arg(long, env = "EDGESYNC_PULL", overrides_with = "no_pull", num_args = 0..=1, require_equals = true,
+          default_value = "true", default_missing_value = "true", hide_default_value = true, hide_possible_values = true,
+          value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set)]
+    pull: bool,
+
+    /// Receive nothing
+    #[arg(long, env = "EDGESYNC_NO_PULL", value_parser = FalseyValueParser::new())]
+    no_pull: bool,
+
+    /// Exchange unversioned files too
+    #[arg(long, env = "EDGESYNC_UV", value_parser = FalseyValueParser::new())]
+    uv: bool,
+
+    /// Exchange private check-ins too
+    #[arg(long, env = "EDGESYNC_PRIVATE", value_parser = FalseyValueParser::new())]
+    private: bool,
+
+    /// The name of this agent; otherwise that of the machine
+    #[arg(long, value_name = "NAME", env = "EDGESYNC_PEER_ID")]
+    peer_id: Option<String>,
+
+    /// A Fossil server to stay equal with; may be given again [env: EDGESYNC_REMOTE=, several separated by spaces]
+    ///
+    /// The user stands in the URL: https://ada@example.org/project. With several repositories, give one remote for each in
+    /// the same order.
+    #[arg(long = "remote", value_name = "URL")]
+    remotes: Vec<String>,
+
+    #[command(flatten)]
+    password: PasswordSource,
+
+    /// The local address of the API and the page
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "EDGESYNC_API",
+        default_value = "127.0.0.1:0"
+    )]
+    api: SocketAddr,
+}
+
+impl Start {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        log_to_stderr(out);
+        let config = self.config()?;
+        runtime()?.block_on(async {
+            // Heard from here on, so that a request to stop that comes early still ends the agent cleanly.
+            let mut signals = Signals::listen().or_fail(Kind::Failed, "signals")?;
+            let agent = Agent::start(config, Arc::new(Headless))
+                .await
+                .map_err(|error| not_started(&error))?;
+            let announced = announce(&agent, out);
+            while announced.is_ok() {
+                tokio::select! {
+                    signal = signals.next() => match signal {
+                        Signal::SyncNow => {}
+                        Signal::Stop => break,
+                    },
+                    () = agent.quit_requested() => break,
+                }
+            }
+            agent.stop().await;
+            announced
+        })
+    }
+
+    fn config(self) -> Result<Config, Failure> {
+        let mut config = Config::new(home()?);
+        config.repositories = match self.repositories {
+            given if !given.is_empty() => given,
+            _ => match std::env::var_os("EDGESYNC_REPO") {
+                Some(list) => std::env::split_paths(&list)
+                    .filter(|path| !path.as_os_str().is_empty())
+                    .collect(),
+                None => Vec::new(),
+            },
+        };
+        let remotes = match self.remotes {
+            given if !given.is_empty() => given,
+            _ => std::env::var("EDGESYNC_REMOTE")
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+        };
+        let password = self.password.read()?;
+        for text in remotes {
+            let remote: Remote = text.parse().or_fail(Kind::Usage, "--remote")?;
+            let password = password.clone().filter(|_| remote.user().is_some());
+            config.remotes.push(remote.with_login(None, password));
+        }
+        config.serve_http = self.serve_http;
+        config.api = self.api;
+        config.poll = self.poll;
+        config.push = self.push && !self.no_push;
+        config.pull = self.pull && !self.no_pull;
+        config.uv = self.uv;
+        config.private = self.private;
+        if let Some(name) = self.peer_id.or_else(machine_name) {
+            config.peer_id = name;
+        }
+        Ok(config)
+    }
+}
+
+/// Says where the agent answers, and last that it is ready.
+fn announce(agent: &Agent, out: Output) -> Result<(), Failure> {
+    let runtime = agent.runtime();
+    let status = agent.status();
+    if !out.json {
+        out.line(format!("page   {}", agent.page_url()))?;
+        if let Some(http) = &runtime.http {
+            out.line(format!("http   {http}"))?;
+        }
+        for repository in &status.repositories {
+            if let Some(url) = &repository.clone_url {
+                out.line(format!("clone  {url}"))?;
+            }
+        }
+        let count = match status.repositories.len() {
+            0 => "no repositories yet".to_owned(),
+            1 => "1 repository".to_owned(),
+            many => format!("{many} repositories"),
+        };
+        return out.line(format!("ready  {} with {count}", status.agent.peer_id));
+    }
+    let address = |name: &str, url: &str| {
+        out.json_line(&json!({ "event": "address", "name": name, "url": url }))
+    };
+    address("api", &runtime.api)?;
+    if let Some(http) = &runtime.http {
+        address("http", http)?;
+    }
+    out.json_line(&json!({
+        "event": "ready",
+        "peer_id": status.agent.peer_id,
+        "endpoint_id": agent.endpoint_id(),
+        "nats": null,
+        "leaf": null,
+        "route": null,
+        "http": runtime.http,
+        "api": runtime.api,
+        "token": runtime.token,
+        "ticket": null,
+    }))
+}
+
+fn not_started(error: &StartError) -> Failure {
+    let failure = Failure::new(Kind::Failed, chain(error));
+    match error {
+        StartError::AlreadyRunning { .. } => Failure { kind: Kind::Conflict, ..failure }
+            .hint("edgesync sync status asks that one; EDGESYNC_HOME=FOLDER gives another agent a place of its own"),
+        StartError::Listen { .. } => failure.hint("choose another port, or 0 for any free one"),
+        StartError::NotLoopback(_) | StartError::Remotes { .. } => Failure { kind: Kind::Usage, ..failure },
+        StartError::Repository(error) => Failure { kind: api::kind(error.code), hint: error.hint.clone(), ..failure },
+        _ => failure.hint("edgesync doctor looks at the agent's folder"),
+    }
+}
+
+fn machine_name() -> Option<String> {
+    hostname::get()
+        .ok()?
+        .into_string()
+        .ok()
+        .filter(|name| !name.is_empty())
+}
+
+fn log_to_stderr(out: Output) {
+    let default = if out.quiet { "warn" } else { "info" };
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}

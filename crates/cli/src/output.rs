@@ -1,0 +1,129 @@
+//! Where words go: results on standard output, errors and progress on standard error, and the JSON form of both.
+//! A reader that closes the pipe early (`| head`) ends the output quietly.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::error::{Failure, Kind};
+
+/// How this run talks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    /// One JSON object or array instead of words.
+    pub(crate) json: bool,
+    /// No progress.
+    pub(crate) quiet: bool,
+}
+
+impl Output {
+    /// Prints one value as indented JSON.
+    pub(crate) fn json(self, value: &impl Serialize) -> Result<(), Failure> {
+        let mut text =
+            serde_json::to_vec_pretty(value).map_err(|error| Failure::new(Kind::Failed, error))?;
+        text.push(b'\n');
+        self.bytes(&text)
+    }
+
+    /// Prints one value as a single line of JSON and flushes it, for streams of events.
+    pub(crate) fn json_line(self, value: &impl Serialize) -> Result<(), Failure> {
+        let mut text =
+            serde_json::to_vec(value).map_err(|error| Failure::new(Kind::Failed, error))?;
+        text.push(b'\n');
+        self.bytes(&text)
+    }
+
+    /// Prints one line of text.
+    pub(crate) fn line(self, text: impl AsRef<str>) -> Result<(), Failure> {
+        self.bytes(format!("{}\n", text.as_ref()).as_bytes())
+    }
+
+    /// Prints `value` as JSON when asked for, and what `words` makes of it otherwise.
+    pub(crate) fn print<T: Serialize>(
+        self,
+        value: &T,
+        words: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
+        if self.json {
+            self.json(value)
+        } else {
+            self.bytes(words(value).as_bytes())
+        }
+    }
+
+    /// Writes bytes to standard output as they are.
+    #[expect(
+        clippy::unused_self,
+        reason = "every way to print is a method of the output"
+    )]
+    pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(Failure::new(
+                Kind::Failed,
+                format!("standard output: {error}"),
+            )),
+        }
+    }
+
+    /// Prints a remark on standard error, unless `-q`.
+    pub(crate) fn note(self, text: impl AsRef<str>) {
+        if !self.quiet {
+            // Nothing is left to tell whom when standard error itself is gone.
+            let _ = writeln!(io::stderr(), "{}", text.as_ref());
+        }
+    }
+
+    /// Reports the failure: `error:` and `hint:` on standard error, or one JSON object on standard output.
+    pub(crate) fn failure(self, failure: &Failure) {
+        if failure.kind == Kind::Told {
+            return;
+        }
+        if self.json {
+            // The exit code still tells when standard output is gone.
+            let _ = self.json(&failure.to_json());
+            return;
+        }
+        let mut text = format!("error: {}\n", failure.message);
+        if let Some(hint) = &failure.hint {
+            text.push_str(&format!("hint: {hint}\n"));
+        }
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Returns the text with every control character but the line feed shown as an escape, so that names and comments from
+/// elsewhere cannot steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_steering(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Whether printing the character would do something other than show it: control codes, and the marks that reverse the
+/// direction of the text after them.
+fn is_steering(c: char) -> bool {
+    (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn escape_sequences_are_shown_not_obeyed() {
+        assert_eq!(
+            printable("a\u{1b}[31mb\u{202e}c\n"),
+            "a\\u{1b}[31mb\\u{202e}c\n"
+        );
+        assert_eq!(printable("größe ✓"), "größe ✓");
+    }
+}

@@ -1,0 +1,91 @@
+//! Durations and sizes as people write and read them: `500ms 5s 10m 2h`, `64 KiB`.
+
+use std::time::Duration;
+
+/// Parses a whole number with one of the units `ms`, `s`, `m`, `h`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let malformed =
+        || format!("'{text}' is no duration: write a number and a unit, like 500ms, 5s, 10m or 1h");
+    let number: u64 = number.parse().map_err(|_| malformed())?;
+    let millis_per_unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(malformed()),
+    };
+    number
+        .checked_mul(millis_per_unit)
+        .map(Duration::from_millis)
+        .ok_or_else(malformed)
+}
+
+/// Returns a number of bytes with the unit that leaves at most four digits before the point.
+pub(crate) fn format_size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = u128::from(bytes) * 10 / 1024;
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// Returns a span of time in words, in its largest unit: "12 s", "3 min", "2 h", "5 d".
+pub(crate) fn format_age(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3_600 => format!("{} min", seconds / 60),
+        seconds @ 3_600..86_400 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_number_and_a_unit() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(parse_duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_duration("2h"), Ok(Duration::from_secs(7200)));
+        for wrong in [
+            "",
+            "5",
+            "s",
+            "-5s",
+            "5 s",
+            "1.5s",
+            "5d",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_use_binary_units() {
+        assert_eq!(format_size(0), "0 B");
+        assert_eq!(format_size(1023), "1023 B");
+        assert_eq!(format_size(1536), "1.5 KiB");
+        assert_eq!(format_size(250 * 1024 * 1024), "250.0 MiB");
+        assert_eq!(format_size(u64::MAX), "16384.0 PiB");
+    }
+
+    #[test]
+    fn ages_use_the_largest_unit() {
+        assert_eq!(format_age(Duration::from_secs(59)), "59 s");
+        assert_eq!(format_age(Duration::from_secs(60)), "1 min");
+        assert_eq!(format_age(Duration::from_secs(86_399)), "23 h");
+        assert_eq!(format_age(Duration::from_secs(172_800)), "2 d");
+    }
+}
