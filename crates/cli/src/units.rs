@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(format_size(1023), "1023 B");
         assert_eq!(format_size(1536), "1.5 KiB");
         assert_eq!(format_size(250 * 1024 * 1024), "250.0 MiB");
-        assert_eq!(format_size(u64::MAX), "16384.0 PiB");
+        assert_eq!(format_size(u64::MAX), "16383.9 PiB");
     }
 
     #[test]
