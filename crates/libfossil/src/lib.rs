@@ -10,11 +10,14 @@
 //! - [`text`]: bytes meant as text, and the escaping they wear in artifacts and messages.
 //! - [`blob`]: how content is packed and how deltas are made and applied.
 //! - [`artifact`]: the eight kinds of structural artifacts, read and written.
+//! - [`db`]: the repository file.
+//! - [`history`]: versions, the timeline with its graph, and what check-ins changed.
 
 pub mod artifact;
 pub mod blob;
 pub mod db;
 pub mod hash_policy;
+pub mod history;
 pub mod limits;
 pub mod name;
 pub mod text;

@@ -117,6 +117,12 @@ pub enum Error {
         /// The most that is accepted.
         limit: usize,
     },
+    /// A check-in was expected, and the artifact is something else.
+    #[error("{name} is not a check-in")]
+    NotACheckIn {
+        /// The artifact.
+        name: HashName,
+    },
     /// A write call failed because a test asked for it.
     #[error("a write call failed by injection")]
     Injected,

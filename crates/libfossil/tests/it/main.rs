@@ -1,4 +1,5 @@
 //! What `libfossil` promises about whole repositories, with the stock `fossil` program as the judge.
 
+mod history;
 mod stock;
 mod store;

@@ -1,0 +1,62 @@
+//! Looking at what happened: versions by name, the timeline with its graph, check-ins and their files.
+//!
+//! Everything here reads; the derived tables that it reads are kept by [`crosslink`](crate::crosslink).
+//!
+//! - [`resolve`]: from what a person types to a check-in.
+//! - [`Timeline`]: all events, newest first, in pages, with [`graph`] layout.
+//! - [`describe`]: one check-in with its relatives and the files it changed.
+//! - [`files`], [`file`]: what a version consists of.
+
+mod describe;
+mod files;
+pub mod graph;
+mod timeline;
+mod version;
+
+pub use describe::{Change, ChangedFile, CheckInDetails, Relative, describe};
+pub use files::{FileEntry, file, files};
+pub use timeline::{EventKind, EventRow, LaidOutLine, Timeline};
+pub use version::{VersionError, resolve};
+
+use crate::db::{Repository, Result, Rid};
+
+/// Returns the branch that a check-in is on; `trunk` when it carries no branch tag, as stock assumes.
+///
+/// # Errors
+/// [`Error::Sqlite`](crate::db::Error::Sqlite) when the file cannot be read.
+pub fn branch_of(repo: &Repository, rid: Rid) -> Result<String> {
+    use rusqlite::OptionalExtension;
+    let branch: Option<Option<String>> = repo
+        .conn()
+        .prepare_cached(
+            "SELECT value FROM tagxref
+              WHERE rid=?1 AND tagid=(SELECT tagid FROM tag WHERE tagname='branch') AND tagtype>0",
+        )?
+        .query_row([rid], |row| row.get(0))
+        .optional()?;
+    Ok(branch.flatten().unwrap_or_else(|| MAIN_BRANCH.to_owned()))
+}
+
+/// Returns the symbolic names a check-in carries besides its branch, sorted.
+///
+/// # Errors
+/// [`Error::Sqlite`](crate::db::Error::Sqlite) when the file cannot be read.
+pub fn tags_of(repo: &Repository, rid: Rid) -> Result<Vec<String>> {
+    let branch = branch_of(repo, rid)?;
+    let mut query = repo.conn().prepare_cached(
+        "SELECT substr(tagname, 5) FROM tagxref JOIN tag USING(tagid)
+          WHERE rid=?1 AND tagtype>0 AND tagname GLOB 'sym-*' ORDER BY 1",
+    )?;
+    let names = query.query_map([rid], |row| row.get::<_, String>(0))?;
+    let mut tags = Vec::new();
+    for name in names {
+        let name = name?;
+        if name != branch {
+            tags.push(name);
+        }
+    }
+    Ok(tags)
+}
+
+/// The branch that stock gives check-ins without a branch tag, and that new repositories start with.
+pub const MAIN_BRANCH: &str = "trunk";
