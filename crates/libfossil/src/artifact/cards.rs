@@ -111,7 +111,15 @@ impl<'a> Cards<'a> {
     }
 
     fn file(&mut self, tokens: &mut Tokens<'a>) -> Result<(), Fault> {
-        let path = path(tokens.require_text(b'F')?)?;
+        let path = tokens.require_text(b'F')?;
+        if self
+            .files
+            .last()
+            .is_some_and(|previous| previous.path.as_bytes() >= &*path)
+        {
+            return Err(Fault::ItemOrder('F'));
+        }
+        let path = self::path(path)?;
         let hash = match tokens.next() {
             Some(name) => Some(HashName::parse(name)?),
             None if self.baseline.is_some() => None,
@@ -125,20 +133,14 @@ impl<'a> Cards<'a> {
             None => None,
         };
         // Old versions of Fossil let its own files slip in; as in stock Fossil they count as not there.
-        let Some(path) = path else { return Ok(()) };
-        if self
-            .files
-            .last()
-            .is_some_and(|previous| previous.path >= path)
-        {
-            return Err(Fault::ItemOrder('F'));
+        if let Some(path) = path {
+            self.files.push(FileCard {
+                path,
+                hash,
+                permission,
+                old_path,
+            });
         }
-        self.files.push(FileCard {
-            path,
-            hash,
-            permission,
-            old_path,
-        });
         Ok(())
     }
 
