@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::agent::control::Open;
+use crate::agent::doctor::Doctor;
 use crate::agent::sync::Sync;
 use crate::output::Output;
+use crate::repo::{RepositoryVerb, Verb};
 
 /// Keep Fossil repositories equal on every machine.
 #[derive(Parser)]
@@ -46,6 +48,8 @@ pub(crate) enum Command {
     /// Print this agent's endpoint id, making its identity on first use
     Id,
 
+    Doctor(Doctor),
+
     Open(Open),
 
     /// Print a completion script for a shell
@@ -60,4 +64,13 @@ pub(crate) enum Command {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
+
+    /// Work on a repository file; each verb also works without `repo`
+    Repo {
+        #[command(subcommand)]
+        verb: RepositoryVerb,
+    },
+
+    #[command(flatten)]
+    Verb(Verb),
 }

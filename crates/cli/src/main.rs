@@ -9,8 +9,11 @@
 mod agent;
 mod args;
 mod error;
+mod locate;
 mod output;
 mod password;
+mod progress;
+mod repo;
 mod shell;
 mod units;
 
@@ -42,9 +45,12 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
     match command {
         Command::Sync(sync) => sync.run(out),
         Command::Id => agent::id::run(out),
+        Command::Doctor(doctor) => doctor.run(out),
         Command::Open(open) => open.run(out),
         Command::Completions { shell } => shell::completions(shell, out),
         Command::Man { folder } => shell::man(&folder, out),
+        Command::Repo { verb } => verb.run(out),
+        Command::Verb(verb) => verb.run(out),
     }
 }
 

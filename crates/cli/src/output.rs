@@ -1,11 +1,12 @@
 //! Where words go: results on standard output, errors and progress on standard error, and the JSON form of both.
 //! A reader that closes the pipe early (`| head`) ends the output quietly.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
 use crate::error::{Failure, Kind};
+use crate::progress::Progress;
 
 /// How this run talks.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +75,11 @@ impl Output {
             // Nothing is left to tell whom when standard error itself is gone.
             let _ = writeln!(io::stderr(), "{}", text.as_ref());
         }
+    }
+
+    /// Starts showing a piece of long work on standard error.
+    pub(crate) fn progress(self, title: &str) -> Progress {
+        Progress::start(title, self.quiet, io::stderr().is_terminal())
     }
 
     /// Reports the failure: `error:` and `hint:` on standard error, or one JSON object on standard output.

@@ -12,9 +12,11 @@
 //! - [`artifact`]: the eight kinds of structural artifacts, read and written.
 //! - [`db`]: the repository file.
 //! - [`history`]: versions, the timeline with its graph, and what check-ins changed.
+//! - [`checkout`]: what a folder with files of a version says about itself.
 
 pub mod artifact;
 pub mod blob;
+pub mod checkout;
 pub mod db;
 pub mod hash_policy;
 pub mod history;

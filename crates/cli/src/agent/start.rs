@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::agent::signals::{Signal, Signals};
 use crate::agent::{api, home, runtime};
 use crate::error::{Failure, Kind, OrFail, chain};
+use crate::locate::{current_dir, discover};
 use crate::output::Output;
 use crate::password::PasswordSource;
 use crate::units::parse_duration;
@@ -31,7 +32,7 @@ const LOG_VARIABLE: &str = "EDGESYNC_LOG";
 pub(crate) struct Start {
     /// A repository to keep; may be given again [env: EDGESYNC_REPO=, several separated as in PATH]
     ///
-    /// Without it: those that were added in the app.
+    /// Without it: that of the check-out around here, or the only *.fossil here, or else those that were added in the app.
     #[arg(
         short = 'R',
         long = "repo",
@@ -133,7 +134,7 @@ impl Start {
                 Some(list) => std::env::split_paths(&list)
                     .filter(|path| !path.as_os_str().is_empty())
                     .collect(),
-                None => Vec::new(),
+                None => discover(&current_dir()?).ok().into_iter().collect(),
             },
         };
         let remotes = match self.remotes {

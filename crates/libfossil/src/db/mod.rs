@@ -9,7 +9,7 @@
 //! - `open`, `create`: from a path to a [`Repository`].
 //! - `content`: from a name to its bytes, through deltas and a bounded cache.
 //! - `transaction`, `store`, `deltify`: writing.
-//! - `config`, `user`: settings and people.
+//! - `config`, `user`, `remembered`: settings, people, the server of the last sync.
 
 mod cache;
 mod config;
@@ -18,6 +18,7 @@ mod create;
 mod deltify;
 mod error;
 mod open;
+mod remembered;
 mod rid;
 pub mod schema;
 mod store;
@@ -34,6 +35,7 @@ use cache::ContentCache;
 pub use create::NewRepository;
 pub use error::{Error, Result};
 pub use open::Access;
+pub use remembered::RememberedRemote;
 pub use rid::Rid;
 pub use store::{Stored, Visibility};
 pub use transaction::{Receipt, Transaction};

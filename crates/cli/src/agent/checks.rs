@@ -1,0 +1,299 @@
+//! The checks of `edgesync doctor`, each on its own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use edgesync_agent::api::{self, Time};
+use edgesync_agent::{Home, Runtime};
+use libfossil::db::{Access, Repository};
+
+use crate::agent::api::{AgentApi, web_client};
+use crate::agent::control::state_words;
+use crate::agent::doctor::Check;
+use crate::agent::home;
+use crate::error::chain;
+use crate::units::format_size;
+
+/// Less free space than this is worth a warning, in bytes.
+const LITTLE_SPACE_BYTES: u64 = 500 * 1024 * 1024;
+
+/// Less free space than this lets nothing work, in bytes.
+const NO_SPACE_BYTES: u64 = 20 * 1024 * 1024;
+
+/// A difference to a remote's clock that is worth a warning.
+const CLOCK_SKEW_MAX: Duration = Duration::from_secs(10);
+
+/// How long a remote may take to tell its time.
+const REMOTE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Runs every check; `named` are repositories to look at beside the agent's.
+pub(crate) async fn all(named: &[PathBuf]) -> Vec<Check> {
+    let home = match home() {
+        Ok(home) => home,
+        Err(failure) => {
+            return vec![Check::fail(
+                "home",
+                failure.message,
+                "set EDGESYNC_HOME to a folder that you can write",
+            )];
+        }
+    };
+    let mut checks = vec![home_is_writable(&home)];
+    let (agent, status) = agent(&home, &mut checks).await;
+    let mut repositories = named.to_vec();
+    if let Some(status) = &status {
+        repositories.extend(
+            status
+                .repositories
+                .iter()
+                .map(|it| it.path.clone())
+                .filter(|path| !named.contains(path)),
+        );
+    }
+    checks.extend(repositories.iter().map(|path| repository(path)));
+    checks.extend(disk_space(home.data(), &repositories));
+    checks.push(stock_fossil());
+    if let Some(agent) = &agent {
+        checks.extend(listeners(&agent.runtime));
+        checks.push(page(agent).await);
+    }
+    for remote in status
+        .iter()
+        .flat_map(|it| &it.repositories)
+        .filter_map(|it| it.remote.as_ref())
+    {
+        checks.push(clock(&remote.url).await);
+    }
+    #[cfg(target_os = "linux")]
+    checks.push(tray_host().await);
+    checks
+}
+
+fn home_is_writable(home: &Home) -> Check {
+    let place = home.data().display();
+    let written = home.create().map_err(|error| chain(&error)).and_then(|()| {
+        let probe = home.data().join(format!(".doctor-{}", std::process::id()));
+        std::fs::write(&probe, b"probe")
+            .and_then(|()| std::fs::remove_file(&probe))
+            .map_err(|error| error.to_string())
+    });
+    match written {
+        Ok(()) => Check::pass("home", format!("{place} is writable")),
+        Err(error) => Check::fail(
+            "home",
+            format!("{place}: {error}"),
+            format!("make it yours: chown -R \"$USER\" '{place}'"),
+        ),
+    }
+}
+
+async fn agent(home: &Home, checks: &mut Vec<Check>) -> (Option<AgentApi>, Option<api::Status>) {
+    let restart = "start it again: edgesync sync start -R FILE";
+    let runtime = match Runtime::read(home) {
+        Ok(Some(runtime)) => runtime,
+        Ok(None) => {
+            checks.push(Check::warn(
+                "agent",
+                "no agent is running",
+                "edgesync sync start -R FILE",
+            ));
+            return (None, None);
+        }
+        Err(error) => {
+            checks.push(Check::fail(
+                "agent",
+                format!("the runtime file cannot be read: {error}"),
+                restart,
+            ));
+            return (None, None);
+        }
+    };
+    let pid = runtime.pid;
+    let answer = match AgentApi::at(runtime) {
+        Ok(agent) => agent
+            .get::<api::Status>("status")
+            .await
+            .map(|status| (agent, status)),
+        Err(failure) => Err(failure),
+    };
+    match answer {
+        Ok((agent, status)) => {
+            let state = state_words(&status.state, Time::now());
+            checks.push(Check::pass(
+                "agent",
+                format!("process {pid} answers: {state}"),
+            ));
+            (Some(agent), Some(status))
+        }
+        Err(failure) => {
+            checks.push(Check::fail(
+                "agent",
+                format!("process {pid} does not answer: {}", failure.message),
+                format!("kill {pid}, then {restart}"),
+            ));
+            (None, None)
+        }
+    }
+}
+
+fn repository(path: &Path) -> Check {
+    let place = path.display();
+    match Repository::open(path, Access::ReadOnly) {
+        Ok(_) => Check::pass("repository", format!("{place} opens")),
+        Err(error) => Check::fail(
+            "repository",
+            chain(&error),
+            format!("look at it: edgesync verify -R '{place}'"),
+        ),
+    }
+}
+
+fn disk_space(home: &Path, repositories: &[PathBuf]) -> Vec<Check> {
+    let folders = repositories
+        .iter()
+        .filter_map(|path| path.parent())
+        .filter(|path| !path.as_os_str().is_empty());
+    let mut places: Vec<&Path> = std::iter::once(home).chain(folders).collect();
+    places.sort_unstable();
+    places.dedup();
+    places.into_iter().map(space_at).collect()
+}
+
+fn space_at(folder: &Path) -> Check {
+    let place = folder.display();
+    match fs4::available_space(folder) {
+        Ok(free) if free < NO_SPACE_BYTES => Check::fail(
+            "disk",
+            format!("{} free at {place}", format_size(free)),
+            format!("free some space at {place}"),
+        ),
+        Ok(free) if free < LITTLE_SPACE_BYTES => Check::warn(
+            "disk",
+            format!("only {} free at {place}", format_size(free)),
+            format!("free some space at {place}"),
+        ),
+        Ok(free) => Check::pass("disk", format!("{} free at {place}", format_size(free))),
+        Err(error) => Check::warn(
+            "disk",
+            format!("{place}: {error}"),
+            format!("make the folder: mkdir -p '{place}'"),
+        ),
+    }
+}
+
+/// EdgeSync does without the stock program; people who also use it want to know which one they have.
+fn stock_fossil() -> Check {
+    match std::process::Command::new("fossil").arg("version").output() {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            let version = text
+                .split_whitespace()
+                .skip_while(|word| *word != "version")
+                .nth(1)
+                .unwrap_or("of an unknown version");
+            Check::pass("fossil", format!("stock fossil {version} is there"))
+        }
+        Ok(output) => Check::warn(
+            "fossil",
+            format!("stock fossil does not run: {}", output.status),
+            "reinstall the fossil package",
+        ),
+        Err(_) => Check::pass("fossil", "no stock fossil here, and none is needed"),
+    }
+}
+
+fn listeners(runtime: &Runtime) -> Vec<Check> {
+    let mut checks = vec![Check::pass(
+        "listener",
+        format!("{}: API and page, for holders of the token", runtime.api),
+    )];
+    checks.push(match &runtime.http {
+        Some(http) => Check::pass(
+            "listener",
+            format!("{http}: Fossil clients, by their logins and rights"),
+        ),
+        None => Check::pass(
+            "listener",
+            "Fossil clients are not served (--serve-http is off)",
+        ),
+    });
+    checks
+}
+
+async fn page(agent: &AgentApi) -> Check {
+    match agent.page_is_built().await {
+        Ok(true) => Check::pass("page", "the app's page is built in"),
+        Ok(false) => Check::warn(
+            "page",
+            "this program was built without the app's page",
+            "npm run ui:build, then build again",
+        ),
+        Err(failure) => Check::fail(
+            "page",
+            failure.message,
+            "start the agent again: edgesync sync start -R FILE",
+        ),
+    }
+}
+
+/// Compares this machine's clock with the `Date` that a remote answers with.
+async fn clock(url: &str) -> Check {
+    match remote_time(url).await {
+        Ok(Some(remote)) => {
+            let skew =
+                Duration::from_millis(Time::now().unix_millis().abs_diff(remote.unix_millis()));
+            let message = format!("{} s from the clock of {url}", skew.as_secs());
+            if skew > CLOCK_SKEW_MAX {
+                Check::warn(
+                    "clock",
+                    message,
+                    "set the clock by the network: timedatectl set-ntp true",
+                )
+            } else {
+                Check::pass("clock", message)
+            }
+        }
+        Ok(None) => Check::pass("clock", format!("{url} does not tell its time")),
+        Err(error) => Check::warn(
+            "remote",
+            format!("{url}: {error}"),
+            "check the address and the network",
+        ),
+    }
+}
+
+async fn remote_time(url: &str) -> Result<Option<Time>, String> {
+    let client = web_client(|builder| builder).map_err(|failure| failure.message)?;
+    let response = client
+        .get(url)
+        .timeout(REMOTE_DEADLINE)
+        .send()
+        .await
+        .map_err(|error| chain(&error.without_url()))?;
+    let date = response
+        .headers()
+        .get("date")
+        .and_then(|value| value.to_str().ok());
+    let instant = date.and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
+    Ok(instant.map(|instant| Time::from_unix_millis(instant.timestamp().as_millisecond())))
+}
+
+/// A tray icon needs somebody on the session bus to show it.
+#[cfg(target_os = "linux")]
+async fn tray_host() -> Check {
+    const WATCHER: &str = "org.kde.StatusNotifierWatcher";
+    let asked = async {
+        let bus = zbus::fdo::DBusProxy::new(&zbus::Connection::session().await?).await?;
+        let name = zbus::names::BusName::try_from(WATCHER)?;
+        Ok::<bool, zbus::Error>(bus.name_has_owner(name).await?)
+    };
+    match asked.await {
+        Ok(true) => Check::pass("tray", "a tray host is there"),
+        Ok(false) => Check::warn(
+            "tray",
+            "nothing on this desktop shows tray icons",
+            "GNOME: install the AppIndicator extension",
+        ),
+        Err(_) => Check::pass("tray", "no desktop session here"),
+    }
+}

@@ -1,0 +1,35 @@
+//! What an error of the repository library means to the one who typed the command.
+
+use libfossil::db;
+
+use crate::error::{Failure, Kind, chain};
+
+/// Returns the failure for an error of the repository file.
+pub(crate) fn database(error: db::Error) -> Failure {
+    let message = chain(&error);
+    match error {
+        db::Error::NotFound(_) => {
+            Failure::new(Kind::NotFound, message).hint("name the repository with -R FILE")
+        }
+        db::Error::AlreadyExists(_) => Failure::new(Kind::Conflict, message)
+            .hint("choose another name, or move that file away"),
+        db::Error::Busy(_) => Failure::new(Kind::Conflict, message)
+            .hint("run the command again when the other program is done"),
+        db::Error::ReadOnly(path) => Failure::new(Kind::Refused, message)
+            .hint(format!("chmod u+w '{}', or work on a copy", path.display())),
+        db::Error::Shunned { .. } => Failure::new(Kind::Refused, message),
+        db::Error::NewerSchema { .. } => {
+            Failure::new(Kind::Repository, message).hint("use a newer EdgeSync")
+        }
+        db::Error::OlderSchema { path, .. } => Failure::new(Kind::Repository, message)
+            .hint(format!("fossil rebuild '{}'", path.display())),
+        db::Error::NotARepository { .. } | db::Error::Sqlite(_) => {
+            Failure::new(Kind::Repository, message)
+        }
+        db::Error::Missing { .. } => {
+            Failure::new(Kind::NotFound, message).hint("edgesync pull may bring it")
+        }
+        _ => Failure::new(Kind::Repository, message)
+            .hint("edgesync verify says what else is damaged"),
+    }
+}

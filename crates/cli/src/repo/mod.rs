@@ -1,0 +1,74 @@
+//! Commands on one repository file, each also without `repo` in front: what Fossil users type.
+
+pub(crate) mod config;
+pub(crate) mod failure;
+pub(crate) mod new;
+pub(crate) mod user;
+
+use clap::Subcommand;
+use libfossil::time::Timestamp;
+
+use crate::error::{Failure, Kind, OrFail};
+use crate::output::Output;
+
+/// The verbs that stand at the top level too.
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    New(new::New),
+    User(user::User),
+    Config(config::Config),
+}
+
+/// The verbs behind `repo`: at the top level, `sync` has the agent's verbs as well.
+#[derive(Subcommand)]
+pub(crate) enum RepositoryVerb {
+    #[command(flatten)]
+    Other(Verb),
+}
+
+impl Verb {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        match self {
+            Self::New(verb) => verb.run(out),
+            Self::User(verb) => verb.run(out),
+            Self::Config(verb) => verb.run(out),
+        }
+    }
+}
+
+impl RepositoryVerb {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        match self {
+            Self::Other(verb) => verb.run(out),
+        }
+    }
+}
+
+/// Returns the present time.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_unix_millis(jiff::Timestamp::now().as_millisecond())
+}
+
+/// Returns random bytes of the system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).or_fail(Kind::Failed, "random bytes")?;
+    Ok(bytes)
+}
+
+/// Returns a password that a person can copy by hand: ten characters without those that look alike.
+pub(crate) fn generated_password() -> Result<String, Failure> {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    // 32 letters divide 256 evenly, so each is equally likely.
+    Ok(random::<10>()?
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+        .collect())
+}
+
+/// Returns the login of the person at the keyboard, as Fossil finds it.
+pub(crate) fn login_of_environment() -> Option<String> {
+    ["FOSSIL_USER", "USER", "LOGNAME", "USERNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|login| !login.is_empty()))
+}
