@@ -33,7 +33,7 @@ want() {
 }
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 library() { has pkg-config && pkg-config --exists "$1"; }
-chromium() { has chromium || has chromium-browser; }
+browser() { has chromium || has chromium-browser; }
 
 # Ubuntu's package of this name only fetches the snap.
 chromium_package() {
@@ -57,7 +57,7 @@ want_desktop() {
 want_test() {
   want git 'lists the files that the house rules look at' has git
   want fossil 'the judge: stock Fossil checks what we write and say' has fossil
-  want "$(chromium_package)" 'browser tests' chromium
+  want "$(chromium_package)" 'browser tests' browser
   want xvfb 'a screen for the desktop tests' has Xvfb
   want dbus 'a session bus for the desktop tests' has dbus-daemon
   want webkit2gtk-driver 'drives the window in the desktop tests' has WebKitWebDriver
