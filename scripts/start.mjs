@@ -29,4 +29,6 @@ announce(
     ? "EdgeSync is in the tray; Quit in its menu, or Ctrl-C here, ends it"
     : "no display, so this is the headless agent; open its page in a browser, Ctrl-C ends it",
 );
-process.exit(await run(path.join(built, program), [...words, ...process.argv.slice(2)]));
+// File names on the command line are meant from where `npm start` was typed.
+const folder = process.env.INIT_CWD ?? process.cwd();
+process.exit(await run(path.join(built, program), [...words, ...process.argv.slice(2)], folder));

@@ -7,7 +7,7 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The repository's top folder; every command runs in it. */
+/** The repository's top folder; every step runs in it. */
 export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
 /**
@@ -48,11 +48,11 @@ export async function step(name, command, args) {
 }
 
 /**
- * Runs a command and returns its exit status. Ctrl-C reaches the command from the terminal; other requests to stop are
+ * Runs a command in `folder` and returns its exit status. Ctrl-C reaches the command from the terminal; other requests to stop are
  * passed on, and this process waits for the command to end in its own way.
  */
-export async function run(command, args) {
-  const child = spawn(command, args, { cwd: root, env: environment, stdio: "inherit" });
+export async function run(command, args, folder = root) {
+  const child = spawn(command, args, { cwd: folder, env: environment, stdio: "inherit" });
   const pass = (signal) => child.kill(signal);
   const wait = () => {};
   process.on("SIGTERM", pass).on("SIGHUP", pass).on("SIGINT", wait);

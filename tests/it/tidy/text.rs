@@ -14,7 +14,7 @@ const SOURCE: &[&str] = &["css", "js", "mjs", "rs", "sh", "svelte", "ts"];
 const GENERATED: &[&str] = &["Cargo.lock", "package-lock.json", "LICENSE"];
 
 /// The one file of the page that may name a colour.
-const TOKENS: &str = "ui/src/tokens.css";
+const TOKENS: &str = "ui/src/styles/tokens.css";
 
 /// What unfinished or switched-off work looks like.
 const UNFINISHED: &[&str] = &[
@@ -262,7 +262,7 @@ mod tests {
             "border: 1px solid red;",
         ] {
             assert_eq!(found(check, "ui/src/a.svelte", line).len(), 1, "{line}");
-            assert_eq!(found(check, "ui/src/tokens.css", line), CLEAN, "{line}");
+            assert_eq!(found(check, "ui/src/styles/tokens.css", line), CLEAN, "{line}");
         }
         for line in [
             "color: var(--text);",
