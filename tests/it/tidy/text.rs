@@ -262,7 +262,11 @@ mod tests {
             "border: 1px solid red;",
         ] {
             assert_eq!(found(check, "ui/src/a.svelte", line).len(), 1, "{line}");
-            assert_eq!(found(check, "ui/src/styles/tokens.css", line), CLEAN, "{line}");
+            assert_eq!(
+                found(check, "ui/src/styles/tokens.css", line),
+                CLEAN,
+                "{line}"
+            );
         }
         for line in [
             "color: var(--text);",
