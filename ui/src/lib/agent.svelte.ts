@@ -1,0 +1,116 @@
+// What the page knows of the agent: its status, repositories and jobs, kept true by the event stream.
+import * as api from "./api";
+import { dropToken, token } from "./token";
+import type { AgentEvent, AgentInfo, Job, Repository } from "./types";
+
+export type Connection = "connecting" | "connected" | "lost" | "signed-out";
+
+/** Without a line for this long the stream counts as dead; the agent sends one every 15 s. */
+const silence_ms = 40_000;
+const retry_ms = [500, 1000, 2000, 4000];
+
+let connection = $state<Connection>("connecting");
+let info = $state.raw<AgentInfo | null>(null);
+let repositories = $state.raw<Repository[]>([]);
+let jobs = $state.raw<Job[]>([]);
+
+export const agent = {
+  get connection() {
+    return connection;
+  },
+  get info() {
+    return info;
+  },
+  /** In the agent's order. */
+  get repositories() {
+    return repositories;
+  },
+  get jobs() {
+    return jobs;
+  },
+  /** The repository called `name`, if the agent has it. */
+  find(name: string): Repository | undefined {
+    return repositories.find((each) => each.name === name);
+  },
+  /** Takes an answer of the API into account at once, before the stream tells of it. */
+  noteRepository,
+  noteRemoved,
+  noteJob,
+};
+
+function noteRepository(changed: Repository): void {
+  const known = repositories.some((each) => each.name === changed.name);
+  repositories = known ? repositories.map((each) => (each.name === changed.name ? changed : each)) : [...repositories, changed];
+}
+
+function noteRemoved(name: string): void {
+  repositories = repositories.filter((each) => each.name !== name);
+}
+
+function noteJob(changed: Job): void {
+  const known = jobs.some((each) => each.id === changed.id);
+  jobs = known ? jobs.map((each) => (each.id === changed.id ? changed : each)) : [...jobs, changed];
+}
+
+function take(event: AgentEvent): void {
+  switch (event.event) {
+    case "status":
+      info = event.agent;
+      repositories = event.repositories;
+      break;
+    case "repository":
+      noteRepository(event.repository);
+      break;
+    case "removed":
+      noteRemoved(event.name);
+      break;
+    case "job":
+      noteJob(event.job);
+      break;
+    case "log":
+    case "beat":
+      break;
+  }
+}
+
+/** Reads one stream until it ends; throws when it can't be opened or breaks. */
+async function follow(): Promise<void> {
+  const abort = new AbortController();
+  let silence = setTimeout(() => abort.abort(), silence_ms);
+  try {
+    for await (const event of api.events(abort.signal)) {
+      clearTimeout(silence);
+      silence = setTimeout(() => abort.abort(), silence_ms);
+      if (event.event === "status") await opened();
+      take(event);
+    }
+  } finally {
+    clearTimeout(silence);
+  }
+}
+
+async function opened(): Promise<void> {
+  if (connection === "connected") return;
+  connection = "connected";
+  jobs = await api.jobs();
+}
+
+/** Follows the agent for as long as the page lives. */
+export async function watchAgent(): Promise<void> {
+  for (let failures = 0; ; failures += 1) {
+    if (!token()) {
+      connection = "signed-out";
+      return;
+    }
+    try {
+      await follow();
+      failures = 0;
+    } catch (thrown) {
+      if (api.problemOf(thrown).code === "unauthorized") dropToken();
+      if (connection === "connected") failures = 0;
+    }
+    if (!token()) continue;
+    connection = "lost";
+    await new Promise((resolve) => setTimeout(resolve, retry_ms[Math.min(failures, retry_ms.length - 1)]));
+  }
+}

@@ -1,0 +1,141 @@
+// The one place that talks to the agent: paths, the token, errors. See `docs/api.md`.
+import type {
+  AgentEvent,
+  CheckIn,
+  Created,
+  FileContent,
+  FileDiff,
+  FileList,
+  Job,
+  Problem,
+  Repository,
+  TimelinePage,
+} from "./types";
+import { lines } from "./ndjson";
+import { token } from "./token";
+
+/** A refusal or failure, in the agent's words; `offline` when the agent did not answer at all. */
+export class ApiError extends Error implements Problem {
+  readonly code: string;
+  readonly hint: string | null;
+  readonly retryable: boolean;
+
+  constructor(problem: Problem) {
+    super(problem.message);
+    this.name = "ApiError";
+    this.code = problem.code;
+    this.hint = problem.hint;
+    this.retryable = problem.retryable;
+  }
+}
+
+/** Turns anything thrown by a call into a problem that can be shown. */
+export function problemOf(thrown: unknown): Problem {
+  if (thrown instanceof ApiError) return thrown;
+  return { code: "internal", message: thrown instanceof Error ? thrown.message : String(thrown), hint: null, retryable: false };
+}
+
+const base = "/api/v1";
+
+async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  const headers: Record<string, string> = { authorization: `Bearer ${token() ?? ""}` };
+  if (body !== undefined) headers["content-type"] = "application/json";
+  let response: Response;
+  try {
+    response = await fetch(base + path, {
+      method,
+      headers,
+      cache: "no-store",
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+    });
+  } catch (thrown) {
+    if (signal?.aborted) throw thrown;
+    throw new ApiError({ code: "offline", message: "The agent is not answering.", hint: "It may be stopped or restarting.", retryable: true });
+  }
+  if (!response.ok) throw await refusal(response);
+  return response;
+}
+
+async function refusal(response: Response): Promise<ApiError> {
+  const fallback: Problem = {
+    code: response.status === 401 ? "unauthorized" : "internal",
+    message: `The agent answered ${response.status}.`,
+    hint: null,
+    retryable: response.status >= 500,
+  };
+  try {
+    const body = (await response.json()) as { error?: Partial<Problem> };
+    return new ApiError({ ...fallback, ...body.error });
+  } catch {
+    return new ApiError(fallback);
+  }
+}
+
+async function json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const response = await send(method, path, body, signal);
+  return (await response.json()) as T;
+}
+
+async function nothing(method: string, path: string): Promise<void> {
+  await send(method, path);
+}
+
+const repository = (name: string) => `/repositories/${encodeURIComponent(name)}`;
+const checkIn = (name: string, version: string) => `${repository(name)}/check-ins/${encodeURIComponent(version)}`;
+
+/** One line of the event stream after the other, until it ends or `signal` fires. */
+export async function* events(signal: AbortSignal): AsyncGenerator<AgentEvent> {
+  const response = await send("GET", "/events", undefined, signal);
+  if (!response.body) return;
+  for await (const line of lines(response.body)) yield JSON.parse(line) as AgentEvent;
+}
+
+export const add = (path: string) => json<Repository>("POST", "/repositories/add", { path });
+
+export const create = (body: { path: string; project_name?: string; user?: string }) =>
+  json<Created>("POST", "/repositories/create", body);
+
+export const clone = (body: { url: string; path: string; user?: string; password?: string }) =>
+  json<Job>("POST", "/repositories/clone", body);
+
+export const forget = (name: string) => nothing("DELETE", repository(name));
+
+export const setRemote = (name: string, remote: { url: string; user?: string; password?: string } | { url: null }) =>
+  json<Repository>("PUT", `${repository(name)}/remote`, remote);
+
+export const sync = (name: string) => json<Repository>("POST", `${repository(name)}/sync`);
+
+export const syncAll = () => json<Repository[]>("POST", "/sync");
+
+export const jobs = (signal?: AbortSignal) => json<Job[]>("GET", "/jobs", undefined, signal);
+
+export const cancelJob = (id: string) => nothing("DELETE", `/jobs/${encodeURIComponent(id)}`);
+
+export const reveal = (name: string) => send("POST", "/shell/reveal", { name });
+
+export const timeline = (name: string, query: { offset: number; limit: number; type: string }, signal?: AbortSignal) =>
+  json<TimelinePage>(
+    "GET",
+    `${repository(name)}/timeline?offset=${query.offset}&limit=${query.limit}&type=${query.type}`,
+    undefined,
+    signal,
+  );
+
+export const checkInOf = (name: string, version: string, signal?: AbortSignal) =>
+  json<CheckIn>("GET", checkIn(name, version), undefined, signal);
+
+export const diffOf = (name: string, version: string, path: string, signal?: AbortSignal) =>
+  json<FileDiff>("GET", `${checkIn(name, version)}/diff?path=${encodeURIComponent(path)}`, undefined, signal);
+
+export const filesOf = (name: string, version: string, signal?: AbortSignal) =>
+  json<FileList>("GET", `${checkIn(name, version)}/files`, undefined, signal);
+
+export const fileOf = (name: string, version: string, path: string, signal?: AbortSignal) =>
+  json<FileContent>("GET", `${checkIn(name, version)}/file?path=${encodeURIComponent(path)}`, undefined, signal);
+
+/** The bytes of an artifact, whole. */
+export async function bytesOf(name: string, hash: string, filename: string, signal?: AbortSignal): Promise<Blob> {
+  const path = `${repository(name)}/artifacts/${hash}/raw?filename=${encodeURIComponent(filename)}`;
+  return (await send("GET", path, undefined, signal)).blob();
+}

@@ -1,0 +1,68 @@
+import { describe, expect, test } from "vitest";
+import { age, baseName, body, count, dayName, folderOf, hostOf, plural, reflow, size, title, until } from "./format";
+
+const now = new Date(2026, 10, 22, 12, 0, 0).getTime();
+const ago = (ms: number) => new Date(now - ms).toISOString();
+
+test("counts have thousands separators and their noun's number", () => {
+  expect(count(20000)).toBe("20,000");
+  expect([0, 1, 2].map((n) => plural(n, "file"))).toEqual(["0 files", "1 file", "2 files"]);
+  expect(plural(2, "entry", "entries")).toBe("2 entries");
+});
+
+test.each([
+  [0, "0 B"],
+  [1023, "1023 B"],
+  [1024, "1 KiB"],
+  [1536, "1.5 KiB"],
+  [10 * 1024 - 1, "10 KiB"],
+  [1024 * 1024 - 1, "1 MiB"],
+  [20 * 1024 * 1024, "20 MiB"],
+  [3.25 * 1024 ** 3, "3.3 GiB"],
+])("%i bytes are written %s", (bytes, text) => expect(size(bytes)).toBe(text));
+
+describe("ages", () => {
+  test.each([
+    [0, "now"],
+    [12_000, "12 s ago"],
+    [59_999, "59 s ago"],
+    [60_000, "1 min ago"],
+    [3 * 3_600_000, "3 h ago"],
+    [2 * 86_400_000, "2 d ago"],
+    [10 * 86_400_000, "12 Nov"],
+    [400 * 86_400_000, "18 Oct 2025"],
+  ])("%i ms", (ms, text) => expect(age(ago(ms), now)).toBe(text));
+
+  test("a clock that runs ahead is no reason for a negative age", () => expect(age(ago(-5000), now)).toBe("now"));
+
+  test.each([
+    [30_000, "in 30 s"],
+    [90_000, "in 2 min"],
+    [0, "now"],
+  ])("%i ms ahead", (ms, text) => expect(until(ago(-ms), now)).toBe(text));
+});
+
+test("days are named as people name them", () => {
+  expect(dayName(ago(3_600_000), now)).toBe("Today");
+  expect(dayName(ago(86_400_000), now)).toBe("Yesterday");
+  expect(dayName(ago(3 * 86_400_000), now)).toBe("Thursday 19 November");
+  expect(dayName(ago(400 * 86_400_000), now)).toBe("Saturday 18 October 2025");
+});
+
+test("a comment is a title and a body", () => {
+  expect(title("Fix it\n\nBecause.\n")).toBe("Fix it");
+  expect(body("Fix it\n\nBecause.\n")).toBe("Because.");
+  expect(title("  ")).toBe("(no comment)");
+});
+
+test("lines broken for a terminal are joined, structure stays", () => {
+  expect(reflow("one\ntwo\n\nthree\n- a\n- b\n1. c\n    code\nend")).toBe("one two\n\nthree\n- a\n- b\n1. c\n    code end");
+});
+
+test("paths and addresses are shortened to what tells them apart", () => {
+  expect(baseName("/home/ada/a b.fossil")).toBe("a b.fossil");
+  expect(folderOf("/home/ada/a.fossil")).toBe("/home/ada/");
+  expect(folderOf("a.fossil")).toBe("");
+  expect(hostOf("https://sync.example.org/edgesync")).toBe("sync.example.org");
+  expect(hostOf("not a url")).toBe("not a url");
+});

@@ -1,0 +1,58 @@
+// Addresses of the page's places. Parsing and writing are each other's inverse.
+
+export type Section = "timeline" | "files" | "settings";
+
+export type Route =
+  | { page: "overview" }
+  | { page: "add"; way: "existing" | "create" | "clone" }
+  | { page: "timeline"; name: string; checkIn: string | null }
+  | { page: "files"; name: string; version: string; path: string | null }
+  | { page: "settings"; name: string }
+  | { page: "unknown" };
+
+/** Finds the place that `pathname` names. */
+export function parseRoute(pathname: string): Route {
+  const parts = pathname.split("/").filter((part) => part !== "").map(decode);
+  const [head, name, section, ...rest] = parts;
+  if (head === undefined) return { page: "overview" };
+  if (head === "add") {
+    if (name === undefined || name === "existing") return { page: "add", way: "existing" };
+    if (name === "create" || name === "clone") return { page: "add", way: name };
+    return { page: "unknown" };
+  }
+  if (head !== "r" || name === undefined) return { page: "unknown" };
+  switch (section) {
+    case undefined:
+    case "timeline":
+      return { page: "timeline", name, checkIn: null };
+    case "c":
+      return { page: "timeline", name, checkIn: rest[0] ?? null };
+    case "files":
+      return { page: "files", name, version: rest[0] ?? "tip", path: rest.length > 1 ? rest.slice(1).join("/") : null };
+    case "settings":
+      return { page: "settings", name };
+    default:
+      return { page: "unknown" };
+  }
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+const part = encodeURIComponent;
+
+/** Writes addresses; every link of the page comes from here. */
+export const to = {
+  overview: () => "/",
+  add: (way: "existing" | "create" | "clone" = "existing") => (way === "existing" ? "/add" : `/add/${way}`),
+  timeline: (name: string) => `/r/${part(name)}/timeline`,
+  checkIn: (name: string, hash: string) => `/r/${part(name)}/c/${part(hash)}`,
+  files: (name: string, version = "tip", path: string | null = null) =>
+    `/r/${part(name)}/files/${part(version)}${path === null ? "" : `/${path.split("/").map(part).join("/")}`}`,
+  settings: (name: string) => `/r/${part(name)}/settings`,
+};

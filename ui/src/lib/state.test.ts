@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { fixOf, progress, stateWords } from "./state";
+
+const now = Date.parse("2026-11-22T12:00:00Z");
+const at = "2026-11-22T11:59:48Z";
+const remote = { url: "https://sync.example.org/edgesync", user: "ada" };
+
+test("up to date always says how old that knowledge is", () => {
+  expect(stateWords({ kind: "up_to_date", at }, now)).toEqual({ look: "ok", words: "Up to date", detail: "12 s ago", at });
+});
+
+test("work in progress has numbers as soon as there are any", () => {
+  expect(stateWords({ kind: "syncing", phase: "sync", done: 340, total: 1200 }, now).words).toBe("Syncing 340 of 1,200");
+  expect(stateWords({ kind: "syncing", phase: "pull", done: 12, total: null }, now).words).toBe("Receiving 12");
+  expect(progress(0, null)).toBe("");
+});
+
+test("a failure names the other side and when it is tried again", () => {
+  const state = { kind: "error", code: "remote", message: "refused", hint: null, since: at, last_ok: null } as const;
+  const retrying = stateWords({ ...state, retry_at: "2026-11-22T12:00:30Z" }, now, remote);
+  expect(`${retrying.words} · ${retrying.detail}`).toBe("Can't sync with sync.example.org · retrying in 30 s");
+  expect(stateWords({ ...state, retry_at: null }, now).detail).toBe("since 12 s ago");
+});
+
+test("a repository without a remote is not called up to date", () => {
+  expect(stateWords({ kind: "local" }, now).words).toBe("Local only");
+  expect(stateWords({ kind: "never" }, now).words).toBe("Not synced yet");
+});
+
+test("the likely fix follows from the code", () => {
+  expect([fixOf("login_failed"), fixOf("wrong_project"), fixOf("remote")]).toEqual(["login", "address", "retry"]);
+});

@@ -1,0 +1,208 @@
+// The agent's data types, as `docs/api.md` describes them.
+
+export type State =
+  | { kind: "local" }
+  | { kind: "never" }
+  | { kind: "up_to_date"; at: string }
+  | { kind: "pending"; at: string | null }
+  | { kind: "syncing"; phase: Phase; done: number; total: number | null }
+  | {
+      kind: "error";
+      code: string;
+      message: string;
+      hint: string | null;
+      since: string;
+      retry_at: string | null;
+      last_ok: string | null;
+    }
+  | { kind: "missing"; message: string; hint: string | null };
+
+export type Phase = "clone" | "pull" | "push" | "sync" | "rebuild";
+
+export interface CheckInSummary {
+  hash: string;
+  time: string;
+  user: string;
+  comment: string;
+  branch: string;
+}
+
+export interface Remote {
+  url: string;
+  user: string | null;
+}
+
+export interface Repository {
+  name: string;
+  path: string;
+  project_code: string | null;
+  project_name: string | null;
+  size: number;
+  check_ins: number;
+  artifacts: number;
+  last_check_in: CheckInSummary | null;
+  remote: Remote | null;
+  clone_url: string | null;
+  state: State;
+}
+
+export interface AgentInfo {
+  version: string;
+  peer_id: string;
+  endpoint_id: string | null;
+  pid: number;
+  started_at: string;
+  shell: boolean;
+}
+
+export interface Status {
+  agent: AgentInfo;
+  state: State;
+  repositories: Repository[];
+}
+
+/** What the agent says went wrong; programs compare `code`, people read `message`. */
+export interface Problem {
+  code: string;
+  message: string;
+  hint: string | null;
+  retryable: boolean;
+}
+
+export interface Job {
+  id: string;
+  kind: "clone";
+  title: string;
+  state: "running" | "done" | "failed" | "cancelled";
+  done: number;
+  total: number | null;
+  bytes: number;
+  error: Problem | null;
+  repository: string | null;
+}
+
+export interface Created {
+  repository: Repository;
+  user: string;
+  password: string;
+}
+
+export type AgentEvent =
+  | ({ event: "status" } & Status)
+  | { event: "repository"; repository: Repository }
+  | { event: "removed"; name: string }
+  | { event: "job"; job: Job }
+  | { event: "log"; at: string; level: string; message: string; repository: string | null }
+  | { event: "beat" };
+
+export type RowKind = "ci" | "w" | "t" | "e" | "g" | "f";
+
+export interface Line {
+  from: number;
+  to: number;
+  branch: string;
+  kind: "parent" | "merge";
+}
+
+export interface TimelineRow {
+  kind: RowKind;
+  hash: string;
+  time: string;
+  user: string;
+  comment: string;
+  branch: string | null;
+  tags: string[];
+  closed: boolean;
+  leaf: boolean;
+  merge: boolean;
+  lane: number | null;
+  lines: Line[];
+}
+
+export interface TimelinePage {
+  total: number;
+  offset: number;
+  lanes: number;
+  rows: TimelineRow[];
+}
+
+export interface Relative {
+  hash: string;
+  comment: string;
+  merge: boolean;
+}
+
+export type Permissions = "file" | "executable" | "symlink";
+
+export interface ChangedFile {
+  path: string;
+  old_path: string | null;
+  change: "added" | "modified" | "deleted" | "renamed";
+  permissions: Permissions;
+  hash: string | null;
+  old_hash: string | null;
+  size: number;
+  binary: boolean;
+  additions: number | null;
+  deletions: number | null;
+}
+
+export interface CheckIn {
+  hash: string;
+  time: string;
+  user: string;
+  comment: string;
+  branch: string;
+  tags: string[];
+  parents: Relative[];
+  children: Relative[];
+  files: ChangedFile[];
+  files_total: number;
+}
+
+export interface Span {
+  text: string;
+  changed: boolean;
+}
+
+export interface DiffLine {
+  kind: "context" | "add" | "delete";
+  old: number | null;
+  new: number | null;
+  spans: Span[];
+  newline: boolean;
+}
+
+export interface Hunk {
+  old_start: number;
+  old_lines: number;
+  new_start: number;
+  new_lines: number;
+  lines: DiffLine[];
+}
+
+export interface FileDiff {
+  path: string;
+  old_path: string | null;
+  binary: boolean;
+  truncated: boolean;
+  hunks: Hunk[];
+}
+
+export interface FileEntry {
+  path: string;
+  hash: string;
+  size: number;
+  permissions: Permissions;
+}
+
+export interface FileList {
+  hash: string;
+  files: FileEntry[];
+}
+
+export interface FileContent extends FileEntry {
+  binary: boolean;
+  text: string | null;
+  truncated: boolean;
+}
