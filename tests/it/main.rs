@@ -1,5 +1,6 @@
 //! The tests that cross crates, in one program.
 
 mod arrows;
+mod desktop;
 mod tidy;
 mod workspace;

@@ -1,0 +1,5 @@
+//! Hands `tauri.conf.json` to Tauri's code generation.
+
+fn main() {
+    tauri_build::build();
+}

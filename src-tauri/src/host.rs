@@ -1,0 +1,91 @@
+//! The one owner of the agent: carries the person's wishes to it, keeps the tray true to it, and stops it at the end.
+//!
+//! The tray follows the agent's events, and the clock only as often as a word of the menu changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use edgesync_agent::Agent;
+use edgesync_agent::api::Time;
+use tauri::AppHandle;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+
+use crate::signals;
+use crate::tray::Tray;
+use crate::view::View;
+
+/// What the rest of the app wants of the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// The end.
+    Stop,
+}
+
+/// A burst of events (a clone tells each step) redraws the menu at most this often.
+const REDRAW_AT_MOST_EVERY: Duration = Duration::from_millis(250);
+
+/// Runs until it is wished to stop, then stops the agent. When the system or somebody at the API asks the app to end, it
+/// ends the main loop, from where that wish comes.
+pub(crate) async fn host(
+    agent: Agent,
+    app: AppHandle,
+    tray: Arc<Tray>,
+    mut shown: View,
+    mut wishes: UnboundedReceiver<Wish>,
+) {
+    let mut signalled = std::pin::pin!(signals::end_wanted());
+    let mut is_ending = false;
+    let mut events = agent.subscribe();
+    loop {
+        let (view, stale_after) = View::of(&agent.status(), Time::now());
+        let stale_at = stale_after.map(|after| Instant::now() + after);
+        if view != shown {
+            redraw(&app, &tray, shown, view.clone());
+            shown = view;
+            tokio::time::sleep(REDRAW_AT_MOST_EVERY).await;
+        }
+        tokio::select! {
+            wish = wishes.recv() => match wish {
+                Some(Wish::Stop) | None => break,
+            },
+            () = end_wanted(&agent, signalled.as_mut()), if !is_ending => {
+                is_ending = true;
+                app.exit(0);
+            }
+            // Which event it was does not matter: the status is read whole.
+            event = events.next() => if event.is_none() { break },
+            () = reached(stale_at) => {}
+        }
+    }
+    agent.stop().await;
+}
+
+/// Waits until somebody at the API, or the system, asks for the end.
+async fn end_wanted(agent: &Agent, signalled: impl Future<Output = ()>) {
+    tokio::select! {
+        () = agent.quit_requested() => {}
+        () = signalled => {}
+    }
+}
+
+/// Has the main thread change what differs between the views `before` and `now`.
+fn redraw(app: &AppHandle, tray: &Arc<Tray>, before: View, now: View) {
+    let tray = Arc::clone(tray);
+    let posted = app.run_on_main_thread(move || {
+        if let Err(error) = tray.update(&before, &now) {
+            tracing::warn!("the tray can't be updated: {error}");
+        }
+    });
+    if let Err(error) = posted {
+        tracing::debug!("the main loop is gone: {error}");
+    }
+}
+
+/// Waits until `instant`; for ever when there is none.
+async fn reached(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

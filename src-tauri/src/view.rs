@@ -1,0 +1,210 @@
+//! What the tray shows for a status, as plain data: the icon's shape, the menu's lines, what can be clicked. Pure.
+
+use std::time::Duration;
+
+use edgesync_agent::api::{Repository, State, Status, Time};
+
+use crate::words::{self, Words};
+
+/// The longest list of repositories in the menu; the window has them all.
+const MOST_REPOSITORIES: usize = 8;
+
+/// The shape of the tray icon. Never a colour alone: panels are dark or light, and people see colours differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A ring: nothing to do.
+    Ring,
+    /// A ring with an arrow: content moves, or waits to.
+    Arrow,
+    /// A broken ring: somebody has to look.
+    Broken,
+}
+
+impl Shape {
+    /// Returns the shape that stands for `state`.
+    fn of(state: &State) -> Self {
+        match state {
+            State::Never | State::Pending { .. } | State::Syncing { .. } => Self::Arrow,
+            State::Error { .. } | State::Missing { .. } => Self::Broken,
+            // Local, up to date, and states that this front does not know.
+            _ => Self::Ring,
+        }
+    }
+}
+
+/// Everything that the tray shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct View {
+    /// The icon.
+    pub(crate) shape: Shape,
+    /// The menu's first line.
+    pub(crate) status: String,
+    /// A line for each repository, when there is more than the one that the status line speaks of.
+    pub(crate) repositories: Vec<String>,
+}
+
+impl View {
+    /// Returns what to show for `status` at `now`, and how long it stays true; for ever when `None`.
+    pub(crate) fn of(status: &Status, now: Time) -> (Self, Option<Duration>) {
+        let headline = headline(status, now);
+        let mut lines: Vec<Words> = Vec::new();
+        if status.repositories.len() > 1 {
+            lines.extend(
+                status
+                    .repositories
+                    .iter()
+                    .take(MOST_REPOSITORIES)
+                    .map(|repository| line(repository, now)),
+            );
+        }
+        let stale_after = lines
+            .iter()
+            .chain([&headline])
+            .filter_map(|words| words.stale_after)
+            .min();
+        let mut repositories: Vec<String> = lines.into_iter().map(|words| words.text).collect();
+        if let Some(hidden @ 1..) = status.repositories.len().checked_sub(MOST_REPOSITORIES) {
+            repositories.push(format!("{hidden} more"));
+        }
+        let view = Self {
+            shape: Shape::of(&status.state),
+            status: headline.text,
+            repositories,
+        };
+        (view, stale_after)
+    }
+}
+
+/// Returns the words for the whole agent. Trouble names its repository when there are several.
+fn headline(status: &Status, now: Time) -> Words {
+    if status.repositories.is_empty() {
+        return Words {
+            text: "No repositories yet".into(),
+            stale_after: None,
+        };
+    }
+    let mut words = words::of(&status.state, now);
+    if status.repositories.len() > 1
+        && Shape::of(&status.state) == Shape::Broken
+        && let Some(troubled) = status
+            .repositories
+            .iter()
+            .find(|repository| repository.state == status.state)
+    {
+        words.text = format!("{}: {}", troubled.name, words.text);
+    }
+    words
+}
+
+/// Returns the line for one repository.
+fn line(repository: &Repository, now: Time) -> Words {
+    let words = words::of(&repository.state, now);
+    Words {
+        text: format!("{} · {}", repository.name, words.text),
+        ..words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edgesync_agent::api::{AgentInfo, Code, Remote};
+
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_unix_millis(seconds * 1000)
+    }
+
+    fn repository(name: &str, state: State) -> Repository {
+        Repository {
+            name: name.into(),
+            path: format!("/srv/{name}.fossil").into(),
+            project_code: None,
+            project_name: None,
+            size: 0,
+            check_ins: 0,
+            artifacts: 0,
+            last_check_in: None,
+            remote: (state != State::Local).then(|| Remote {
+                url: "https://example.org/".into(),
+                user: None,
+            }),
+            clone_url: None,
+            state,
+        }
+    }
+
+    fn status(repositories: Vec<Repository>) -> Status {
+        Status {
+            agent: AgentInfo {
+                version: "0".into(),
+                peer_id: "laptop".into(),
+                endpoint_id: None,
+                pid: 1,
+                started_at: at(0),
+                shell: true,
+            },
+            state: State::worst(repositories.iter().map(|repository| &repository.state)),
+            repositories,
+        }
+    }
+
+    fn failing() -> State {
+        State::Error {
+            code: Code::Remote,
+            message: "Can't reach example.org".into(),
+            hint: None,
+            since: at(0),
+            retry_at: None,
+            last_ok: None,
+        }
+    }
+
+    #[test]
+    fn an_agent_without_repositories_says_so() {
+        let (view, stale_after) = View::of(&status(vec![]), at(0));
+        assert_eq!(view.status, "No repositories yet");
+        assert_eq!((view.shape, stale_after), (Shape::Ring, None));
+    }
+
+    #[test]
+    fn one_repository_is_told_by_the_status_line_alone() {
+        let (view, stale_after) = View::of(
+            &status(vec![repository("a", State::UpToDate { at: at(0) })]),
+            at(12),
+        );
+        assert_eq!(view.status, "Up to date · 10 s ago");
+        assert!(view.repositories.is_empty());
+        assert_eq!(stale_after, Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn of_several_the_worst_leads_and_trouble_is_named() {
+        let repositories = vec![
+            repository("docs", State::UpToDate { at: at(0) }),
+            repository("src", failing()),
+            repository("notes", State::Local),
+        ];
+        let (view, _) = View::of(&status(repositories), at(120));
+        assert_eq!(view.shape, Shape::Broken);
+        assert_eq!(view.status, "src: Can't reach example.org");
+        assert_eq!(
+            view.repositories,
+            [
+                "docs · Up to date · 2 min ago",
+                "src · Can't reach example.org",
+                "notes · Local only"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_long_list_is_cut_and_counted() {
+        let repositories = (0..11)
+            .map(|n| repository(&n.to_string(), State::Local))
+            .collect();
+        let (view, _) = View::of(&status(repositories), at(0));
+        assert_eq!(view.repositories.len(), MOST_REPOSITORIES + 1);
+        assert_eq!(view.repositories.last().map(String::as_str), Some("3 more"));
+    }
+}

@@ -1,0 +1,163 @@
+//! The window: made when somebody wants to see it, destroyed when it is closed, so that no webview sits in memory unseen.
+//!
+//! It shows the agent's own page over loopback HTTP. That origin has no capability in `tauri.conf.json`, so the page can
+//! reach the agent's API and nothing of Tauri. The window never leaves that origin: a link to elsewhere goes to the
+//! person's browser.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use tauri::webview::{NewWindowResponse, PageLoadEvent};
+use tauri::{AppHandle, Manager as _, Url, WebviewUrl, WebviewWindowBuilder};
+
+use crate::lines;
+
+/// The label of the one window.
+const LABEL: &str = "main";
+
+/// The window's title.
+const TITLE: &str = "EdgeSync";
+/// The title where the person can't find the icon: closing the window must not look like losing the app.
+const TITLE_WITHOUT_TRAY: &str =
+    "EdgeSync (no tray on this desktop: start it again to see this window again)";
+
+/// The window's size at first, in logical pixels.
+const SIZE: (f64, f64) = (980.0, 680.0);
+/// The smallest size at which the page's layout for large screens works, in logical pixels.
+const MINIMUM_SIZE: (f64, f64) = (720.0, 480.0);
+
+/// What the window shows, and where its webview may keep files.
+#[derive(Debug, Clone)]
+pub(crate) struct Page {
+    /// The agent's page with the token in its fragment.
+    pub(crate) url: Url,
+    /// The webview's own folder (cache, local storage).
+    pub(crate) files: PathBuf,
+}
+
+/// Asks the main thread to bring the window to the front, making it first if there is none.
+///
+/// Everything about the window happens on the main thread, so two requests at once still give one window.
+///
+/// # Errors
+/// When the main loop is gone, that is, when the app is quitting.
+pub(crate) fn show(app: &AppHandle, page: &Page) -> tauri::Result<()> {
+    let (handle, page) = (app.clone(), page.clone());
+    app.run_on_main_thread(move || {
+        if let Err(error) = raise(&handle, &page) {
+            tracing::error!("the window can't be opened: {error:#}");
+            lines::print("window failed");
+        }
+    })
+}
+
+/// Like [`show`], where nobody waits for an answer.
+pub(crate) fn show_or_log(app: &AppHandle, page: &Page) {
+    if let Err(error) = show(app, page) {
+        tracing::error!("the window can't be opened: {error}");
+    }
+}
+
+/// Says in the window's title that this desktop has no tray.
+pub(crate) fn tell_no_tray(app: &AppHandle) {
+    let handle = app.clone();
+    // When the main loop is gone, so is the window.
+    let _ = app.run_on_main_thread(move || {
+        if let Some(window) = handle.get_webview_window(LABEL)
+            && let Err(error) = window.set_title(TITLE_WITHOUT_TRAY)
+        {
+            tracing::warn!("the window's title can't be set: {error}");
+        }
+    });
+}
+
+/// Shows the window that is there, or makes one.
+fn raise(app: &AppHandle, page: &Page) -> anyhow::Result<()> {
+    if let Some(window) = app.get_webview_window(LABEL) {
+        window.unminimize()?;
+        window.show()?;
+        window.set_focus()?;
+        lines::print("window raised");
+        return Ok(());
+    }
+    build(app, page).context("the webview did not start")?;
+    lines::print("window opened");
+    Ok(())
+}
+
+/// Makes the window with its rules about where it may go.
+fn build(app: &AppHandle, page: &Page) -> tauri::Result<()> {
+    let home = page.url.clone();
+    WebviewWindowBuilder::new(app, LABEL, WebviewUrl::External(page.url.clone()))
+        .title(TITLE)
+        .inner_size(SIZE.0, SIZE.1)
+        .min_inner_size(MINIMUM_SIZE.0, MINIMUM_SIZE.1)
+        .data_directory(page.files.clone())
+        .on_navigation(move |target| {
+            let allowed = is_same_origin(&home, target);
+            if !allowed {
+                open_elsewhere(target);
+            }
+            allowed
+        })
+        .on_new_window(|target, _features| {
+            open_elsewhere(&target);
+            NewWindowResponse::Deny
+        })
+        // Saves into the downloads folder under the suggested name; a taken name gets a number.
+        .on_download(|_webview, _event| true)
+        .on_page_load(|_window, load| {
+            if load.event() == PageLoadEvent::Finished {
+                lines::print("page loaded");
+            }
+        })
+        .build()?;
+    Ok(())
+}
+
+/// Returns whether `target` belongs to the agent's page. The origin of a `blob:` address is that of the page that made it,
+/// which is how the page offers downloads.
+fn is_same_origin(page: &Url, target: &Url) -> bool {
+    target.origin() == page.origin()
+}
+
+/// Hands a link to the system's browser or mail program; other schemes are dropped.
+fn open_elsewhere(target: &Url) {
+    if !matches!(target.scheme(), "https" | "http" | "mailto") {
+        tracing::warn!("the page tried to leave for a {}: address", target.scheme());
+        return;
+    }
+    match open::that_detached(target.as_str()) {
+        Ok(()) => lines::print("link opened in the browser"),
+        Err(error) => tracing::warn!("{target} can't be opened in the browser: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same_origin(target: &str) -> bool {
+        let page = Url::parse("http://127.0.0.1:4100/#token=secret").unwrap();
+        is_same_origin(&page, &Url::parse(target).unwrap())
+    }
+
+    #[test]
+    fn the_window_stays_on_the_agents_origin() {
+        assert!(same_origin("http://127.0.0.1:4100/r/edgesync/timeline"));
+        assert!(same_origin("blob:http://127.0.0.1:4100/3f0c"));
+        for foreign in [
+            "https://127.0.0.1:4100/",
+            "http://127.0.0.1:4101/",
+            "http://localhost:4100/",
+            "http://127.0.0.1:4100@example.org/",
+            "blob:https://example.org/3f0c",
+            "file:///etc/passwd",
+            "data:text/html,hello",
+            "javascript:alert(1)",
+            "tauri://localhost/",
+        ] {
+            assert!(!same_origin(foreign), "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The real tray app on a desktop of its own: the tray is read and clicked over D-Bus, the window is driven by WebDriver and
+//! closed over X11. Pictures of the screen are left in `test-results/desktop`.
+
+mod app;
+mod process;
+mod screen;
+mod tray_host;
+mod webview;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use app::App;
+use process::{Program, descendants, until};
+use reqwest::Method;
+use screen::Desktop;
+use serde_json::json;
+use webview::Door;
+
+/// Makes a repository with stock `fossil` and returns its file.
+fn new_repository(desktop: &Desktop, name: &str) -> Result<PathBuf> {
+    let file = desktop.path(&format!("{name}.fossil"));
+    let made = Command::new("fossil")
+        .args(["new", "--admin-user", "ada"])
+        .arg(&file)
+        .env("HOME", desktop.path(""))
+        .output()
+        .context("stock `fossil` makes the repository")?;
+    ensure!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    Ok(file)
+}
+
+#[tokio::test]
+async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
+    let desktop = Desktop::start().await?;
+    let tray = desktop.tray().await?;
+    let repository = new_repository(&desktop, "my_notes")?;
+    let mut app = App::start(
+        desktop.app()?.arg("-R").arg(&repository),
+        &desktop.path("home"),
+    )
+    .await?;
+
+    let icon = tray.icon().await?;
+    assert_eq!(icon.text("Status").await?, "Active");
+    let picture = std::fs::read(icon.picture().await?)?;
+    assert!(picture.starts_with(b"\x89PNG"), "the icon is a picture");
+
+    let labels = |menu: &[tray_host::Entry]| {
+        menu.iter()
+            .map(|entry| entry.label.clone())
+            .collect::<Vec<_>>()
+    };
+    let menu = icon.menu().await?;
+    assert_eq!(
+        labels(&menu),
+        ["Local only", "", "Open EdgeSync", "", "Quit"]
+    );
+    assert_eq!(
+        menu.iter().map(|entry| entry.enabled).collect::<Vec<_>>(),
+        [false, true, true, true, true],
+        "the status is no button"
+    );
+
+    // A second repository brings a line for each.
+    let second = new_repository(&desktop, "second")?;
+    app.call(
+        Method::POST,
+        "repositories/add",
+        Some(json!({ "path": second })),
+    )
+    .await?;
+    let menu = icon.menu_when("two lines", |menu| menu.len() == 7).await?;
+    assert_eq!(
+        labels(&menu),
+        [
+            "Local only",
+            "my_notes · Local only",
+            "second · Local only",
+            "",
+            "Open EdgeSync",
+            "",
+            "Quit"
+        ]
+    );
+    assert!(
+        !app.program.has_line("window"),
+        "with a tray and a repository it starts without a window"
+    );
+
+    icon.click("Quit").await?;
+    assert_eq!(app.program.ended().await?.code(), Some(0));
+    app.program.line("stopped").await?;
+    assert!(
+        !app.has_runtime_file(),
+        "the runtime file goes with the agent"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_window_shows_the_agents_page_and_frees_its_memory_when_closed() -> Result<()> {
+    let desktop = Desktop::start().await?;
+    let tray = desktop.tray().await?;
+    let repository = new_repository(&desktop, "lighthouse")?;
+    let mut command = desktop.app()?;
+    let door = Door::open(command.arg("-R").arg(&repository))?;
+    let app = App::start(&mut command, &desktop.path("home")).await?;
+    let icon = tray.icon().await?;
+    assert_eq!(
+        descendants(app.program.pid()),
+        [""; 0],
+        "without a window there is no webview"
+    );
+
+    icon.click("Open EdgeSync").await?;
+    app.program.line("page loaded").await?;
+    assert_eq!(desktop.titles()?, ["EdgeSync"]);
+    let page = door.enter().await?;
+    page.element("h1").await?;
+    desktop.picture("window")?;
+
+    // The page can reach nothing of Tauri, and cannot leave.
+    let home = page.address().await?;
+    let answer = page.tauri_answer("plugin:window|close").await?;
+    assert!(answer.starts_with("refused: "), "{answer}");
+    page.run("location.href = 'https://example.org/elsewhere'")
+        .await?;
+    until("the link is handed to the browser", || {
+        desktop.opened() == "https://example.org/elsewhere\n"
+    })
+    .await?;
+    page.run("location.href = 'file:///etc/passwd'").await?;
+    assert_eq!(page.address().await?, home);
+    assert_eq!(desktop.opened(), "https://example.org/elsewhere\n");
+    page.leave().await?;
+
+    let has_webview = || {
+        descendants(app.program.pid())
+            .iter()
+            .any(|name| name.starts_with("WebKitWebP"))
+    };
+    assert!(has_webview());
+    desktop.close_window()?;
+    app.program.line("window closed").await?;
+    until("the webview's process ends", || !has_webview()).await?;
+    let status = app.call(Method::GET, "status", None).await?;
+    assert_eq!(
+        status["repositories"][0]["name"], "lighthouse",
+        "the agent goes on"
+    );
+
+    // And once more, as often as one likes.
+    icon.click("Open EdgeSync").await?;
+    app.program.nth_line(2, "page loaded").await?;
+    assert!(has_webview());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_start_shows_the_first_ones_window() -> Result<()> {
+    let desktop = Desktop::start().await?;
+    let _tray = desktop.tray().await?;
+    let repository = new_repository(&desktop, "lighthouse")?;
+    let mut first = App::start(
+        desktop.app()?.arg("-R").arg(&repository),
+        &desktop.path("home"),
+    )
+    .await?;
+
+    for line in ["window opened", "window raised"] {
+        let mut second = Program::start(&mut desktop.app()?)?;
+        assert_eq!(second.ended().await?.code(), Some(0));
+        second
+            .line(&format!(
+                "already running (process {})",
+                first.program.pid()
+            ))
+            .await?;
+        first.program.line(line).await?;
+    }
+
+    first.program.terminate()?;
+    assert_eq!(first.program.ended().await?.code(), Some(0));
+    assert!(!first.has_runtime_file());
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_repository_the_window_opens_at_start_unless_hidden() -> Result<()> {
+    let desktop = Desktop::start().await?;
+    let tray = desktop.tray().await?;
+    let app = App::start(&mut desktop.app()?, &desktop.path("home")).await?;
+    app.program.line("page loaded").await?;
+    tray.icon()
+        .await?
+        .status_line("No repositories yet")
+        .await?;
+    desktop.picture("first-start")?;
+    drop(app);
+
+    let mut hidden = App::start(desktop.app()?.arg("--hidden"), &desktop.path("home")).await?;
+    app_quits_by_api(&mut hidden).await?;
+    assert!(!hidden.program.has_line("window"));
+    Ok(())
+}
+
+/// Has the API end the app.
+async fn app_quits_by_api(app: &mut App) -> Result<()> {
+    app.call(Method::POST, "quit", None).await?;
+    assert_eq!(app.program.ended().await?.code(), Some(0));
+    app.program.line("stopped").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_tray_the_window_opens_and_says_so() -> Result<()> {
+    let desktop = Desktop::start().await?;
+    let repository = new_repository(&desktop, "lighthouse")?;
+    let app = App::start(
+        desktop.app()?.arg("-R").arg(&repository),
+        &desktop.path("home"),
+    )
+    .await?;
+    app.program.line("no tray").await?;
+    app.program.line("page loaded").await?;
+    until("the title says it", || {
+        desktop.titles().is_ok_and(|titles| {
+            titles
+                .iter()
+                .any(|title| title.contains("no tray on this desktop"))
+        })
+    })
+    .await?;
+    desktop.picture("no-tray")?;
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! A desktop for one test: an X screen, a session bus and folders of its own, so that tests do not meet each other or the
+//! person's desktop.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use tempfile::TempDir;
+use x11rb::connection::Connection as _;
+use x11rb::protocol::xproto::{
+    AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, Window,
+};
+use x11rb::rust_connection::RustConnection;
+
+use super::app::App;
+use super::process::Program;
+use super::tray_host::TrayHost;
+use crate::workspace;
+
+/// A bus without services to activate: what is not part of the test is not there.
+const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:dir=FOLDER</listen>
+  <policy context="default">
+    <allow send_destination="*"/>
+    <allow receive_sender="*"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"#;
+
+/// Stands in for the browser and the file manager: notes what it was asked to open.
+const OPENER: &str = "#!/bin/sh\nprintf '%s\\n' \"$1\" >> \"$OPENED\"\n";
+
+/// The desktop, gone when this is dropped. Fields are dropped in order: whoever uses something goes before it.
+pub(super) struct Desktop {
+    display: String,
+    bus_address: String,
+    _bus: Program,
+    _screen: Program,
+    folder: TempDir,
+}
+
+impl Desktop {
+    /// Starts an empty desktop.
+    pub(super) async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = |name: &str| folder.path().join(name);
+        for name in ["runtime", "config", "data", "cache", "bin", "bus"] {
+            std::fs::create_dir(path(name))?;
+        }
+        write_program(&path("bin/xdg-open"), OPENER)?;
+        std::fs::write(
+            path("bus.conf"),
+            BUS.replace("FOLDER", &path("bus").to_string_lossy()),
+        )?;
+
+        let screen = Program::start(Command::new("Xvfb").args([
+            "-displayfd",
+            "1",
+            "-screen",
+            "0",
+            "1280x800x24",
+            "-nolisten",
+            "tcp",
+        ]))?;
+        let bus = Program::start(
+            Command::new("dbus-daemon")
+                .arg("--config-file")
+                .arg(path("bus.conf"))
+                .args(["--nofork", "--print-address"]),
+        )?;
+        let display = format!(":{}", screen.line("").await?);
+        let bus_address = bus.line("unix:").await?;
+        Ok(Self {
+            display,
+            bus_address,
+            _bus: bus,
+            _screen: screen,
+            folder,
+        })
+    }
+
+    /// Adds a tray to this desktop.
+    pub(super) async fn tray(&self) -> Result<TrayHost> {
+        TrayHost::start(&self.bus_address).await
+    }
+
+    /// A path in this desktop's own folder.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Returns the app, to be started on this desktop with its files in this desktop's folder.
+    pub(super) fn app(&self) -> Result<Command> {
+        let mut command = Command::new(App::program()?);
+        let search = std::env::var("PATH").context("PATH is set")?;
+        command
+            .env("PATH", format!("{}:{search}", self.path("bin").display()))
+            .env("OPENED", self.path("opened"))
+            .env("EDGESYNC_HOME", self.path("home"))
+            .env("HOME", self.folder.path())
+            .env("XDG_RUNTIME_DIR", self.path("runtime"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("XDG_DATA_HOME", self.path("data"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .env("DISPLAY", &self.display)
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.bus_address)
+            .env_remove("WAYLAND_DISPLAY")
+            .env_remove("XAUTHORITY")
+            // Paint without a graphics card, and leave out the accessibility bus, which would be started by the app.
+            .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
+            .env("LIBGL_ALWAYS_SOFTWARE", "1")
+            .env("GDK_BACKEND", "x11")
+            .env("NO_AT_BRIDGE", "1");
+        Ok(command)
+    }
+
+    /// Returns what the app has had opened by other programs, one a line.
+    pub(super) fn opened(&self) -> String {
+        std::fs::read_to_string(self.path("opened")).unwrap_or_default()
+    }
+
+    /// Returns the titles of the app's windows.
+    pub(super) fn titles(&self) -> Result<Vec<String>> {
+        Ok(self
+            .windows()?
+            .1
+            .into_iter()
+            .map(|(_, title)| title)
+            .collect())
+    }
+
+    /// Closes the one window the way a window's close button does.
+    pub(super) fn close_window(&self) -> Result<()> {
+        let (x, windows) = self.windows()?;
+        let [(window, _)] = windows[..] else {
+            anyhow::bail!("not one window: {windows:?}")
+        };
+        let protocols = x.intern_atom(false, b"WM_PROTOCOLS")?.reply()?.atom;
+        let delete = x.intern_atom(false, b"WM_DELETE_WINDOW")?.reply()?.atom;
+        let message = ClientMessageEvent::new(32, window, protocols, [delete, 0, 0, 0, 0]);
+        x.send_event(false, window, EventMask::NO_EVENT, message)?
+            .check()?;
+        Ok(())
+    }
+
+    /// Returns the visible windows with their titles. No window manager runs, so they are the root's children.
+    fn windows(&self) -> Result<(RustConnection, Vec<(Window, String)>)> {
+        let (x, screen) = RustConnection::connect(Some(&self.display))?;
+        let root = x
+            .setup()
+            .roots
+            .get(screen)
+            .context("the screen has a root")?
+            .root;
+        let mut windows = Vec::new();
+        for window in x.query_tree(root)?.reply()?.children {
+            let is_visible = x.get_window_attributes(window)?.reply()?.map_state
+                == x11rb::protocol::xproto::MapState::VIEWABLE;
+            let name = x.intern_atom(false, b"_NET_WM_NAME")?.reply()?.atom;
+            let title = x
+                .get_property(false, window, name, AtomEnum::ANY, 0, 1024)?
+                .reply()?
+                .value;
+            if is_visible && !title.is_empty() {
+                windows.push((window, String::from_utf8(title)?));
+            }
+        }
+        Ok((x, windows))
+    }
+
+    /// Takes a picture of the screen for people to look at: `test-results/desktop/NAME.png`.
+    pub(super) fn picture(&self, name: &str) -> Result<()> {
+        let folder = workspace::root().join("test-results/desktop");
+        std::fs::create_dir_all(&folder)?;
+        let taken = Command::new("import")
+            .args(["-display", &self.display, "-window", "root"])
+            .arg(folder.join(format!("{name}.png")))
+            .status()
+            .context("`import` of ImageMagick takes the picture")?;
+        ensure!(taken.success(), "no picture: {taken}");
+        Ok(())
+    }
+}
+
+fn write_program(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, text)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
