@@ -54,6 +54,13 @@ fn rules_of_check_ins_are_those_of_stock() {
         ("two users", tags("U a\n"), Same),
         ("an empty user twice", format!("C x\n{D}U \nU \n"), Same),
         ("an escaped user", format!("C x\n{D}U a\\sb\n"), Same),
+    ]);
+}
+
+#[test]
+fn rules_of_parents_checksums_and_tags_are_those_of_stock() {
+    let tags = |lines: &str| format!("C x\n{D}{lines}U u\n");
+    assert_cases(vec![
         ("no parents", format!("C x\n{D}P\n"), Same),
         ("an empty parent", format!("C x\n{D}P \n"), Same),
         (
@@ -120,14 +127,7 @@ fn rules_of_check_ins_are_those_of_stock() {
 fn rules_of_file_names_are_those_of_stock() {
     let lab = Lab::new();
     let hash = A.as_bytes();
-    let check = |what: &str, files: &[&[u8]], relation| {
-        let cards: Vec<u8> = files
-            .iter()
-            .flat_map(|file| [b"F ", *file, b"\n"].concat())
-            .collect();
-        let cards = [b"C x\n", D.as_bytes(), &cards, b"U u\n"].concat();
-        assert_relation(&lab, what, &sealed(&cards), relation);
-    };
+    let check = |what: &str, files: &[&[u8]], relation| assert_files(&lab, what, files, relation);
     for name in [
         "../x",
         "/x",
@@ -186,6 +186,13 @@ fn rules_of_file_names_are_those_of_stock() {
             Same,
         );
     }
+}
+
+#[test]
+fn rules_of_file_cards_are_those_of_stock() {
+    let lab = Lab::new();
+    let hash = A.as_bytes();
+    let check = |what: &str, files: &[&[u8]], relation| assert_files(&lab, what, files, relation);
     check(
         "reserved but out of order",
         &[&[b"b ", hash].concat(), &[b"a/.fslckout ", hash].concat()],
@@ -253,4 +260,14 @@ fn rules_of_file_names_are_those_of_stock() {
         &[&[&[b'a'; 20_000][..], b" ", hash].concat()],
         Stricter,
     );
+}
+
+/// Compares us with stock on a check-in with these F cards.
+fn assert_files(lab: &Lab, what: &str, files: &[&[u8]], relation: Relation) {
+    let cards: Vec<u8> = files
+        .iter()
+        .flat_map(|file| [b"F ", *file, b"\n"].concat())
+        .collect();
+    let cards = [b"C x\n", D.as_bytes(), &cards, b"U u\n"].concat();
+    assert_relation(lab, what, &sealed(&cards), relation);
 }

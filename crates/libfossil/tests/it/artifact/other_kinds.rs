@@ -84,9 +84,8 @@ fn rules_of_wiki_pages_and_tickets_are_those_of_stock() {
 }
 
 #[test]
-fn rules_of_attachments_technotes_and_forum_posts_are_those_of_stock() {
+fn rules_of_attachments_and_technotes_are_those_of_stock() {
     let note = |cards: &str| format!("C c\n{D}E 2026-01-01T00:00:00 {A}\n{cards}W 3\nabc\n");
-    let post = |cards: &str| format!("{D}{cards}U u\nW 3\nabc\n");
     assert_cases(vec![
         (
             "an attachment",
@@ -140,6 +139,13 @@ fn rules_of_attachments_technotes_and_forum_posts_are_those_of_stock() {
             format!("{D}E 2026-01-01T00:00:00 {C}\nU u\nW 3\nabc\n"),
             Same,
         ),
+    ]);
+}
+
+#[test]
+fn rules_of_forum_posts_are_those_of_stock() {
+    let post = |cards: &str| format!("{D}{cards}U u\nW 3\nabc\n");
+    assert_cases(vec![
         (
             "a wiki page with the late MIME type",
             format!("{D}L x\nP {B}\nN text/x\nU u\nW 3\nabc\n"),
