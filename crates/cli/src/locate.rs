@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use libfossil::checkout::CheckOut;
-use libfossil::db::{Access, Repository};
+use libfossil::db::{Access, Repository, Rid};
+use libfossil::history::resolve;
+use libfossil::name::HashName;
 
 use crate::error::{Failure, Kind, OrFail};
-use crate::repo::failure::database;
+use crate::repo::failure::{database, version};
 
 /// `-R`, for every command that works on one repository.
 #[derive(Args, Clone, Debug, Default)]
@@ -40,6 +42,37 @@ impl RepositoryArg {
 /// Returns the current directory.
 pub(crate) fn current_dir() -> Result<PathBuf, Failure> {
     std::env::current_dir().or_fail(Kind::Failed, "the current directory")
+}
+
+/// Returns the check-in that is checked out around here, when the check-out belongs to this repository.
+pub(crate) fn checked_out(repository: &Repository) -> Result<Option<HashName>, Failure> {
+    let Some(check_out) = CheckOut::around(&current_dir()?).map_err(database)? else {
+        return Ok(None);
+    };
+    let same = match (
+        check_out.repository().canonicalize(),
+        repository.path().canonicalize(),
+    ) {
+        (Ok(theirs), Ok(ours)) => theirs == ours,
+        _ => false,
+    };
+    Ok(check_out.version().copied().filter(|_| same))
+}
+
+/// Returns the row of the version that was named, else of the one checked out here, else of the newest.
+pub(crate) fn version_or_default(
+    repository: &Repository,
+    named: Option<&str>,
+) -> Result<Rid, Failure> {
+    if let Some(name) = named {
+        return resolve(repository, name).map_err(version);
+    }
+    if let Some(name) = checked_out(repository)?
+        && let Some(rid) = repository.rid(&name).map_err(database)?
+    {
+        return Ok(rid);
+    }
+    resolve(repository, "tip").map_err(version)
 }
 
 /// Returns the repository that somebody in `folder` means without saying so.

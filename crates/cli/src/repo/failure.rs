@@ -1,13 +1,15 @@
 //! What an error of the repository library means to the one who typed the command.
 
 use libfossil::db;
+use libfossil::history::VersionError;
 
 use crate::error::{Failure, Kind, chain};
 
 /// Returns the failure for an error of the repository file.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn database(error: db::Error) -> Failure {
     let message = chain(&error);
-    match error {
+    match &error {
         db::Error::NotFound(_) => {
             Failure::new(Kind::NotFound, message).hint("name the repository with -R FILE")
         }
@@ -31,5 +33,18 @@ pub(crate) fn database(error: db::Error) -> Failure {
         }
         _ => Failure::new(Kind::Repository, message)
             .hint("edgesync verify says what else is damaged"),
+    }
+}
+
+/// Returns the failure for a version that was not found.
+pub(crate) fn version(error: VersionError) -> Failure {
+    match error {
+        VersionError::Repository(error) => database(error),
+        VersionError::NotFound(_) => Failure::new(Kind::NotFound, error)
+            .hint("a version is a hash or 4 digits of it, a tag, a branch, a date, or tip"),
+        VersionError::Ambiguous { .. } => {
+            Failure::new(Kind::NotFound, error).hint("give more digits")
+        }
+        _ => Failure::new(Kind::Failed, error),
     }
 }

@@ -1,8 +1,13 @@
 //! Commands on one repository file, each also without `repo` in front: what Fossil users type.
 
+pub(crate) mod cat;
 pub(crate) mod config;
 pub(crate) mod failure;
+pub(crate) mod info;
+pub(crate) mod ls;
 pub(crate) mod new;
+pub(crate) mod shapes;
+pub(crate) mod timeline;
 pub(crate) mod user;
 
 use clap::Subcommand;
@@ -15,6 +20,10 @@ use crate::output::Output;
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     New(new::New),
+    Timeline(timeline::Timeline),
+    Ls(ls::Ls),
+    Cat(cat::Cat),
+    Info(info::Info),
     User(user::User),
     Config(config::Config),
 }
@@ -30,6 +39,10 @@ impl Verb {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         match self {
             Self::New(verb) => verb.run(out),
+            Self::Timeline(verb) => verb.run(out),
+            Self::Ls(verb) => verb.run(out),
+            Self::Cat(verb) => verb.run(out),
+            Self::Info(verb) => verb.run(out),
             Self::User(verb) => verb.run(out),
             Self::Config(verb) => verb.run(out),
         }

@@ -5,14 +5,16 @@
 //! - [`resolve`]: from what a person types to a check-in.
 //! - [`Timeline`]: all events, newest first, in pages, with [`graph`] layout.
 //! - [`describe`]: one check-in with its relatives and the files it changed.
-//! - [`files`], [`file`]: what a version consists of.
+//! - [`files`], [`file`], [`first_seen`]: what a version consists of, and since when.
 
+mod age;
 mod describe;
 mod files;
 pub mod graph;
 mod timeline;
 mod version;
 
+pub use age::first_seen;
 pub use describe::{Change, ChangedFile, CheckInDetails, Relative, describe};
 pub use files::{FileEntry, file, files};
 pub use timeline::{EventKind, EventRow, LaidOutLine, Timeline};

@@ -1,0 +1,226 @@
+//! `edgesync info`: what a repository or a check-in is.
+
+use std::path::Path;
+
+use clap::Args;
+use edgesync_agent::api::{self, FileChangeKind};
+use libfossil::checkout::CheckOut;
+use libfossil::db::{Access, Repository, Rid};
+use libfossil::history::{
+    Change, ChangedFile, CheckInDetails, EventKind, Relative, Timeline, describe, resolve,
+};
+use libfossil::time::Timestamp;
+use serde_json::json;
+
+use crate::error::Failure;
+use crate::locate::{RepositoryArg, current_dir};
+use crate::output::{Output, printable};
+use crate::repo::failure::{database, version};
+use crate::repo::shapes::{permissions, time};
+
+/// Digits of a hash that stock shows here.
+const HASH_DIGITS: usize = 40;
+
+/// Show what a repository or a check-in is
+#[derive(Args)]
+pub(crate) struct Info {
+    /// A version, or a repository's file; otherwise the check-out here, or the repository
+    #[arg(value_name = "VERSION|FILE")]
+    what: Option<String>,
+
+    #[command(flatten)]
+    repository: RepositoryArg,
+}
+
+impl Info {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        if let Some(what) = &self.what
+            && self.repository.repo.is_none()
+            && Path::new(what).is_file()
+        {
+            let repository = Repository::open(what, Access::ReadOnly).map_err(database)?;
+            return of_repository(&repository, None, out);
+        }
+        let repository = self.repository.open(Access::ReadOnly)?;
+        match &self.what {
+            Some(name) => {
+                let rid = resolve(&repository, name).map_err(version)?;
+                let details = describe(&repository, rid).map_err(version)?;
+                if out.json {
+                    return out.json(&shape(&repository, &details)?);
+                }
+                out.bytes(check_in(&repository, &details, "hash:")?.as_bytes())
+            }
+            None if self.repository.repo.is_none() => {
+                let check_out = CheckOut::around(&current_dir()?).map_err(database)?;
+                of_repository(&repository, check_out.as_ref(), out)
+            }
+            None => of_repository(&repository, None, out),
+        }
+    }
+}
+
+fn of_repository(
+    repository: &Repository,
+    check_out: Option<&CheckOut>,
+    out: Output,
+) -> Result<(), Failure> {
+    let name = repository.config("project-name").map_err(database)?;
+    let code = repository.project_code().map_err(database)?;
+    let check_ins = Timeline::read(repository, Some(EventKind::CheckIn))
+        .map_err(database)?
+        .len();
+    let path = repository
+        .path()
+        .canonicalize()
+        .unwrap_or_else(|_| repository.path().to_owned());
+    let shown = match check_out.and_then(CheckOut::version) {
+        Some(version) => repository.rid(version).map_err(database)?,
+        None => None,
+    };
+    if out.json {
+        return out.json(&json!({
+            "path": path,
+            "project_name": name,
+            "project_code": code.as_str(),
+            "check_ins": check_ins,
+            "check_out": check_out.map(|it| json!({ "root": it.root(), "hash": it.version().map(ToString::to_string) })),
+        }));
+    }
+    let mut text = format!(
+        "project-name: {}\n",
+        printable(name.as_deref().unwrap_or("<unnamed>"))
+    );
+    if let Some(check_out) = check_out {
+        text.push_str(&format!("repository:   {}\n", path.display()));
+        text.push_str(&format!("local-root:   {}/\n", check_out.root().display()));
+    }
+    text.push_str(&format!("project-code: {code}\n"));
+    if let Some(rid) = shown {
+        let details = describe(repository, rid).map_err(version)?;
+        text.push_str(&check_in(repository, &details, "checkout:")?);
+    }
+    text.push_str(&format!("check-ins:    {check_ins}\n"));
+    out.bytes(text.as_bytes())
+}
+
+/// Returns a check-in in stock's words, its own hash under `label`.
+fn check_in(
+    repository: &Repository,
+    details: &CheckInDetails,
+    label: &str,
+) -> Result<String, Failure> {
+    let line = |label: &str, hash: &str, time: Timestamp| {
+        let time = time.to_string().replace('T', " ");
+        format!(
+            "{label:<13} {} {} UTC\n",
+            hash.get(..HASH_DIGITS).unwrap_or(hash),
+            time.get(..19).unwrap_or(&time)
+        )
+    };
+    let mut text = line(label, details.name.as_str(), details.time);
+    let mut add = |relative: &Relative, label: &str| -> Result<(), Failure> {
+        // A relative that is known by name only has no time yet.
+        if let Ok(own) = describe(repository, relative.rid) {
+            text.push_str(&line(label, relative.name.as_str(), own.time));
+        }
+        Ok(())
+    };
+    for parent in &details.parents {
+        add(
+            parent,
+            if parent.merge {
+                "merged-from:"
+            } else {
+                "parent:"
+            },
+        )?;
+    }
+    for child in &details.children {
+        add(
+            child,
+            if child.merge {
+                "merged-into:"
+            } else {
+                "child:"
+            },
+        )?;
+    }
+    let tags: Vec<&str> = std::iter::once(&details.branch)
+        .chain(&details.tags)
+        .map(String::as_str)
+        .collect();
+    text.push_str(&format!(
+        "{:<13} {}\n",
+        "tags:",
+        printable(&tags.join(", "))
+    ));
+    let comment = details
+        .comment
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    text.push_str(&format!(
+        "{:<13} {} (user: {})\n",
+        "comment:",
+        printable(&comment),
+        printable(&details.user)
+    ));
+    Ok(text)
+}
+
+/// Returns the API's form of a check-in. Lines are not counted here.
+fn shape(repository: &Repository, details: &CheckInDetails) -> Result<api::CheckIn, Failure> {
+    let relative = |relative: &Relative| api::Relative {
+        hash: relative.name.to_string(),
+        comment: relative.comment.clone(),
+        merge: relative.merge,
+    };
+    let (files, total) = details
+        .changed_files(repository, 0, usize::MAX)
+        .map_err(database)?;
+    Ok(api::CheckIn {
+        hash: details.name.to_string(),
+        time: time(details.time),
+        user: details.user.clone(),
+        comment: details.comment.clone(),
+        branch: details.branch.clone(),
+        tags: details.tags.clone(),
+        parents: details.parents.iter().map(relative).collect(),
+        children: details.children.iter().map(relative).collect(),
+        files: files
+            .into_iter()
+            .map(|file| changed(repository, file))
+            .collect::<Result<_, _>>()?,
+        files_total: u64::try_from(total).unwrap_or(u64::MAX),
+    })
+}
+
+fn changed(repository: &Repository, file: ChangedFile) -> Result<api::FileChange, Failure> {
+    let rid = match file.name.or(file.old_name) {
+        Some(name) => repository.rid(&name).map_err(database)?,
+        None => None,
+    };
+    let binary = rid.is_some_and(|rid: Rid| {
+        repository
+            .content(rid)
+            .is_ok_and(|content| content.contains(&0))
+    });
+    Ok(api::FileChange {
+        path: file.path,
+        old_path: file.old_path,
+        change: match file.change {
+            Change::Added => FileChangeKind::Added,
+            Change::Modified => FileChangeKind::Modified,
+            Change::Deleted => FileChangeKind::Deleted,
+            Change::Renamed => FileChangeKind::Renamed,
+        },
+        permissions: permissions(file.permission),
+        hash: file.name.map(|name| name.to_string()),
+        old_hash: file.old_name.map(|name| name.to_string()),
+        size: file.size.unwrap_or(0),
+        binary,
+        additions: None,
+        deletions: None,
+    })
+}

@@ -1,0 +1,330 @@
+//! `edgesync timeline`: what happened, newest first, in stock's words.
+
+use clap::Args;
+use edgesync_agent::api;
+use libfossil::db::{Access, Repository};
+use libfossil::history::{EventKind, EventRow, Timeline as Events, branch_of, describe};
+use libfossil::name::HashName;
+
+use crate::error::Failure;
+use crate::locate::{RepositoryArg, checked_out};
+use crate::output::{Output, printable};
+use crate::repo::failure::{database, version};
+use crate::repo::shapes::{changed_file_words, timeline_row};
+
+/// Rows read from the repository at a time.
+const PAGE_ROWS: usize = 200;
+
+/// Columns before a comment's second line: those of the time.
+const INDENT: usize = 9;
+
+/// Show what happened, newest first
+#[derive(Args)]
+pub(crate) struct Timeline {
+    /// At most N entries, or with -N at most N lines; 0 shows all
+    #[arg(short = 'n', long, value_name = "N", default_value_t = -20, allow_negative_numbers = true)]
+    limit: i64,
+
+    /// Skip the first N entries
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    offset: usize,
+
+    /// Only entries of this type: ci (check-ins), w (wiki), t (tickets), e (technotes), g (tags), f (forum)
+    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = parse_kind)]
+    kind: Option<EventKind>,
+
+    /// Only check-ins of this branch
+    #[arg(short, long)]
+    branch: Option<String>,
+
+    /// List the files that each check-in changed
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// Show only the hash and the comment of each entry
+    #[arg(long, conflicts_with = "verbose")]
+    oneline: bool,
+
+    /// Wrap lines at N columns, 0 does not; otherwise at the terminal's width
+    #[arg(short = 'W', long, value_name = "N")]
+    width: Option<usize>,
+
+    #[command(flatten)]
+    repository: RepositoryArg,
+}
+
+fn parse_kind(letters: &str) -> Result<EventKind, String> {
+    EventKind::from_letters(letters).ok_or_else(|| "it is one of ci, w, t, e, g, f".to_owned())
+}
+
+impl Timeline {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        let repository = self.repository.open(Access::ReadOnly)?;
+        let kind = self
+            .kind
+            .or(self.branch.is_some().then_some(EventKind::CheckIn));
+        let events = Events::read(&repository, kind).map_err(database)?;
+        if out.json {
+            let rows = self.rows(&repository, &events, self.entries_max())?;
+            return out.json(&api::Timeline {
+                total: count(events.len()),
+                offset: count(self.offset),
+                lanes: events.lanes(),
+                rows: rows.into_iter().map(timeline_row).collect(),
+            });
+        }
+        let rows = self.rows(&repository, &events, self.entries_max().saturating_add(1))?;
+        let current = checked_out(&repository)?;
+        out.bytes(self.text(&repository, &rows, current.as_ref())?.as_bytes())
+    }
+
+    /// Returns how many entries can be shown at most: an entry has at least one line.
+    fn entries_max(&self) -> usize {
+        match self.limit {
+            0 => usize::MAX,
+            limit => usize::try_from(limit.unsigned_abs()).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Returns the rows asked for, at most `max`.
+    fn rows(
+        &self,
+        repository: &Repository,
+        events: &Events,
+        max: usize,
+    ) -> Result<Vec<EventRow>, Failure> {
+        let mut rows = Vec::new();
+        let mut skip = self.offset;
+        for offset in (0..events.len()).step_by(PAGE_ROWS) {
+            for row in events
+                .page(repository, offset, PAGE_ROWS)
+                .map_err(database)?
+            {
+                if self.branch.is_some() && row.branch != self.branch {
+                    continue;
+                }
+                if skip > 0 {
+                    skip -= 1;
+                    continue;
+                }
+                if rows.len() == max {
+                    return Ok(rows);
+                }
+                rows.push(row);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn text(
+        &self,
+        repository: &Repository,
+        rows: &[EventRow],
+        current: Option<&HashName>,
+    ) -> Result<String, Failure> {
+        let width = self.width.unwrap_or_else(terminal_width);
+        let mut text = String::new();
+        let mut day = String::new();
+        let mut entries = 0;
+        let mut lines = 0_u64;
+        for row in rows {
+            if self.limit < 0 && lines >= self.limit.unsigned_abs() {
+                text.push_str(&format!(
+                    "--- line limit ({}) reached ---\n",
+                    self.limit.unsigned_abs()
+                ));
+                return Ok(text);
+            }
+            if self.limit > 0 && count(entries) >= self.limit.unsigned_abs() {
+                text.push_str(&format!("--- entry limit ({}) reached ---\n", self.limit));
+                return Ok(text);
+            }
+            let entry = if self.oneline {
+                oneline(row)
+            } else {
+                let mut entry = String::new();
+                let time = row.time.to_string();
+                let (date, clock) = time.split_once('T').unwrap_or((&time, ""));
+                if date != day {
+                    date.clone_into(&mut day);
+                    entry.push_str(&format!("=== {date} ===\n"));
+                }
+                entry.push_str(&self.entry(repository, row, clock, current, width)?);
+                entry
+            };
+            lines += count(entry.lines().count());
+            entries += 1;
+            text.push_str(&entry);
+        }
+        let end = if self.limit == 0 {
+            "end of timeline"
+        } else {
+            "no more data"
+        };
+        text.push_str(&format!("+++ {end} ({entries}) +++\n"));
+        Ok(text)
+    }
+
+    fn entry(
+        &self,
+        repository: &Repository,
+        row: &EventRow,
+        clock: &str,
+        current: Option<&HashName>,
+        width: usize,
+    ) -> Result<String, Failure> {
+        let clock = clock.get(..8).unwrap_or(clock);
+        let marks = marks(repository, row, current)?;
+        let tags: Vec<&str> = row
+            .branch
+            .iter()
+            .chain(&row.tags)
+            .map(String::as_str)
+            .collect();
+        let about = if tags.is_empty() {
+            String::new()
+        } else {
+            format!(" tags: {}", tags.join(", "))
+        };
+        let words = format!("{marks}{} (user: {}{about})", comment_words(row), row.user);
+        let mut text = wrapped(
+            &format!("{clock} [{}] {}", row.name.short(), printable(&words)),
+            width,
+        );
+        if self.verbose && row.kind == EventKind::CheckIn {
+            text.push_str(&changed_files(repository, &row.name)?);
+        }
+        Ok(text)
+    }
+}
+
+/// Returns what stock says in stars about a check-in's place in the graph.
+fn marks(
+    repository: &Repository,
+    row: &EventRow,
+    current: Option<&HashName>,
+) -> Result<String, Failure> {
+    let mut marks = String::new();
+    if row.kind != EventKind::CheckIn {
+        return Ok(marks);
+    }
+    if row.merge {
+        marks.push_str("*MERGE* ");
+    }
+    if let Some(rid) = repository.rid(&row.name).map_err(database)? {
+        let details = describe(repository, rid).map_err(version)?;
+        let mut children = 0;
+        let mut same_branch = 0;
+        for child in details.children.iter().filter(|child| !child.merge) {
+            children += 1;
+            if branch_of(repository, child.rid).map_err(database)? == details.branch {
+                same_branch += 1;
+            }
+        }
+        if children > 1 {
+            marks.push_str(if same_branch > 1 {
+                "*FORK* "
+            } else {
+                "*BRANCH* "
+            });
+        }
+        if current == Some(&row.name) {
+            marks.push_str("*CURRENT* ");
+        }
+        if repository.is_private(rid).map_err(database)? {
+            marks.push_str("*UNPUBLISHED* ");
+        }
+    }
+    Ok(marks)
+}
+
+/// Returns the comment in one line; of a wiki edit, what its first letter stands for.
+fn comment_words(row: &EventRow) -> String {
+    let words = in_one_line(&row.comment);
+    if row.kind != EventKind::Wiki {
+        return words;
+    }
+    match words.split_at_checked(1) {
+        Some(("+", name)) => format!("Add wiki page \"{name}\""),
+        Some((":", name)) => format!("Edit wiki page \"{name}\""),
+        Some(("-", name)) => format!("Delete wiki page \"{name}\""),
+        _ => words,
+    }
+}
+
+fn in_one_line(comment: &str) -> String {
+    comment.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn oneline(row: &EventRow) -> String {
+    format!(
+        "{} {}\n",
+        row.name.short(),
+        printable(&in_one_line(&row.comment))
+    )
+}
+
+fn changed_files(repository: &Repository, name: &HashName) -> Result<String, Failure> {
+    let Some(rid) = repository.rid(name).map_err(database)? else {
+        return Ok(String::new());
+    };
+    let details = describe(repository, rid).map_err(version)?;
+    let (files, _) = details
+        .changed_files(repository, 0, usize::MAX)
+        .map_err(database)?;
+    Ok(files
+        .iter()
+        .map(|file| format!("   {}\n", printable(&changed_file_words(file))))
+        .collect())
+}
+
+/// Breaks the text at spaces so that every line is shorter than `width`, unless that is 0; further lines are indented.
+fn wrapped(text: &str, width: usize) -> String {
+    if width <= INDENT {
+        return format!("{text}\n");
+    }
+    let mut out = String::new();
+    let mut column = 0;
+    for (number, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if number > 0 && column + 1 + length >= width {
+            out.push('\n');
+            out.push_str(&" ".repeat(INDENT));
+            column = INDENT;
+        } else if number > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out.push('\n');
+    out
+}
+
+/// Returns how many columns a line may have, 0 for any number.
+fn terminal_width() -> usize {
+    let size = terminal_size::terminal_size_of(std::io::stdout());
+    size.map_or(0, |(terminal_size::Width(columns), _)| {
+        usize::from(columns).saturating_sub(1)
+    })
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn long_lines_break_at_spaces_and_are_indented() {
+        let text = "18:22:45 [34f9a398bc] First files with a fairly long comment that will surely need to be wrapped";
+        insta::assert_snapshot!(wrapped(text, 60), @r"
+        18:22:45 [34f9a398bc] First files with a fairly long
+                 comment that will surely need to be wrapped
+        ");
+        assert_eq!(wrapped(text, 0), format!("{text}\n"));
+    }
+}
