@@ -10,13 +10,14 @@ const everything = ["--workspace", "--all-targets", "--locked"];
 await prepare("test");
 await step("format", "cargo", ["fmt", "--all", "--check"]);
 await step("page: types", "npm", ["run", "--silent", "ui:check"]);
+await step("page: unit tests", "npm", ["run", "--silent", "ui:unit"]);
 await step("page: build", "npm", ["run", "--silent", "ui:build"]);
 
 announce(`building into ${targetDir}: the first time takes 10 to 30 minutes, later ones a few`);
 const giveBack = await takeTargetDir();
 await step("lint", "cargo", ["clippy", ...everything, "--", "-D", "warnings"]);
 await step("build", "cargo", ["build", ...everything]);
-await step("page: browser tests", "npm", ["run", "--silent", "ui:test"]);
+await step("page: browser tests", "npm", ["run", "--silent", "ui:browser"]);
 await step("tests", "cargo", ["nextest", "run", ...everything]);
 giveBack();
 announce("all checks passed");
