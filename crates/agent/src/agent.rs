@@ -23,8 +23,9 @@ use crate::net::{self, Door};
 use crate::runtime::{Runtime, RuntimeFile};
 use crate::shell::Shell;
 use crate::state::{StateDb, StateError};
-use crate::sync::Remote;
+use crate::sync::{Http, Linker, Remote, Wishes};
 use crate::text;
+use crate::watch::FileWatch;
 
 /// How long to wait for the runtime file of an agent that holds the lock and is just starting.
 const RUNTIME_PATIENCE: Duration = Duration::from_secs(3);
@@ -134,7 +135,6 @@ pub enum StartError {
 pub struct Agent {
     core: Arc<Core>,
     runtime: Runtime,
-    tasks: TaskTracker,
     _runtime_file: RuntimeFile,
     _lock: Lock,
 }
@@ -177,18 +177,19 @@ impl Agent {
         };
         let core = blocking(move || build(&config, shell, http)).await?;
 
-        let tasks = TaskTracker::new();
         let unwind = core.stopped.clone().drop_guard();
         let router = http::router(Arc::clone(&core), api_address, &runtime.token);
-        tasks.spawn(net::serve(
-            api,
-            router,
-            Door {
-                name: "api",
-                lifetime: None,
-            },
-            core.stopped.clone(),
-        ));
+        let door = Door {
+            name: "api",
+            lifetime: None,
+        };
+        core.tasks
+            .spawn(net::serve(api, router, door, core.stopped.clone()));
+        //XF         if let Some(served) = served {
+        //XF             let router = serve::router(Arc::clone(&core));
+        //XF             let door = Door { name: "http", lifetime: Some(limits::CLIENT_LIFETIME) };
+        //XF             core.tasks.spawn(net::serve(served, router, door, core.stopped.clone()));
+        //XF         }
         let runtime_file = RuntimeFile::write(&home, &runtime).map_err(StartError::Files)?;
         unwind.disarm();
         tracing::info!(
@@ -200,7 +201,6 @@ impl Agent {
         Ok(Self {
             core,
             runtime,
-            tasks,
             _runtime_file: runtime_file,
             _lock: lock,
         })
@@ -231,6 +231,14 @@ impl Agent {
         Subscription::new(Arc::clone(&self.core))
     }
 
+    /// Asks the remotes of the named repository, or of all, for an exchange now. How it goes is told by events.
+    ///
+    /// # Errors
+    /// `not_found` when there is no repository of that name.
+    pub fn sync_now(&self, name: Option<&str>) -> Result<(), api::Error> {
+        self.core.sync_now(name)
+    }
+
     /// Returns when someone asked the agent to quit over its API. The host then calls [`Agent::stop`].
     pub async fn quit_requested(&self) {
         self.core.quit.cancelled().await;
@@ -239,8 +247,12 @@ impl Agent {
     /// Stops the agent: finishes what is being written, closes every file, removes the runtime file.
     pub async fn stop(self) {
         self.core.stopped.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.core.tasks.close();
+        self.core.tasks.wait().await;
+        let core = Arc::clone(&self.core);
+        if let Err(error) = tokio::task::spawn_blocking(move || core.close_all()).await {
+            tracing::error!(%error, "the repositories did not close in order");
+        }
         tracing::info!("the agent stopped");
     }
 }
@@ -260,6 +272,19 @@ fn build(
     let identity = Identity::of(&config.home)?;
     let (state, aside) = StateDb::open(&config.home.state_file())?;
     let events = Arc::new(Events::new());
+    let tasks = TaskTracker::new();
+    let wishes = Wishes {
+        push: config.push,
+        pull: config.pull,
+        unversioned: config.uv,
+        private: config.private,
+    };
+    let linker = Linker {
+        http: Http::new().map_err(|error| StartError::Files(io::Error::other(error)))?,
+        wishes,
+        poll: config.poll,
+        tasks: tasks.clone(),
+    };
     let core = Arc::new(Core {
         peer_id: config.peer_id.clone(),
         identity,
@@ -268,6 +293,10 @@ fn build(
         jobs: Arc::new(Jobs::new(Arc::clone(&events))),
         events,
         state,
+        linker,
+        watch: FileWatch::new(),
+        poll: config.poll,
+        tasks,
         http,
         stopped: CancellationToken::new(),
         quit: CancellationToken::new(),
@@ -280,7 +309,9 @@ fn build(
         );
         core.events.log(Level::Error, None, message);
     }
+    let unwind = core.stopped.clone().drop_guard();
     host_all(&core, config)?;
+    unwind.disarm();
     Ok(core)
 }
 
@@ -292,7 +323,8 @@ fn host_all(core: &Core, config: &Config) -> Result<(), StartError> {
             source,
         };
         for kept in core.state.kept().map_err(state)? {
-            core.host(kept.path, None).map_err(StartError::Repository)?;
+            core.host(kept.path, Vec::new())
+                .map_err(StartError::Repository)?;
         }
         return Ok(());
     }
@@ -303,8 +335,12 @@ fn host_all(core: &Core, config: &Config) -> Result<(), StartError> {
         });
     }
     for (index, path) in given.iter().enumerate() {
-        let remote = remotes.get(index).cloned();
-        core.host_existing(path, remote)
+        let own = match given.len() {
+            1 => remotes.clone(),
+            _ => remotes.get(index).cloned().into_iter().collect(),
+        };
+        let path = std::path::absolute(path).map_err(StartError::Files)?;
+        core.host_existing(&path, own)
             .map_err(StartError::Repository)?;
     }
     Ok(())

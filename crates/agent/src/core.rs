@@ -6,17 +6,23 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::api::{AgentInfo, Code, Error, Event, Level, Repository, State, Status, Time};
+use crate::api::{
+    AddRepository, AgentInfo, Code, CreateRepository, CreatedRepository, Error, Event, Level,
+    Repository, State, Status, Time,
+};
 use crate::events::Events;
 use crate::identity::Identity;
 use crate::jobs::Jobs;
-use crate::repository::{Facts, Hosted};
+use crate::repository::{Facts, Hosted, create};
 use crate::shell::Shell;
 use crate::state::StateDb;
-use crate::sync::Remote;
+use crate::sync::{Linker, Remote};
+use crate::watch::FileWatch;
 
 /// The running agent's parts.
 pub(crate) struct Core {
@@ -27,6 +33,11 @@ pub(crate) struct Core {
     pub(crate) events: Arc<Events>,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) state: StateDb,
+    pub(crate) linker: Linker,
+    pub(crate) watch: FileWatch,
+    /// How often files are looked at that nobody was seen to touch.
+    pub(crate) poll: Duration,
+    pub(crate) tasks: TaskTracker,
     /// The address at which repositories are served, without a path.
     pub(crate) http: Option<String>,
     /// Cancelled when the agent stops.
@@ -91,11 +102,16 @@ impl Core {
             .ok_or_else(|| Error::not_found("there is no repository of that name"))
     }
 
-    /// Starts to host the repository at `path`, which has to be absolute; its file may be missing. Blocks on the file.
+    /// Starts to host the repository at `path`, which has to be absolute; its file may be missing. Without `remotes` it has
+    /// the one that was set earlier. Blocks on the file.
     ///
     /// # Errors
     /// `conflict` when it is hosted already, `internal` when `agent.db` cannot be written.
-    pub(crate) fn host(&self, path: PathBuf, remote: Option<Remote>) -> Result<Arc<Hosted>, Error> {
+    pub(crate) fn host(
+        &self,
+        path: PathBuf,
+        mut remotes: Vec<Remote>,
+    ) -> Result<Arc<Hosted>, Error> {
         if path.to_str().is_none() {
             return Err(Error::bad_request("the file's path is not UTF-8"));
         }
@@ -103,13 +119,13 @@ impl Core {
             .state
             .name(&path)
             .map_err(|error| state_failure(&error))?;
-        let remote = match remote {
-            Some(remote) => Some(remote),
-            None => self
-                .state
-                .remote(&name)
-                .map_err(|error| state_failure(&error))?,
-        };
+        if remotes.is_empty() {
+            remotes.extend(
+                self.state
+                    .remote(&name)
+                    .map_err(|error| state_failure(&error))?,
+            );
+        }
         let clone_url = self.http.as_ref().map(|base| format!("{base}/{name}"));
         let mut repositories = self
             .repositories
@@ -121,18 +137,21 @@ impl Core {
                 format!("{} is here already", path.display()),
             ));
         }
-        let hosted = Arc::new(Hosted::open(
+        let hosted = Hosted::open(
             name.clone(),
             path,
             clone_url,
-            remote,
             Arc::clone(&self.events),
-        ));
+            self.stopped.child_token(),
+        );
+        let hosted =
+            Arc::new(hosted.map_err(|error| {
+                Error::internal(format!("no thread for the repository: {error}"))
+            })?);
         repositories.insert(name, Arc::clone(&hosted));
         drop(repositories);
-        self.events.publish(Event::Repository {
-            repository: hosted.show(),
-        });
+        hosted.keep(self.watch.watch(hosted.path()), self.poll, &self.tasks);
+        hosted.link(remotes, &self.linker);
         Ok(hosted)
     }
 
@@ -143,23 +162,47 @@ impl Core {
     pub(crate) fn host_existing(
         &self,
         path: &Path,
-        remote: Option<Remote>,
+        remotes: Vec<Remote>,
     ) -> Result<Arc<Hosted>, Error> {
         let path = existing(path)?;
         check_readable(&path)?;
-        self.host(path, remote)
+        self.host(path, remotes)
     }
 
     /// Hosts an existing repository and remembers it for the next start. Blocks on the file.
     ///
     /// # Errors
     /// `not_found` or `bad_request` when there is no repository at `path`, `conflict` when it is hosted already.
-    pub(crate) fn add(&self, path: &Path) -> Result<Arc<Hosted>, Error> {
-        let hosted = self.host_existing(path, None)?;
+    pub(crate) fn add(&self, wish: &AddRepository) -> Result<Arc<Hosted>, Error> {
+        self.adopt(&wish.path, "added")
+    }
+
+    /// Makes a new repository, hosts it and remembers it. Blocks on the file.
+    ///
+    /// # Errors
+    /// As `repository::create`.
+    pub(crate) fn create(&self, wish: &CreateRepository) -> Result<CreatedRepository, Error> {
+        check_absolute(&wish.path)?;
+        let first = create(
+            &wish.path,
+            wish.project_name.as_deref(),
+            wish.user.as_deref(),
+        )?;
+        let hosted = self.adopt(&wish.path, "created")?;
+        Ok(CreatedRepository {
+            repository: hosted.show(),
+            user: first.login,
+            password: first.password,
+        })
+    }
+
+    /// Hosts the repository at `path` and remembers it for the next start.
+    pub(crate) fn adopt(&self, path: &Path, how: &str) -> Result<Arc<Hosted>, Error> {
+        let hosted = self.host_existing(path, Vec::new())?;
         self.state
             .keep(hosted.name())
             .map_err(|error| state_failure(&error))?;
-        self.events.log(Level::Info, Some(hosted.name()), "added");
+        hosted.log(Level::Info, how);
         Ok(hosted)
     }
 
@@ -194,8 +237,20 @@ impl Core {
         self.state
             .set_remote(name, remote.as_ref())
             .map_err(|error| state_failure(&error))?;
-        hosted.set_remote(remote);
+        hosted.link(remote.into_iter().collect(), &self.linker);
         Ok(hosted)
+    }
+
+    /// Asks the remotes of the named repository, or of all, for an exchange now.
+    ///
+    /// # Errors
+    /// `not_found` when there is none of that name.
+    pub(crate) fn sync_now(&self, name: Option<&str>) -> Result<(), Error> {
+        match name {
+            Some(name) => self.repository(name)?.sync_now(),
+            None => self.all().iter().for_each(|hosted| hosted.sync_now()),
+        }
+        Ok(())
     }
 
     fn unhost(&self, name: &str) {
@@ -204,19 +259,39 @@ impl Core {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(name);
-        if removed.is_some() {
+        if let Some(hosted) = removed {
+            self.watch.unwatch(hosted.path());
+            // Its thread ends by itself when what was handed over is written.
+            drop(hosted.close());
             self.events.publish(Event::Removed {
                 name: name.to_owned(),
             });
+        }
+    }
+
+    /// Closes every repository, and returns when all is written. Blocks.
+    pub(crate) fn close_all(&self) {
+        let repositories = std::mem::take(
+            &mut *self
+                .repositories
+                .write()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let threads: Vec<_> = repositories
+            .values()
+            .filter_map(|hosted| hosted.close())
+            .collect();
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("the thread of a repository had panicked");
+            }
         }
     }
 }
 
 /// Returns the canonical path of an existing file.
 fn existing(path: &Path) -> Result<PathBuf, Error> {
-    if !path.is_absolute() {
-        return Err(Error::bad_request("the path has to be absolute"));
-    }
+    check_absolute(path)?;
     match fs::canonicalize(path) {
         Ok(path) if path.is_file() => Ok(path),
         Ok(path) => Err(Error::bad_request(format!(
@@ -230,6 +305,14 @@ fn existing(path: &Path) -> Result<PathBuf, Error> {
             Code::Repository,
             format!("{} cannot be read: {error}", path.display()),
         )),
+    }
+}
+
+pub(crate) fn check_absolute(path: &Path) -> Result<(), Error> {
+    if path.is_absolute() {
+        Ok(())
+    } else {
+        Err(Error::bad_request("the path has to be absolute"))
     }
 }
 

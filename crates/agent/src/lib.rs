@@ -11,7 +11,9 @@
 
 mod agent;
 pub mod api;
+mod clock;
 mod core;
+mod diff;
 mod events;
 mod files;
 mod home;
@@ -27,6 +29,7 @@ mod shell;
 mod state;
 pub mod sync;
 mod text;
+mod watch;
 
 pub use agent::{Agent, Config, StartError};
 pub use events::Subscription;

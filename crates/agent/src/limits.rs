@@ -5,14 +5,69 @@ use std::time::Duration;
 /// Largest body of an API request. All of them are a few short strings.
 pub(crate) const API_BODY_BYTES: usize = 1024 * 1024;
 
+/// Largest body of an `/xfer` request. Stock clients stop at 250,000 bytes unless one artifact alone is larger, and
+/// artifacts of this size travel whole.
+pub(crate) const XFER_BODY_BYTES: usize = 256 * 1024 * 1024;
+
+/// Largest reply of a remote that is read; the counterpart of [`XFER_BODY_BYTES`]. Stock servers aim at 5,000,000 bytes.
+pub(crate) const REPLY_BYTES: usize = 256 * 1024 * 1024;
+
 /// Connections served at once by one listener. More wait in the kernel's queue.
 pub(crate) const CONNECTIONS: usize = 128;
+
+/// A body of an `/xfer` request up to this size is read without a place among [`LARGE_BODIES`]; nearly all are.
+pub(crate) const SMALL_BODY_BYTES: usize = 1024 * 1024;
+
+/// Larger `/xfer` bodies held in memory at once, over all connections.
+pub(crate) const LARGE_BODIES: usize = 4;
+
+/// Time for a whole connection of a Fossil client. They close theirs after each reply.
+pub(crate) const CLIENT_LIFETIME: Duration = Duration::from_secs(1800);
 
 /// Time for a request's head, and for the next one on a kept connection.
 pub(crate) const HEAD_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Time for the body of an API request.
 pub(crate) const API_BODY_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Time without a byte of an `/xfer` body before the connection is given up.
+pub(crate) const XFER_BODY_STALL: Duration = Duration::from_secs(30);
+
+/// Time for a whole `/xfer` body, so that one byte now and then does not hold a place for ever.
+pub(crate) const XFER_BODY_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Time for a TCP and TLS connection to a remote.
+pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Time without a byte from a remote. A stock server computes a reply for up to 30 s.
+pub(crate) const REPLY_STALL: Duration = Duration::from_secs(90);
+
+/// Time for one whole round trip; stock servers give up after the same time.
+pub(crate) const ROUND_TRIP_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Redirects followed in one exchange; stock's number.
+pub(crate) const REDIRECTS: usize = 20;
+
+/// Round trips of one exchange, against a peer that never comes to an end.
+pub(crate) const ROUND_TRIPS: u32 = 100_000;
+
+/// Longest wait between two tries at a failing remote.
+pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(300);
+
+/// First wait after a failure.
+pub(crate) const BACKOFF_MIN: Duration = Duration::from_secs(1);
+
+/// Quiet time after a change of a repository's file before it is looked at: a commit touches the file many times.
+pub(crate) const SETTLE: Duration = Duration::from_millis(50);
+
+/// A change is looked at after this time even when the file never comes to rest.
+pub(crate) const SETTLE_MAX: Duration = Duration::from_millis(500);
+
+/// How long a poll may run before the state says `syncing`; shorter ones that bring nothing stay unseen.
+pub(crate) const QUIET_POLL: Duration = Duration::from_millis(500);
+
+/// Progress is shown at most this often.
+pub(crate) const PROGRESS: Duration = Duration::from_millis(100);
 
 /// A line is sent at least this often on the event stream.
 pub(crate) const BEAT: Duration = Duration::from_secs(15);
@@ -25,6 +80,30 @@ pub(crate) const JOB_MEMORY: Duration = Duration::from_secs(600);
 
 /// Jobs running at once.
 pub(crate) const JOBS: usize = 8;
+
+/// Readers of one repository at once.
+pub(crate) const READERS: usize = 4;
+
+/// Timeline rows in one answer.
+pub(crate) const TIMELINE_ROWS: usize = 500;
+
+/// Files of a check-in in one answer.
+pub(crate) const CHECK_IN_FILES: usize = 1000;
+
+/// Text of a file that is shown; more is cut.
+pub(crate) const TEXT_BYTES: usize = 1024 * 1024;
+
+/// Size of each side of a diff that is compared; larger ones are named, not shown.
+pub(crate) const DIFF_BYTES: usize = 2 * 1024 * 1024;
+
+/// Time for the comparison of one file. The comparison then becomes coarser, it does not fail.
+pub(crate) const DIFF_DEADLINE: Duration = Duration::from_millis(500);
+
+/// Lines of a diff in one answer.
+pub(crate) const DIFF_LINES: usize = 20_000;
+
+/// Time for counting added and deleted lines over all files of a check-in.
+pub(crate) const COUNT_DEADLINE: Duration = Duration::from_millis(700);
 
 /// Longest project name, user name or path in a request.
 pub(crate) const TEXT_FIELD_BYTES: usize = 4096;

@@ -2,10 +2,12 @@
 //! time for a request's head, and the time that a connection may take in all.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -37,11 +39,12 @@ pub(crate) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
     let connections = TaskTracker::new();
-    while let Some(stream) = accept(&listener, door, &stopped).await {
+    while let Some((stream, peer)) = accept(&listener, door, &stopped).await {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             break;
         };
-        let (router, stopped) = (router.clone(), stopped.clone());
+        let router = router.clone().layer(Extension(ConnectInfo(peer)));
+        let stopped = stopped.clone();
         connections.spawn(async move {
             let _place = place;
             if let Err(error) = converse(stream, router, door, stopped).await {
@@ -59,17 +62,17 @@ async fn accept(
     listener: &TcpListener,
     door: Door,
     stopped: &CancellationToken,
-) -> Option<TcpStream> {
+) -> Option<(TcpStream, SocketAddr)> {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stopped.cancelled() => return None,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Without it a reply's last segment may wait; that it cannot be set is no reason to refuse.
                 let _ = stream.set_nodelay(true);
-                return Some(stream);
+                return Some((stream, peer));
             }
             Err(error) => {
                 tracing::warn!(door = door.name, %error, "a connection cannot be accepted");

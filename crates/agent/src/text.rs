@@ -38,6 +38,27 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     Ok(bytes)
 }
 
+/// Returns a password of 16 letters and digits, about 78 bits, without those that are easily mistaken for each other.
+///
+/// # Errors
+/// When the system has no random bytes to give.
+pub(crate) fn password() -> Result<String, getrandom::Error> {
+    const ALPHABET: &[u8; 30] = b"23456789abcdefghjkmnpqrstvwxyz";
+    let mut password = String::with_capacity(16);
+    while password.len() < 16 {
+        for byte in random::<16>()? {
+            // Bytes above the largest multiple of 30 would make some letters likelier.
+            if let Some(letter) = ALPHABET
+                .get(usize::from(byte) % 30)
+                .filter(|_| byte < 240 && password.len() < 16)
+            {
+                password.push(char::from(*letter));
+            }
+        }
+    }
+    Ok(password)
+}
+
 fn hex_digit(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),

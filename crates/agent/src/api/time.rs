@@ -16,7 +16,7 @@ impl Time {
     }
 
     /// Returns the instant `millis` milliseconds after 1970.
-    pub fn from_unix_millis(millis: i64) -> Self {
+    pub const fn from_unix_millis(millis: i64) -> Self {
         Self(millis)
     }
 

@@ -4,6 +4,7 @@
 mod desktop;
 mod extract;
 mod gate;
+mod history;
 mod page;
 mod reply;
 mod repositories;
@@ -44,11 +45,35 @@ fn api() -> Router<App> {
         .route("/events", get(stream::events))
         .route("/repositories", get(repositories::list))
         .route("/repositories/add", post(repositories::add))
+        .route("/repositories/create", post(repositories::create))
         .route(
             "/repositories/{name}",
             get(repositories::show).delete(repositories::forget),
         )
         .route("/repositories/{name}/remote", put(repositories::set_remote))
+        .route("/repositories/{name}/sync", post(repositories::sync))
+        .route("/repositories/{name}/timeline", get(history::timeline))
+        .route(
+            "/repositories/{name}/check-ins/{version}",
+            get(history::check_in),
+        )
+        .route(
+            "/repositories/{name}/check-ins/{version}/diff",
+            get(history::diff),
+        )
+        .route(
+            "/repositories/{name}/check-ins/{version}/files",
+            get(history::files),
+        )
+        .route(
+            "/repositories/{name}/check-ins/{version}/file",
+            get(history::file),
+        )
+        .route(
+            "/repositories/{name}/artifacts/{hash}/raw",
+            get(history::raw),
+        )
+        .route("/sync", post(repositories::sync_all))
         .route("/jobs", get(repositories::jobs))
         .route("/jobs/{id}", delete(repositories::cancel_job))
         .route("/shell/open-window", post(desktop::open_window))

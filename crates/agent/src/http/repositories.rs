@@ -9,7 +9,9 @@ use axum::http::StatusCode;
 use super::App;
 use super::extract::{Body, Named, Parameter};
 use super::reply::Answer;
-use crate::api::{AddRepository, Error, Job, Repository, SetRemote, Status};
+use crate::api::{
+    AddRepository, CreateRepository, CreatedRepository, Error, Job, Repository, SetRemote, Status,
+};
 use crate::core::Core;
 use crate::sync::Remote;
 
@@ -33,8 +35,17 @@ pub(super) async fn add(
     State(core): State<App>,
     Body(wish): Body<AddRepository>,
 ) -> Answer<(StatusCode, Json<Repository>)> {
-    let hosted = blocking(core, move |core| core.add(&wish.path)).await?;
+    let hosted = blocking(core, move |core| core.add(&wish)).await?;
     Ok((StatusCode::CREATED, Json(hosted.show())))
+}
+
+/// `POST /api/v1/repositories/create`.
+pub(super) async fn create(
+    State(core): State<App>,
+    Body(wish): Body<CreateRepository>,
+) -> Answer<(StatusCode, Json<CreatedRepository>)> {
+    let created = blocking(core, move |core| core.create(&wish)).await?;
+    Ok((StatusCode::CREATED, Json(created)))
 }
 
 /// `DELETE /api/v1/repositories/{name}`.
@@ -58,6 +69,20 @@ pub(super) async fn set_remote(
     })
     .await?;
     Ok(Json(hosted.show()))
+}
+
+/// `POST /api/v1/repositories/{name}/sync`.
+pub(super) async fn sync(named: Named) -> (StatusCode, Json<Repository>) {
+    named.repository.sync_now();
+    (StatusCode::ACCEPTED, Json(named.repository.show()))
+}
+
+/// `POST /api/v1/sync`.
+pub(super) async fn sync_all(
+    State(core): State<App>,
+) -> Answer<(StatusCode, Json<Vec<Repository>>)> {
+    core.sync_now(None)?;
+    Ok((StatusCode::ACCEPTED, Json(core.show_all())))
 }
 
 /// `GET /api/v1/jobs`.

@@ -1,14 +1,37 @@
-//! A repository of the agent: its file, what is known about it, and how it stands with its remotes.
+//! A repository of the agent: its file, what is known about it, and how it stands with its remotes. A keeper task notices what
+//! other programs do to the file, tells the links to the remotes, and keeps the figures that everyone sees fresh.
 
+pub(crate) mod browse;
+mod create;
 mod facts;
+mod readers;
+mod writer;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crate::api::{self, State};
+use libfossil::db::Repository as File;
+use libfossil::history::{EventKind, Timeline};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{self, Level, State};
 use crate::events::Events;
-use crate::sync::Remote;
-pub(crate) use facts::{Facts, Unreadable};
+use crate::limits;
+use crate::sync::{Link, Linker, Remote};
+use facts::Unreadable;
+use readers::Readers;
+use writer::Writer;
+
+pub(crate) use create::create;
+pub(crate) use facts::Facts;
+pub(crate) use writer::{TaskError, file_error};
 
 /// A repository that the agent hosts.
 #[derive(Debug)]
@@ -17,33 +40,55 @@ pub(crate) struct Hosted {
     path: PathBuf,
     clone_url: Option<String>,
     events: Arc<Events>,
-    view: Mutex<View>,
+    writer: Writer,
+    readers: Readers,
+    facts: Mutex<Result<Facts, Unreadable>>,
+    facts_due: Notify,
+    /// Counts changes of the content.
+    revision: AtomicU64,
+    timelines: Mutex<HashMap<Option<EventKind>, KeptTimeline>>,
+    links: Mutex<Vec<Arc<Link>>>,
+    closed: CancellationToken,
 }
 
-/// What changes over a repository's life.
-#[derive(Debug)]
-struct View {
-    facts: Result<Facts, Unreadable>,
-    remote: Option<Remote>,
+/// A timeline's order and graph, with the revision at which they were read.
+type KeptTimeline = (u64, Arc<Timeline>);
+
+/// Who changed a repository.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Origin<'a> {
+    /// Another program, or a client that pushed.
+    Outside,
+    /// The exchange with a remote, which therefore knows already.
+    Link(&'a Link),
 }
 
 impl Hosted {
-    /// Looks at the repository at `path`, which does not have to be readable now.
+    /// Looks at the repository at `path`, which does not have to be readable now. Blocks on the file.
+    ///
+    /// # Errors
+    /// When no thread can be started.
     pub(crate) fn open(
         name: String,
         path: PathBuf,
         clone_url: Option<String>,
-        remote: Option<Remote>,
         events: Arc<Events>,
-    ) -> Self {
-        let facts = Facts::read(&path);
-        Self {
+        closed: CancellationToken,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
+            writer: Writer::start(&name, &path)?,
+            readers: Readers::new(&path),
+            facts: Mutex::new(Facts::read(&path)),
+            facts_due: Notify::new(),
+            revision: AtomicU64::new(0),
+            timelines: Mutex::default(),
+            links: Mutex::default(),
             name,
             path,
             clone_url,
             events,
-            view: Mutex::new(View { facts, remote }),
-        }
+            closed,
+        })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -54,18 +99,31 @@ impl Hosted {
         &self.path
     }
 
+    /// Returns the project code, where the file could be read.
+    pub(crate) fn project_code(&self) -> Option<String> {
+        locked(&self.facts)
+            .as_ref()
+            .ok()
+            .map(|facts| facts.project_code.clone())
+    }
+
+    /// Becomes cancelled when the repository leaves the agent.
+    pub(crate) fn closed(&self) -> &CancellationToken {
+        &self.closed
+    }
+
     /// Returns the repository as the API shows it.
     pub(crate) fn show(&self) -> api::Repository {
-        let view = self.view();
-        let facts = view.facts.as_ref().ok();
-        let state = match &view.facts {
+        let links = locked(&self.links).clone();
+        let facts = locked(&self.facts);
+        let state = match &*facts {
             Err(unreadable) => State::Missing {
                 message: unreadable.to_string(),
                 hint: unreadable.hint(),
             },
-            Ok(_) if view.remote.is_none() => State::Local,
-            Ok(_) => State::Never,
+            Ok(_) => State::worst(&links.iter().map(|link| link.state()).collect::<Vec<_>>()),
         };
+        let facts = facts.as_ref().ok();
         api::Repository {
             name: self.name.clone(),
             path: self.path.clone(),
@@ -75,26 +133,204 @@ impl Hosted {
             check_ins: facts.map_or(0, |facts| facts.check_ins),
             artifacts: facts.map_or(0, |facts| facts.artifacts),
             last_check_in: facts.and_then(|facts| facts.last_check_in.clone()),
-            remote: view.remote.as_ref().map(Remote::shown),
+            remote: links.first().map(|link| link.remote().shown()),
             clone_url: self.clone_url.clone(),
             state,
         }
     }
 
-    /// Sets or removes the remote.
-    pub(crate) fn set_remote(&self, remote: Option<Remote>) {
-        self.view().remote = remote;
-        self.publish();
-    }
-
-    fn publish(&self) {
+    /// Tells everyone how the repository is now.
+    pub(crate) fn publish(&self) {
         self.events.publish(api::Event::Repository {
             repository: self.show(),
         });
     }
 
-    fn view(&self) -> MutexGuard<'_, View> {
-        // Every change of a view is a single assignment.
-        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Writes to the log, naming this repository.
+    pub(crate) fn log(&self, level: Level, message: impl Into<String>) {
+        self.events.log(level, Some(&self.name), message);
     }
+
+    /// Does `work` on the repository, alone with it.
+    ///
+    /// # Errors
+    /// [`TaskError`] when the file cannot be used or the work panicked.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut File) -> T + Send + 'static,
+    ) -> Result<T, TaskError> {
+        self.report(self.writer.run(work).await)
+    }
+
+    /// Does `work` on the repository, beside others.
+    ///
+    /// # Errors
+    /// [`TaskError`] when the file cannot be used or the work panicked.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&File) -> T + Send + 'static,
+    ) -> Result<T, TaskError> {
+        self.report(self.readers.run(work).await)
+    }
+
+    /// Looks at the repository for people.
+    ///
+    /// # Errors
+    /// What `work` returns, and `repository` when the file cannot be used.
+    pub(crate) async fn browse<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&File) -> Result<T, api::Error> + Send + 'static,
+    ) -> Result<T, api::Error> {
+        self.read(work)
+            .await
+            .unwrap_or_else(|error| Err(error.into_api()))
+    }
+
+    /// Returns a page of the timeline. Order and graph of all rows are kept until something changes.
+    ///
+    /// # Errors
+    /// `repository` when the file cannot be used.
+    pub(crate) async fn timeline(
+        &self,
+        kind: Option<EventKind>,
+        offset: usize,
+        limit: usize,
+    ) -> Result<api::Timeline, api::Error> {
+        let revision = self.revision.load(Ordering::Relaxed);
+        let kept = locked(&self.timelines)
+            .get(&kind)
+            .filter(|(of, _)| *of == revision)
+            .map(|(_, timeline)| Arc::clone(timeline));
+        let work = move |file: &File| {
+            let timeline = match kept {
+                Some(timeline) => timeline,
+                None => Arc::new(Timeline::read(file, kind).map_err(|error| file_error(&error))?),
+            };
+            Ok((
+                browse::timeline_page(file, &timeline, offset, limit)?,
+                timeline,
+            ))
+        };
+        let (page, timeline) = self.browse(work).await?;
+        locked(&self.timelines).insert(kind, (revision, timeline));
+        Ok(page)
+    }
+
+    fn report<T>(&self, done: Result<T, TaskError>) -> Result<T, TaskError> {
+        if let Err(TaskError::Panicked) = &done {
+            self.log(
+                Level::Error,
+                "a bug stopped the work on this repository; it goes on after a pause",
+            );
+        }
+        done
+    }
+
+    /// The content changed: tells the links that do not know yet, and has the figures read again.
+    pub(crate) fn changed(&self, by: Origin<'_>) {
+        self.revision.fetch_add(1, Ordering::Relaxed);
+        for link in locked(&self.links).iter() {
+            match by {
+                Origin::Link(known) if std::ptr::eq(known, Arc::as_ptr(link)) => {}
+                _ => link.changed(),
+            }
+        }
+        self.facts_due.notify_one();
+    }
+
+    /// Sets the remotes. Links to earlier ones are cut.
+    pub(crate) fn link(self: &Arc<Self>, remotes: Vec<Remote>, linker: &Linker) {
+        let links: Vec<_> = remotes
+            .into_iter()
+            .map(|remote| linker.start(self, remote))
+            .collect();
+        let cut = std::mem::replace(&mut *locked(&self.links), links);
+        cut.iter().for_each(|link| link.cut());
+        self.publish();
+    }
+
+    /// Asks every remote for an exchange now.
+    pub(crate) fn sync_now(&self) {
+        locked(&self.links).iter().for_each(|link| link.ask());
+    }
+
+    /// Starts the task that notices what others do to the file: at once when `touched` is notified, else every `poll`.
+    pub(crate) fn keep(
+        self: &Arc<Self>,
+        touched: Arc<Notify>,
+        poll: Duration,
+        tasks: &TaskTracker,
+    ) {
+        let hosted = Arc::clone(self);
+        tasks.spawn(async move {
+            let mut next_poll = Instant::now();
+            loop {
+                tokio::select! {
+                    () = hosted.closed.cancelled() => break,
+                    () = hosted.facts_due.notified() => hosted.refresh().await,
+                    () = touched.notified() => {
+                        settle(&touched).await;
+                        hosted.look().await;
+                    }
+                    () = sleep_until(next_poll) => {
+                        hosted.look().await;
+                        next_poll = Instant::now() + poll;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Looks whether others changed the file.
+    async fn look(&self) {
+        let readable = locked(&self.facts).is_ok();
+        match self.report(self.writer.look().await) {
+            Ok(true) => self.changed(Origin::Outside),
+            Ok(false) if readable => {}
+            // It went away or came back; the figures say which.
+            Ok(false) | Err(TaskError::File(_)) => self.refresh().await,
+            Err(_) => {}
+        }
+    }
+
+    /// Reads the figures again, and tells everyone when they are other ones.
+    async fn refresh(&self) {
+        let path = self.path.clone();
+        let Ok(facts) = tokio::task::spawn_blocking(move || Facts::read(&path)).await else {
+            return;
+        };
+        let was_readable = {
+            let mut known = locked(&self.facts);
+            if matches!((&*known, &facts), (Ok(old), Ok(new)) if old == new) {
+                return;
+            }
+            std::mem::replace(&mut *known, facts).is_ok()
+        };
+        let trouble = locked(&self.facts).as_ref().err().map(ToString::to_string);
+        match trouble {
+            Some(trouble) if was_readable => self.log(Level::Error, trouble),
+            None if !was_readable => self.log(Level::Info, "the file can be read again"),
+            _ => {}
+        }
+        self.publish();
+    }
+
+    /// Ends everything that runs for this repository. Returns its thread, which ends when what was handed over is written.
+    pub(crate) fn close(&self) -> Option<JoinHandle<()>> {
+        self.closed.cancel();
+        self.readers.close();
+        self.writer.close()
+    }
+}
+
+/// Waits until nothing touches the file for a moment, but not for ever.
+async fn settle(touched: &Notify) {
+    let quiet = async { while timeout(limits::SETTLE, touched.notified()).await.is_ok() {} };
+    // Over the limit the file is looked at while it is still being written.
+    let _ = timeout(limits::SETTLE_MAX, quiet).await;
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded here changes by single assignments.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,35 +1,9 @@
 //! The loopback door: who may come in, what is refused, and that the next request is answered after every refusal.
 
-use edgesync_agent::api::{Event, Level, State, Status};
-use edgesync_agent::{Agent, Runtime};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
+use edgesync_agent::Agent;
+use edgesync_agent::api::{State, Status};
 
-use crate::support::{Place, raw, start, status};
-
-/// Returns a request with the right host and token, and further lines for its head.
-fn request(runtime: &Runtime, method: &str, path: &str, lines: &str, body: &str) -> String {
-    let host = runtime.api.trim_start_matches("http://");
-    let token = &runtime.token;
-    let length = body.len();
-    format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n{lines}Content-Length: {length}\r\n\r\n{body}"
-    )
-}
-
-async fn ask(runtime: &Runtime, method: &str, path: &str, body: &str) -> String {
-    raw(
-        &runtime.api,
-        request(
-            runtime,
-            method,
-            path,
-            "Content-Type: application/json\r\n",
-            body,
-        ),
-    )
-    .await
-}
+use crate::support::{Place, ask, raw, request, start, status};
 
 async fn assert_serves(agent: &Agent) {
     assert_eq!(
@@ -233,81 +207,6 @@ async fn desktop_acts_are_refused_without_a_desktop() {
     assert_eq!(status(&answer), 501);
     assert!(answer.contains("\"code\":\"unsupported\""), "{answer}");
     agent.stop().await;
-}
-
-#[tokio::test]
-async fn the_event_stream_begins_with_the_status_and_tells_what_changes() {
-    let place = Place::new();
-    let repository = place.repository("proj.fossil");
-    let agent = start(place.config()).await;
-    let runtime = agent.runtime();
-    let host = runtime.api.trim_start_matches("http://").to_owned();
-    let mut stream = BufReader::new(TcpStream::connect(&host).await.expect("connected"));
-    stream
-        .write_all(request(runtime, "GET", "/api/v1/events", "", "").as_bytes())
-        .await
-        .expect("sent");
-    let Event::Status(first) = next_event(&mut stream).await else {
-        panic!("the first event is the status")
-    };
-    assert_eq!((first.repositories.len(), first.state), (0, State::Local));
-
-    let body = serde_json::json!({ "path": repository }).to_string();
-    assert_eq!(
-        status(&ask(runtime, "POST", "/api/v1/repositories/add", &body).await),
-        201
-    );
-    let Event::Repository { repository: shown } = next_event(&mut stream).await else {
-        panic!("a repository")
-    };
-    assert_eq!(
-        (shown.name.as_str(), shown.path, shown.check_ins),
-        ("proj", repository, 2)
-    );
-    assert_eq!(
-        shown.last_check_in.expect("a check-in").comment,
-        "change hello.txt"
-    );
-    let Event::Log {
-        level: Level::Info,
-        repository,
-        ..
-    } = next_event(&mut stream).await
-    else {
-        panic!("a log line")
-    };
-    assert_eq!(repository.as_deref(), Some("proj"));
-
-    assert_eq!(
-        status(&ask(runtime, "POST", "/api/v1/repositories/add", &body).await),
-        409
-    );
-    assert_eq!(
-        status(&ask(runtime, "DELETE", "/api/v1/repositories/proj", "").await),
-        204
-    );
-    assert_eq!(
-        next_event(&mut stream).await,
-        Event::Removed {
-            name: "proj".into()
-        }
-    );
-    agent.stop().await;
-}
-
-/// Reads lines until one is an event; between them are the frames of the chunked transfer.
-async fn next_event(stream: &mut BufReader<TcpStream>) -> Event {
-    loop {
-        let mut line = String::new();
-        assert_ne!(
-            stream.read_line(&mut line).await.expect("a line"),
-            0,
-            "the stream ended"
-        );
-        if line.starts_with('{') {
-            return serde_json::from_str(&line).expect("an event");
-        }
-    }
 }
 
 #[tokio::test]

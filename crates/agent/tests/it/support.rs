@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use edgesync_agent::{Agent, Config, Headless, Home};
+use edgesync_agent::api::{Event, Repository};
+use edgesync_agent::{Agent, Config, Headless, Home, Runtime, Subscription};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -102,6 +103,86 @@ pub(crate) async fn start(config: Config) -> Agent {
     Agent::start(config, Arc::new(Headless))
         .await
         .expect("the agent starts")
+}
+
+/// Returns a request with the right host and token, and further lines for its head.
+pub(crate) fn request(
+    runtime: &Runtime,
+    method: &str,
+    path: &str,
+    lines: &str,
+    body: &str,
+) -> String {
+    let host = runtime.api.trim_start_matches("http://");
+    let token = &runtime.token;
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n{lines}Content-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+pub(crate) async fn ask(runtime: &Runtime, method: &str, path: &str, body: &str) -> String {
+    raw(
+        &runtime.api,
+        request(
+            runtime,
+            method,
+            path,
+            "Content-Type: application/json\r\n",
+            body,
+        ),
+    )
+    .await
+}
+
+/// Calls the API and returns the status code and the answer.
+pub(crate) async fn call(
+    agent: &Agent,
+    method: &str,
+    path: &str,
+    body: serde_json::Value,
+) -> (u16, serde_json::Value) {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let answer = ask(agent.runtime(), method, &format!("/api/v1{path}"), &body).await;
+    let text = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (
+        status(&answer),
+        serde_json::from_str(text).unwrap_or_default(),
+    )
+}
+
+/// Returns the first event that `wanted` takes. A test that waits in vain is ended by the runner.
+pub(crate) async fn event<T>(
+    events: &mut Subscription,
+    mut wanted: impl FnMut(&Event) -> Option<T>,
+) -> T {
+    loop {
+        let event = events.next().await.expect("the agent runs");
+        if let Some(found) = wanted(&event) {
+            return found;
+        }
+    }
+}
+
+/// Returns the first event in which a repository is as wanted.
+pub(crate) async fn repository_event(
+    events: &mut Subscription,
+    mut wanted: impl FnMut(&Repository) -> bool,
+) -> Repository {
+    event(events, |event| match event {
+        Event::Repository { repository } if wanted(repository) => Some(repository.clone()),
+        Event::Status(status) => status
+            .repositories
+            .iter()
+            .find(|repository| wanted(repository))
+            .cloned(),
+        _ => None,
+    })
+    .await
 }
 
 /// Sends `request` as it is and returns all that comes back until the other side closes.

@@ -1,0 +1,325 @@
+//! One round trip with a stock Fossil server: a POST, its redirects, and an answer that is judged before anyone reads it as a
+//! sync reply. A page of a captive portal is no peer, and a secret goes to no host but the one it was given for.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
+
+use super::Remote;
+use crate::limits;
+
+/// The HTTP clients of the agent.
+#[derive(Debug, Clone)]
+pub(crate) struct Http {
+    /// For servers on this machine, which a proxy would look for on its own.
+    direct: Client,
+    /// For all others, by way of the environment's proxy where there is one.
+    outside: Client,
+}
+
+/// A request to a server.
+#[derive(Debug, Clone)]
+pub(crate) struct Post {
+    pub content_type: String,
+    pub cookie: Option<String>,
+    pub body: Bytes,
+}
+
+/// A server's answer.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A sync reply.
+    Reply { content_type: String, body: Bytes },
+    /// The repository is at another host. Nothing was sent there: the request may carry a login for this one.
+    Elsewhere(Url),
+}
+
+/// A round trip failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum HttpError {
+    /// No connection, or it broke.
+    #[error("{host} can't be reached: {reason}")]
+    Unreachable { host: String, reason: String },
+    /// The server took too long.
+    #[error("{host} did not answer in time")]
+    Slow { host: String },
+    /// The server wants HTTP authentication.
+    #[error("{host} wants a login before it talks to Fossil (HTTP 401)")]
+    Unauthorized { host: String },
+    /// The server refused.
+    #[error("{host} answered {status}")]
+    Status { host: String, status: u16 },
+    /// The answer is a web page or something else.
+    #[error("{host} answered with {kind}, which is no sync reply")]
+    NotFossil { host: String, kind: String },
+    /// The answer is too long.
+    #[error("the reply of {host} is over the limit")]
+    TooLarge { host: String },
+    /// The server sends us around in circles.
+    #[error("{host} redirects too often")]
+    Redirects { host: String },
+    /// The server sends us to a place that we do not go to.
+    #[error("{host} redirects to {to}, which is not allowed")]
+    Redirect { host: String, to: String },
+}
+
+impl HttpError {
+    /// Returns what a person can do about it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreachable { .. } | Self::Slow { .. } => {
+                Some("Check the address and the network; it is tried again.")
+            }
+            Self::Unauthorized { .. } => Some(
+                "Check the remote's user and password; the server may be behind another login.",
+            ),
+            Self::Status { status: 404, .. } => {
+                Some("Check the address: it is the one that `fossil clone` takes.")
+            }
+            Self::NotFossil { .. } => {
+                Some("Check the address; a network's login page answers like this too.")
+            }
+            Self::Redirect { .. } => Some("Use the address that the server really has."),
+            Self::Status { .. } | Self::TooLarge { .. } | Self::Redirects { .. } => None,
+        }
+    }
+}
+
+impl Http {
+    /// Returns the clients, with `ring` for TLS and the system's certificates.
+    pub(crate) fn new() -> reqwest::Result<Self> {
+        // Fails only when one is installed already, which is then used.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("EdgeSync/", env!("CARGO_PKG_VERSION")))
+                .http1_title_case_headers()
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .connect_timeout(limits::CONNECT_DEADLINE)
+                .read_timeout(limits::REPLY_STALL)
+                .timeout(limits::ROUND_TRIP_DEADLINE)
+        };
+        Ok(Self {
+            direct: builder().no_proxy().build()?,
+            outside: builder().build()?,
+        })
+    }
+
+    /// Sends `post` to `remote`, following redirects on the same host, and returns the answer with the address that gave it.
+    pub(crate) async fn post(
+        &self,
+        remote: &Remote,
+        post: &Post,
+    ) -> Result<(Answer, Url), HttpError> {
+        let mut url = remote.parsed().clone();
+        for _ in 0..=limits::REDIRECTS {
+            let response = self.send(&url, post).await?;
+            if !matches!(response.status().as_u16(), 301 | 302 | 307 | 308) {
+                let host = host_of(&url);
+                return Ok((read(response, &host).await?, url));
+            }
+            let next = redirected(&url, &response)?;
+            if !same_host(&url, &next) {
+                return Ok((Answer::Elsewhere(next.clone()), next));
+            }
+            url = next;
+        }
+        Err(HttpError::Redirects {
+            host: host_of(&url),
+        })
+    }
+
+    async fn send(&self, url: &Url, post: &Post) -> Result<Response, HttpError> {
+        let client = if is_here(url) {
+            &self.direct
+        } else {
+            &self.outside
+        };
+        let mut request = client
+            .post(url.clone())
+            .header(CONTENT_TYPE, &post.content_type)
+            .body(post.body.clone());
+        if let Some(cookie) = &post.cookie {
+            request = request.header(COOKIE, cookie);
+        }
+        request.send().await.map_err(|error| failure(&error, url))
+    }
+}
+
+/// Reads a final answer.
+async fn read(mut response: Response, host: &str) -> Result<Answer, HttpError> {
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::UNAUTHORIZED => {
+            return Err(HttpError::Unauthorized {
+                host: host.to_owned(),
+            });
+        }
+        status => {
+            return Err(HttpError::Status {
+                host: host.to_owned(),
+                status: status.as_u16(),
+            });
+        }
+    }
+    let content_type = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or("no content type")
+        .to_owned();
+    if !content_type.starts_with("application/x-fossil") {
+        let kind = content_type
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(80)
+            .collect();
+        return Err(HttpError::NotFossil {
+            host: host.to_owned(),
+            kind,
+        });
+    }
+    let too_large = |length: u64| length > limits::REPLY_BYTES as u64;
+    if response.content_length().is_some_and(too_large) {
+        return Err(HttpError::TooLarge {
+            host: host.to_owned(),
+        });
+    }
+    let mut body = BytesMut::new();
+    let url = response.url().clone();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| failure(&error, &url))?
+    {
+        if too_large(body.len() as u64 + chunk.len() as u64) {
+            return Err(HttpError::TooLarge {
+                host: host.to_owned(),
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer::Reply {
+        content_type,
+        body: body.freeze(),
+    })
+}
+
+/// Returns where a redirect leads, if that is a place to go to.
+fn redirected(from: &Url, response: &Response) -> Result<Url, HttpError> {
+    let location = response
+        .headers()
+        .get(LOCATION)
+        .and_then(|location| location.to_str().ok())
+        .unwrap_or_default();
+    let refused = || HttpError::Redirect {
+        host: host_of(from),
+        to: location.chars().take(200).collect(),
+    };
+    let mut to = from.join(location).map_err(|_| refused())?;
+    let scheme_allowed =
+        to.scheme() == "https" || (to.scheme() == "http" && from.scheme() == "http");
+    if location.is_empty() || !scheme_allowed || to.host_str().is_none_or(str::is_empty) {
+        return Err(refused());
+    }
+    // A login in the address would be the server's wish, not the user's.
+    to.set_username("")
+        .and_then(|()| to.set_password(None))
+        .map_err(|()| refused())?;
+    to.set_query(None);
+    to.set_fragment(None);
+    if let Some(path) = to.path().strip_suffix("/xfer").map(ToOwned::to_owned) {
+        to.set_path(&path);
+    }
+    Ok(to)
+}
+
+/// Whether a secret for `from` may go to `to`: the same host and port, or the same host now with TLS.
+fn same_host(from: &Url, to: &Url) -> bool {
+    let upgraded = from.scheme() == "http" && to.scheme() == "https" && to.port().is_none();
+    from.host() == to.host()
+        && (upgraded || from.port_or_known_default() == to.port_or_known_default())
+}
+
+fn is_here(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+pub(super) fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn failure(error: &reqwest::Error, url: &Url) -> HttpError {
+    let host = host_of(url);
+    if error.is_timeout() && !error.is_connect() {
+        return HttpError::Slow { host };
+    }
+    // The innermost cause is the one that says something: "connection refused", "certificate expired".
+    let mut reason = String::new();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        reason.clear();
+        // Writing into a string cannot fail.
+        let _ = write!(reason, "{inner}");
+        cause = inner.source();
+    }
+    if reason.is_empty() {
+        reason = if error.is_timeout() {
+            "no connection in time".to_owned()
+        } else {
+            "the connection failed".to_owned()
+        };
+    }
+    HttpError::Unreachable { host, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn a_secret_stays_with_its_host_and_goes_along_to_tls() {
+        let from = url("http://example.org/a");
+        assert!(same_host(&from, &url("http://example.org/b")));
+        assert!(same_host(&from, &url("http://example.org:80/b")));
+        assert!(same_host(&from, &url("https://example.org/a")));
+        for other in [
+            "http://example.org:8080/a",
+            "https://example.org:8443/a",
+            "http://sub.example.org/a",
+            "http://example.com/a",
+        ] {
+            assert!(!same_host(&from, &url(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_reached_without_a_proxy() {
+        for here in [
+            "http://localhost:1/",
+            "http://127.0.0.1/",
+            "http://[::1]:8/",
+        ] {
+            assert!(is_here(&url(here)), "{here}");
+        }
+        assert!(!is_here(&url("http://localhost.example.org/")));
+    }
+}

@@ -1,0 +1,168 @@
+//! Looking at a repository through the API: what stock Fossil wrote is shown, and what is not there is named.
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, ask, call, start, status};
+
+#[tokio::test]
+async fn what_stock_fossil_wrote_is_shown() {
+    let place = Place::new();
+    let repository = place.repository("proj.fossil");
+    place.check_in(&repository, "hello.txt", "hello\nworld\n");
+    let mut config = place.config();
+    config.repositories.push(repository);
+    let agent = start(config).await;
+
+    let (code, page) = call(
+        &agent,
+        "GET",
+        "/repositories/proj/timeline?limit=2",
+        Value::Null,
+    )
+    .await;
+    assert_eq!(
+        (code, &page["total"], page["rows"].as_array().map(Vec::len)),
+        (200, &json!(3), Some(2))
+    );
+    let row = &page["rows"][0];
+    assert_eq!(
+        (&row["kind"], &row["branch"], &row["leaf"]),
+        (&json!("ci"), &json!("trunk"), &json!(true))
+    );
+    assert_eq!((&row["user"], &row["lane"]), (&json!("ada"), &json!(0)));
+
+    let (code, tip) = call(
+        &agent,
+        "GET",
+        "/repositories/proj/check-ins/tip",
+        Value::Null,
+    )
+    .await;
+    assert_eq!((code, &tip["hash"]), (200, &row["hash"]));
+    let file = &tip["files"][0];
+    assert_eq!(
+        (&file["path"], &file["change"], &file["additions"]),
+        (&json!("hello.txt"), &json!("modified"), &json!(1))
+    );
+    assert_eq!(tip["parents"][0]["comment"], json!("change hello.txt"));
+
+    let (_, diff) = call(
+        &agent,
+        "GET",
+        "/repositories/proj/check-ins/trunk/diff?path=hello.txt",
+        Value::Null,
+    )
+    .await;
+    let added = &diff["hunks"][0]["lines"][1];
+    assert_eq!(
+        (&added["kind"], &added["spans"][0]["text"]),
+        (&json!("add"), &json!("world"))
+    );
+
+    let (_, files) = call(
+        &agent,
+        "GET",
+        "/repositories/proj/check-ins/tip/files",
+        Value::Null,
+    )
+    .await;
+    assert_eq!(
+        files["files"],
+        json!([{ "path": "hello.txt", "hash": file["hash"], "size": 12, "permissions": "file" }])
+    );
+    let (_, shown) = call(
+        &agent,
+        "GET",
+        "/repositories/proj/check-ins/tip/file?path=hello.txt",
+        Value::Null,
+    )
+    .await;
+    assert_eq!(shown["text"], json!("hello\nworld\n"));
+
+    let hash = file["hash"].as_str().expect("a hash");
+    let raw =
+        format!("/api/v1/repositories/proj/artifacts/{hash}/raw?filename=..%2Fa%22%0d%0ab.html");
+    let answer = ask(agent.runtime(), "GET", &raw, "").await;
+    assert!(
+        answer.contains("attachment; filename*=UTF-8''a%22%0D%0Ab.html\r\n"),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("application/octet-stream") && answer.ends_with("hello\nworld\n"),
+        "{answer}"
+    );
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_malformed_is_named() {
+    let place = Place::new();
+    let mut config = place.config();
+    config.repositories.push(place.repository("proj.fossil"));
+    let agent = start(config).await;
+    for (path, expected) in [
+        ("check-ins/no-such-branch", 404),
+        ("check-ins/%ff", 404),
+        ("check-ins/tip/file?path=absent.txt", 404),
+        ("check-ins/tip/file?path=..%2F..%2Fetc%2Fpasswd", 400),
+        ("check-ins/tip/file", 400),
+        ("check-ins/tip/diff?path=absent.txt", 404),
+        ("artifacts/abc/raw", 400),
+        (
+            "artifacts/0000000000000000000000000000000000000000/raw",
+            404,
+        ),
+        ("timeline?limit=501", 400),
+        ("timeline?limit=-1", 400),
+        ("timeline?type=zz", 400),
+        ("timeline?offset=99999999999999999999", 400),
+    ] {
+        let answer = ask(
+            agent.runtime(),
+            "GET",
+            &format!("/api/v1/repositories/proj/{path}"),
+            "",
+        )
+        .await;
+        assert_eq!(status(&answer), expected, "{path}: {answer}");
+    }
+    let (code, page) = call(
+        &agent,
+        "GET",
+        "/repositories/proj/timeline?offset=1000",
+        Value::Null,
+    )
+    .await;
+    assert_eq!((code, &page["rows"]), (200, &json!([])));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_created_repository_is_one_for_stock_fossil() {
+    let place = Place::new();
+    let agent = start(place.config()).await;
+    let path = place.path("new.fossil");
+    let wish = json!({ "path": path, "project_name": "Über alles", "user": "ada" });
+    let (code, created) = call(&agent, "POST", "/repositories/create", wish.clone()).await;
+    assert_eq!((code, &created["user"]), (201, &json!("ada")));
+    assert_eq!(created["repository"]["project_name"], json!("Über alles"));
+    assert_eq!(
+        call(&agent, "POST", "/repositories/create", wish).await.0,
+        409
+    );
+    let absent = json!({ "path": place.path("no/such/folder.fossil") });
+    assert_eq!(
+        call(&agent, "POST", "/repositories/create", absent).await.0,
+        400
+    );
+    let special = json!({ "path": place.path("x.fossil"), "user": "nobody" });
+    assert_eq!(
+        call(&agent, "POST", "/repositories/create", special)
+            .await
+            .0,
+        400
+    );
+
+    place.check_in(&path, "a.txt", "a\n");
+    agent.stop().await;
+}
