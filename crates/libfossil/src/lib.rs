@@ -11,11 +11,13 @@
 //! - [`blob`]: how content is packed and how deltas are made and applied.
 //! - [`artifact`]: the eight kinds of structural artifacts, read and written.
 //! - [`db`]: the repository file.
+//! - [`checkin`]: new versions.
 //! - [`history`]: versions, the timeline with its graph, and what check-ins changed.
 //! - [`checkout`]: what a folder with files of a version says about itself.
 
 pub mod artifact;
 pub mod blob;
+pub mod checkin;
 pub mod checkout;
 pub mod db;
 pub mod hash_policy;

@@ -24,3 +24,7 @@ pub const MAX_INFLATE_RATIO: usize = 1_040;
 
 /// Longest length or offset in a delta; Fossil keeps them in signed 32-bit integers.
 pub const MAX_DELTA_NUMBER: u64 = i32::MAX as u64;
+
+/// Most bytes of files that are read to give a new check-in its optional checksum over all of them. Beyond it the check-in
+/// goes without: hashing this much takes about a second, and the names of the files vouch for their content already.
+pub const MAX_CHECKSUMMED_BYTES: u64 = 256 << 20;

@@ -108,7 +108,13 @@ impl CheckIn<'_> {
             write_file(&mut writer, file);
         }
         writer.text(b'N', self.mimetype.as_ref());
-        if !self.parents.is_empty() {
+        // Something must tell that this is a check-in; an empty list of parents does.
+        let nothing_tells = self.baseline.is_none()
+            && self.comment.is_none()
+            && self.files.is_empty()
+            && self.cherrypicks.is_empty()
+            && self.checksum.is_none();
+        if nothing_tells || !self.parents.is_empty() {
             writer.card(b'P', self.parents.iter().map(HashName::as_bytes));
         }
         for pick in &self.cherrypicks {

@@ -142,6 +142,22 @@ proptest! {
     }
 }
 
+/// Returns a check-in with nothing in it.
+fn empty() -> CheckIn<'static> {
+    CheckIn {
+        baseline: None,
+        comment: None,
+        date: Timestamp::from_unix_millis(0),
+        files: Vec::new(),
+        mimetype: None,
+        parents: Vec::new(),
+        cherrypicks: Vec::new(),
+        checksum: None,
+        tags: Vec::new(),
+        user: None,
+    }
+}
+
 /// Returns `check_in` with its tags in the order that they are written in.
 fn sorted(mut check_in: CheckIn<'static>) -> CheckIn<'static> {
     check_in
@@ -151,18 +167,17 @@ fn sorted(mut check_in: CheckIn<'static>) -> CheckIn<'static> {
 }
 
 #[test]
+fn a_check_in_of_nothing_but_a_date_is_still_one() {
+    let check_in = empty();
+    assert_eq!(parse(&check_in.to_bytes()), Ok(Artifact::CheckIn(check_in)));
+}
+
+#[test]
 fn too_many_parents_are_refused() {
     let check_in = CheckIn {
-        baseline: None,
         comment: Some("octopus".into()),
-        date: Timestamp::from_unix_millis(0),
-        files: Vec::new(),
-        mimetype: None,
         parents: vec![HashName::sha1_of(b""); crate::limits::MAX_PARENTS + 1],
-        cherrypicks: Vec::new(),
-        checksum: None,
-        tags: Vec::new(),
-        user: None,
+        ..empty()
     };
     assert_eq!(
         parse(&check_in.to_bytes()),
