@@ -163,6 +163,8 @@ async fn a_created_repository_is_one_for_stock_fossil() {
         400
     );
 
-    place.check_in(&path, "a.txt", "a\n");
+    let text = path.to_str().expect("text");
+    let info = place.fossil(&place.path(""), ["info", "-R", text]);
+    assert!(info.contains("Über alles"), "{info}");
     agent.stop().await;
 }
