@@ -8,17 +8,22 @@
 //! - [`name`]: hash names, paths and project codes that cannot hold a bad value; [`hash_policy`] chooses between hashes.
 //! - [`time`]: points in time with the julian-day arithmetic of SQLite.
 //! - [`text`]: bytes meant as text, and the escaping they wear in artifacts and messages.
+//! - [`auth`]: capabilities, and who a transport vouches for.
 //! - [`blob`]: how content is packed and how deltas are made and applied.
 //! - [`artifact`]: the eight kinds of structural artifacts, read and written.
 //! - [`db`]: the repository file.
 //! - [`checkin`]: new versions.
 //! - [`history`]: versions, the timeline with its graph, and what check-ins changed.
 //! - [`checkout`]: what a folder with files of a version says about itself.
+//! - [`uv`]: unversioned files.
+//! - [`xfer`]: the sync protocol, both sides of it.
 
 pub mod artifact;
+pub mod auth;
 pub mod blob;
 pub mod checkin;
 pub mod checkout;
+mod cluster;
 pub mod db;
 pub mod hash_policy;
 pub mod history;
@@ -26,3 +31,5 @@ pub mod limits;
 pub mod name;
 pub mod text;
 pub mod time;
+pub mod uv;
+pub mod xfer;

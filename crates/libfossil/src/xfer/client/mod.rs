@@ -1,0 +1,324 @@
+//! The client's side of the protocol: says what to send, takes the reply, until both sides hold the same.
+//!
+//! [`Client::next`] and [`Client::receive`] alternate; the caller carries the bytes. Everything that has arrived is in the repository after each
+//! [`Client::receive`], so a client that is dropped half-way has lost nothing: the next one goes on from there, a clone too. An exchange ends
+//! when a round brings nothing new; a peer that keeps it going without bringing anything is left.
+
+mod clone;
+mod compose;
+mod take;
+mod unversioned;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use bytes::Bytes;
+
+use super::card::Version;
+use super::frame::FrameError;
+use super::{Request, login};
+use crate::db::{Error, Repository, Rid};
+use crate::name::HashName;
+use crate::time::Timestamp;
+pub use clone::{NewClone, is_partial_clone};
+use unversioned::UvState;
+
+/// Most rounds of one exchange. A round moves at least one artifact or 200 names, so real exchanges end long before.
+const MAX_ROUNDS: usize = 50_000;
+
+/// What an exchange is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Goal {
+    /// Fetch what is new there.
+    pub pull: bool,
+    /// Send what is new here.
+    pub push: bool,
+    /// Private content too.
+    pub private: bool,
+    /// Unversioned files, both ways as far as the server lets us.
+    pub unversioned: bool,
+    /// Compare every name instead of trusting what is clustered.
+    pub thorough: bool,
+}
+
+/// Who the client says it is.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The login on the server.
+    pub user: String,
+    /// The password, or the shared secret derived from it.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Send this and hand the answer to [`Client::receive`].
+    Send(Request),
+    /// The exchange is complete.
+    Done(Summary),
+}
+
+/// What came back from the server.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The `Content-Type` header.
+    pub content_type: String,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Counts what an exchange has done so far, or in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Requests answered.
+    pub rounds: usize,
+    /// Bytes of all request bodies.
+    pub sent_bytes: u64,
+    /// Bytes of all reply bodies.
+    pub received_bytes: u64,
+    /// Artifacts sent.
+    pub artifacts_sent: usize,
+    /// Artifacts received that were not here.
+    pub artifacts_received: usize,
+    /// Artifacts known by name that could not be had.
+    pub missing: usize,
+    /// Unversioned files sent or deleted there.
+    pub unversioned_sent: usize,
+    /// Unversioned files received or deleted here.
+    pub unversioned_received: usize,
+    /// The server does not let this user write; what is new here stayed here.
+    pub push_refused: bool,
+    /// What the server wants its user to read.
+    pub messages: Vec<String>,
+    /// Seconds that the server's clock is ahead, as far as known.
+    pub clock_skew_s: Option<i64>,
+    /// How far a clone is, in the server's sequence numbers; 0 when it is complete.
+    pub clone_seqno: Option<u32>,
+}
+
+/// Why an exchange ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// The server refused the login.
+    #[error("the server does not accept this user name and password")]
+    LoginFailed,
+    /// The server has another project.
+    #[error("the server has another project")]
+    WrongProject,
+    /// The server does not let this user do that.
+    #[error("the server says: {0}")]
+    NotAuthorized(String),
+    /// The server reports an error.
+    #[error("the server says: {0}")]
+    Remote(String),
+    /// The answer is a web page.
+    #[error("the server answered with a web page, not as a Fossil server{}", .0.as_ref().map(|title| format!(": {title}")).unwrap_or_default())]
+    WebPage(Option<String>),
+    /// The answer is empty.
+    #[error("the server's answer is empty")]
+    Empty,
+    /// The answer is not what the protocol knows.
+    #[error("the server's answer is malformed: {0}")]
+    Malformed(String),
+    /// The answer can't be unpacked.
+    #[error("the server's answer can't be read: {0}")]
+    Frame(#[from] FrameError),
+    /// The server keeps the exchange going without bringing anything.
+    #[error("the server makes no progress")]
+    Stalled,
+    /// The local repository is not a clone in the making, or is one and something else was asked.
+    #[error("{0}")]
+    Misuse(&'static str),
+    /// The local repository can't be read or written.
+    #[error(transparent)]
+    Repository(#[from] Error),
+}
+
+/// One exchange with one server.
+#[derive(Debug)]
+pub struct Client {
+    goal: Goal,
+    credentials: Option<Credentials>,
+    clone: Option<clone::CloneState>,
+    server: Version,
+    summary: Summary,
+    turn: Turn,
+    /// Artifacts that the server asked for.
+    wanted: VecDeque<HashName>,
+    /// Artifacts sent, with how often.
+    sent: HashMap<HashName, u8>,
+    /// Artifacts that went with the request under way; they are no longer unsent once it is answered.
+    in_flight: Vec<Rid>,
+    /// Artifacts asked for in vain.
+    asked: HashSet<HashName>,
+    /// Most artifacts to ask for in the next request.
+    gimme_limit: usize,
+    /// Whether no reply was of use yet, so that the first request is still to be made.
+    fresh: bool,
+    /// Whether the last reply brought anything.
+    progress: bool,
+    /// Replies in a row without an artifact.
+    idle_rounds: usize,
+    /// Rounds in which the server was asked for its clusters.
+    asked_clusters: bool,
+    /// Whether the server has let us sync private content.
+    private_ok: bool,
+    uv: UvState,
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Compose,
+    Await,
+}
+
+/// Replies in a row that may bring only names before a pull ends.
+const MAX_IDLE_ROUNDS: usize = 4;
+
+/// Artifacts asked for at once at first; stock's number.
+const GIMMES: usize = 200;
+
+impl Client {
+    /// Returns a client for an exchange between existing repositories.
+    #[must_use]
+    pub fn new(goal: Goal, credentials: Option<Credentials>) -> Self {
+        Self {
+            goal,
+            credentials,
+            clone: None,
+            server: Version::default(),
+            summary: Summary::default(),
+            turn: Turn::Compose,
+            wanted: VecDeque::new(),
+            sent: HashMap::new(),
+            in_flight: Vec::new(),
+            asked: HashSet::new(),
+            gimme_limit: GIMMES,
+            fresh: true,
+            progress: true,
+            idle_rounds: 0,
+            asked_clusters: false,
+            private_ok: false,
+            uv: UvState::default(),
+        }
+    }
+
+    /// Returns how far the exchange is.
+    #[must_use]
+    pub fn progress(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Returns the next request, or that there is none. `random` makes requests differ that say the same.
+    ///
+    /// # Errors
+    /// The repository can't be read; or the clone is complete and turns out to be damaged.
+    pub fn next(
+        &mut self,
+        repo: &mut Repository,
+        now: Timestamp,
+        random: [u8; 20],
+    ) -> Result<Step, SyncError> {
+        if self.turn == Turn::Await {
+            return Err(SyncError::Misuse("the last request was not answered"));
+        }
+        if self.summary.rounds >= MAX_ROUNDS {
+            return Err(SyncError::Stalled);
+        }
+        if self.is_complete(repo)? {
+            self.finish(repo, now)?;
+            return Ok(Step::Done(self.summary.clone()));
+        }
+        let mut message = self.compose(repo)?.into_bytes();
+        message.extend_from_slice(
+            format!("# {}\n", crate::name::ProjectCode::from_random(random)).as_bytes(),
+        );
+        let request = self.sign(repo, message);
+        self.summary.sent_bytes += request.body.len() as u64;
+        self.turn = Turn::Await;
+        Ok(Step::Send(request))
+    }
+
+    /// Takes the answer to the last request.
+    ///
+    /// # Errors
+    /// The server refused or failed, the answer is malformed, or the repository can't be written. Nothing of this answer is stored then.
+    pub fn receive(
+        &mut self,
+        repo: &mut Repository,
+        response: &Response,
+        now: Timestamp,
+    ) -> Result<(), SyncError> {
+        if self.turn == Turn::Compose {
+            return Err(SyncError::Misuse("there is no request to answer"));
+        }
+        self.turn = Turn::Compose;
+        self.summary.received_bytes += response.body.len() as u64;
+        self.take(repo, response, now)?;
+        self.summary.rounds += 1;
+        Ok(())
+    }
+
+    /// Returns whether another round would bring nothing.
+    fn is_complete(&self, repo: &Repository) -> Result<bool, SyncError> {
+        if self.fresh {
+            return Ok(false);
+        }
+        if let Some(clone) = &self.clone {
+            return Ok(clone.is_complete() && self.uv.is_idle());
+        }
+        if !self.wanted.is_empty() || !self.uv.is_idle() {
+            return Ok(false);
+        }
+        if self.goal.push && !Self::unsent(repo, 1)?.is_empty() {
+            return Ok(false);
+        }
+        Ok(!self.goal.pull
+            || (!self.progress && !self.may_ask_clusters(repo)?)
+            || self.missing(repo, 1)?.is_empty())
+    }
+
+    /// Ends the exchange.
+    fn finish(&mut self, repo: &mut Repository, now: Timestamp) -> Result<(), SyncError> {
+        if let Some(clone) = &self.clone {
+            clone.finish(repo, now)?;
+        }
+        self.summary.missing = repo.count_missing()?;
+        Ok(())
+    }
+
+    /// Returns the request that carries `message`, signed if there is a user and the project is known.
+    fn sign(&self, repo: &Repository, message: Vec<u8>) -> Request {
+        let content_type = super::frame::ContentType::Packed;
+        let plain = |message| Request {
+            content_type,
+            body: super::frame::encode(content_type, message),
+            cookie: None,
+        };
+        let (Some(credentials), Ok(project)) = (&self.credentials, repo.project_code()) else {
+            return plain(message);
+        };
+        let Credentials { user, password } = credentials;
+        let secret = login::shared_secret(&project, user, password);
+        let login = login::sign(user, &secret, &message);
+        if login::reads_cookie(self.server) {
+            return Request {
+                cookie: Some(login::to_cookie(&login)),
+                ..plain(message)
+            };
+        }
+        let mut signed = login.line().into_bytes();
+        signed.extend_from_slice(&message);
+        plain(signed)
+    }
+}

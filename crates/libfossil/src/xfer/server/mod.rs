@@ -1,0 +1,211 @@
+//! The server's side of the protocol, as a function from a request to a reply.
+//!
+//! A message is handled in three steps. [`plan`] reads all cards and decides what each may do, before any of them has done anything.
+//! What may be stored is stored in one transaction: all of it or, if any hash is wrong, nothing. [`answer`] reads what the client asked for.
+//! Nothing is remembered between requests.
+
+mod answer;
+mod lock;
+mod plan;
+
+use super::card::Card;
+use super::frame::{self, ContentType, FrameError};
+use super::receive::{ReceiveError, Received, Receiver};
+use super::{Outbox, Request};
+use crate::auth::AuthContext;
+use crate::db::{Access, Error, Receipt, Repository, Transaction};
+use crate::time::Timestamp;
+use answer::Answer;
+use plan::{Act, Plan, Refusal};
+
+/// Most bytes of a reply before the rest is left to the next one, unless the setting `max-download` says otherwise.
+const MAX_DOWNLOAD_BYTES: usize = 5_000_000;
+
+/// The smallest budget for a reply that is honoured, in bytes.
+const MIN_DOWNLOAD_BYTES: usize = 1_000;
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExchangeError {
+    /// The request is no message.
+    #[error("the request can't be read: {0}")]
+    Frame(#[from] FrameError),
+    /// The repository can't be read or written.
+    #[error(transparent)]
+    Repository(#[from] Error),
+}
+
+/// A reply, and what the request has changed.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// For the `Content-Type` header.
+    pub content_type: ContentType,
+    /// The body.
+    pub body: bytes::Bytes,
+    /// What was stored.
+    pub received: Received,
+    /// The user that the request was made as.
+    pub user: String,
+    /// What the client was told instead of an answer, if it was refused.
+    pub refused: Option<String>,
+}
+
+/// Answers requests for one or more repositories.
+#[derive(Clone, Debug, Default)]
+pub struct Server {
+    /// Most bytes of a reply before the rest is left to the next one; the repository's setting when not given.
+    pub max_download_bytes: Option<usize>,
+}
+
+impl Server {
+    /// Handles one request.
+    ///
+    /// What a client did wrong, or may not do, is told in the reply; nothing is stored then.
+    ///
+    /// # Errors
+    /// The request is no message at all, or the repository fails. Nothing is stored then either.
+    pub fn exchange(
+        &self,
+        repo: &mut Repository,
+        auth: &AuthContext,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Reply, ExchangeError> {
+        let message = frame::decode(request.content_type, request.body.clone())?;
+        let plan = match Plan::read(repo, auth, request.cookie.as_deref(), message)? {
+            Ok(plan) => plan,
+            Err(refusal) => return Ok(refuse(request, refusal, now)),
+        };
+        let received = match store(repo, &plan, auth, now) {
+            Ok(received) => received,
+            Err(ReceiveError::Refused(text)) => {
+                return Ok(refuse(
+                    request,
+                    Refusal {
+                        user: plan.user,
+                        cards: vec![Card::Error(text)],
+                    },
+                    now,
+                ));
+            }
+            Err(ReceiveError::Repository(error)) => return Err(error.into()),
+        };
+        let budget = self.budget(repo)?;
+        let (outbox, errors) = Answer::new(repo, &plan, budget).write()?;
+        let content_type = if plan.replies_plain() {
+            ContentType::Plain
+        } else {
+            request.content_type
+        };
+        Ok(Reply {
+            content_type,
+            body: frame::encode(content_type, finish(outbox, errors, now)),
+            received,
+            user: plan.user,
+            refused: plan.bad_command,
+        })
+    }
+
+    fn budget(&self, repo: &Repository) -> Result<usize, Error> {
+        let bytes = match self.max_download_bytes {
+            Some(bytes) => bytes,
+            None => repo
+                .config_number("max-download")?
+                .and_then(|bytes| usize::try_from(bytes).ok())
+                .unwrap_or(MAX_DOWNLOAD_BYTES),
+        };
+        Ok(bytes.max(MIN_DOWNLOAD_BYTES))
+    }
+}
+
+/// Returns the reply that says why there is no answer.
+fn refuse(request: &Request, refusal: Refusal, now: Timestamp) -> Reply {
+    let mut outbox = Outbox::default();
+    refusal.cards.iter().for_each(|card| outbox.push(card));
+    let refused = refusal.cards.iter().find_map(|card| match card {
+        Card::Error(text) => Some(text.clone()),
+        _ => None,
+    });
+    Reply {
+        content_type: request.content_type,
+        body: frame::encode(request.content_type, finish(outbox, 1, now)),
+        received: Received::default(),
+        user: refusal.user,
+        refused,
+    }
+}
+
+/// Ends a reply with the time, by which clients notice that clocks differ.
+fn finish(outbox: Outbox, errors: usize, now: Timestamp) -> Vec<u8> {
+    let mut message = outbox.into_bytes();
+    let time = now.to_string();
+    let seconds = time.get(..19).unwrap_or(&time);
+    message.extend_from_slice(format!("# timestamp {seconds} errors {errors}\n").as_bytes());
+    message
+}
+
+/// Stores what the plan allows, in one transaction; no transaction is begun when there is nothing to write.
+fn store(
+    repo: &mut Repository,
+    plan: &Plan,
+    auth: &AuthContext,
+    now: Timestamp,
+) -> Result<Received, ReceiveError> {
+    let clusters =
+        plan.lists_content() && repo.access() == Access::ReadWrite && repo.wants_clusters()?;
+    let locks = plan.ci_lock.is_some() || plan.ci_unlock.is_some();
+    if !clusters && !locks && !plan.changes(repo)? {
+        return Ok(Received::default());
+    }
+    repo.write(now, |tx| {
+        let address = Some(auth.address.as_str()).filter(|address| !address.is_empty());
+        tx.set_receipt(Receipt::received(
+            Some(&plan.user),
+            plan.nonce.as_deref(),
+            address,
+        ));
+        let received = act(tx, plan)?;
+        lock::settle(tx, plan)?;
+        if clusters {
+            tx.make_clusters()?;
+        }
+        Ok(received)
+    })
+}
+
+fn act(tx: &mut Transaction<'_>, plan: &Plan) -> Result<Received, ReceiveError> {
+    let mut receiver = Receiver::new(tx)?;
+    for act in &plan.acts {
+        match act {
+            Act::File {
+                hash,
+                source,
+                content,
+                visibility,
+            } => receiver.file(hash, source.as_ref(), content, *visibility)?,
+            Act::PackedFile {
+                hash,
+                source,
+                content,
+                visibility,
+            } => {
+                let content = super::receive::unpack(hash, content)?;
+                receiver.file(hash, source.as_ref(), &content, *visibility)?;
+            }
+            Act::Announced { hash, visibility } => receiver.announced(hash, *visibility)?,
+            Act::Unversioned {
+                entry,
+                flags,
+                content,
+            } => receiver.unversioned(entry, *flags, content)?,
+            Act::Config { name, content } => {
+                let areas = super::config::Area::named("/all");
+                if super::config::apply(receiver.transaction(), name, content, &areas)? {
+                    receiver.received.configuration += 1;
+                }
+            }
+        }
+    }
+    Ok(receiver.received)
+}
