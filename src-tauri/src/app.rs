@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
 
     let (wish, wishes) = mpsc::unbounded_channel();
-    let front = match Front::new(&agent, &desktop, &home.data().join("desktop")) {
+    let front = match Front::new(&agent, &desktop, &home.data().join("desktop"), &wish) {
         Ok(front) => front,
         Err(error) => {
             runtime.block_on(agent.stop());
@@ -60,17 +60,29 @@ struct Front {
 
 impl Front {
     /// Connects to the desktop and puts the icon into the tray. `files` is the front's own folder.
-    fn new(agent: &Agent, desktop: &Desktop, files: &Path) -> anyhow::Result<Self> {
+    fn new(
+        agent: &Agent,
+        desktop: &Desktop,
+        files: &Path,
+        wish: &UnboundedSender<Wish>,
+    ) -> anyhow::Result<Self> {
         let page = Page {
             url: agent.page_url().parse()?,
             files: files.join("webview"),
+            is_wanted: false,
         };
         let app = tauri::Builder::default()
             .build(tauri::generate_context!())
             .context("the desktop refuses the app")?;
         let (shown, _) = View::of(&agent.status(), Time::now());
-        let tray = Tray::new(app.handle(), &shown, &files.join("tray"), &page)
-            .context("the tray refuses the icon")?;
+        let tray = Tray::new(
+            app.handle(),
+            &shown,
+            &files.join("tray"),
+            &page,
+            wish.clone(),
+        )
+        .context("the tray refuses the icon")?;
         desktop.attach(app.handle().clone(), page.clone());
         Ok(Self {
             app,

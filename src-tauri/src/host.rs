@@ -18,6 +18,8 @@ use crate::view::View;
 /// What the rest of the app wants of the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
+    /// An exchange with every remote, now.
+    SyncNow,
     /// The end.
     Stop,
 }
@@ -47,6 +49,9 @@ pub(crate) async fn host(
         }
         tokio::select! {
             wish = wishes.recv() => match wish {
+                Some(Wish::SyncNow) => if let Err(error) = agent.sync_now(None) {
+                    tracing::warn!("nothing is synced: {error}");
+                },
                 Some(Wish::Stop) | None => break,
             },
             () = end_wanted(&agent, signalled.as_mut()), if !is_ending => {

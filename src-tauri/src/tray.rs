@@ -2,15 +2,17 @@
 //! nor tooltips arrive.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tauri::image::Image;
 use tauri::include_image;
 use tauri::menu::{Menu, MenuEvent, MenuItem, PredefinedMenuItem};
 use tauri::tray::{TrayIcon, TrayIconBuilder};
 use tauri::{AppHandle, Wry};
+use tokio::sync::mpsc::UnboundedSender;
 
-use crate::view::{Shape, View};
+use crate::host::Wish;
+use crate::view::{Line, Shape, View};
 use crate::window::{self, Page};
 
 /// Part of the tray item's address on the session bus.
@@ -18,8 +20,11 @@ const ID: &str = "edgesync";
 
 /// The menu's entries that do something.
 mod entry {
+    pub(super) const SYNC: &str = "sync";
     pub(super) const OPEN: &str = "open";
     pub(super) const QUIT: &str = "quit";
+    /// Followed by the place in the list of repositories, from 0.
+    pub(super) const REPOSITORY: &str = "repository-";
 }
 
 /// How many entries stand before the repositories' lines.
@@ -30,8 +35,14 @@ pub(crate) struct Tray {
     icon: TrayIcon,
     menu: Menu<Wry>,
     status: MenuItem<Wry>,
+    sync: MenuItem<Wry>,
     repositories: Mutex<Vec<MenuItem<Wry>>>,
+    /// What the repositories' lines lead to now.
+    lines: Lines,
 }
+
+/// The lines that lead to repositories, shared with the one who is told of a click.
+type Lines = Arc<Mutex<Vec<Line>>>;
 
 impl Tray {
     /// Puts the icon into the tray, showing `view`. Runs on the main thread. Panels on Linux read the icon from a file; it
@@ -44,29 +55,34 @@ impl Tray {
         view: &View,
         pictures: &Path,
         page: &Page,
+        wishes: UnboundedSender<Wish>,
     ) -> tauri::Result<Arc<Self>> {
         let status = MenuItem::new(app, literal(&view.status), false, None::<&str>)?;
+        let sync = MenuItem::with_id(app, entry::SYNC, "Sync now", view.can_sync, None::<&str>)?;
         let open = MenuItem::with_id(app, entry::OPEN, "Open EdgeSync", true, None::<&str>)?;
         let quit = MenuItem::with_id(app, entry::QUIT, "Quit", true, None::<&str>)?;
         let (above, below) = (
             PredefinedMenuItem::separator(app)?,
             PredefinedMenuItem::separator(app)?,
         );
-        let menu = Menu::with_items(app, &[&status, &above, &open, &below, &quit])?;
+        let menu = Menu::with_items(app, &[&status, &above, &sync, &open, &below, &quit])?;
 
-        let page = page.clone();
+        let (page, lines) = (page.clone(), Lines::default());
+        let clicked = Arc::clone(&lines);
         let icon = TrayIconBuilder::with_id(ID)
             .icon(picture(view.shape))
             .icon_as_template(cfg!(target_os = "macos"))
             .menu(&menu)
             .temp_dir_path(pictures)
-            .on_menu_event(move |app, event| chosen(app, &event, &page))
+            .on_menu_event(move |app, event| chosen(app, &event, &page, &clicked, &wishes))
             .build(app)?;
         let tray = Self {
             icon,
             menu,
             status,
+            sync,
             repositories: Mutex::default(),
+            lines,
         };
         tray.list(&view.repositories)?;
         Ok(Arc::new(tray))
@@ -83,6 +99,9 @@ impl Tray {
         if view.status != shown.status {
             self.status.set_text(literal(&view.status))?;
         }
+        if view.can_sync != shown.can_sync {
+            self.sync.set_enabled(view.can_sync)?;
+        }
         if view.repositories != shown.repositories {
             self.list(&view.repositories)?;
         }
@@ -91,21 +110,26 @@ impl Tray {
 
     /// Makes the repositories' lines say `lines`, adding and removing entries only when their number changed: a menu that is
     /// rebuilt while it is open closes under the person's hand.
-    fn list(&self, lines: &[String]) -> tauri::Result<()> {
-        let mut items = self
-            .repositories
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    fn list(&self, lines: &[Line]) -> tauri::Result<()> {
+        *lock(&self.lines) = lines.to_vec();
+        let mut items = lock(&self.repositories);
         while items.len() > lines.len() {
             if let Some(item) = items.pop() {
                 self.menu.remove(&item)?;
             }
         }
         for (item, line) in items.iter().zip(lines) {
-            item.set_text(literal(line))?;
+            item.set_text(literal(&line.text))?;
         }
         for line in lines.iter().skip(items.len()) {
-            let item = MenuItem::new(self.menu.app_handle(), literal(line), false, None::<&str>)?;
+            let id = format!("{}{}", entry::REPOSITORY, items.len());
+            let item = MenuItem::with_id(
+                self.menu.app_handle(),
+                id,
+                literal(&line.text),
+                true,
+                None::<&str>,
+            )?;
             self.menu.insert(&item, BEFORE_REPOSITORIES + items.len())?;
             items.push(item);
         }
@@ -114,12 +138,34 @@ impl Tray {
 }
 
 /// Does what the chosen entry says.
-fn chosen(app: &AppHandle, event: &MenuEvent, page: &Page) {
+fn chosen(
+    app: &AppHandle,
+    event: &MenuEvent,
+    page: &Page,
+    lines: &Lines,
+    wishes: &UnboundedSender<Wish>,
+) {
     match event.id().as_ref() {
+        // An agent that has ended wants nothing any more.
+        entry::SYNC => drop(wishes.send(Wish::SyncNow)),
         entry::OPEN => window::show_or_log(app, page),
         entry::QUIT => app.exit(0),
-        _ => {}
+        id => {
+            let place = id
+                .strip_prefix(entry::REPOSITORY)
+                .and_then(|place| place.parse::<usize>().ok());
+            let line = place.and_then(|place| lock(lines).get(place).cloned());
+            match line.and_then(|line| line.name) {
+                Some(name) => window::show_or_log(app, &page.of_repository(&name)),
+                None => window::show_or_log(app, page),
+            }
+        }
     }
+}
+
+/// Takes a lock. What it guards is replaced whole, so a panic elsewhere leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the picture for `shape`: one that macOS colours by itself, or one that reads on dark and light panels.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edgesync_agent::api::{Repository, State, Status, Time};
+use edgesync_agent::api::{State, Status, Time};
 
 use crate::words::{self, Words};
 
@@ -40,74 +40,76 @@ pub(crate) struct View {
     /// The menu's first line.
     pub(crate) status: String,
     /// A line for each repository, when there is more than the one that the status line speaks of.
-    pub(crate) repositories: Vec<String>,
+    pub(crate) repositories: Vec<Line>,
+    /// Whether there is a remote to sync with.
+    pub(crate) can_sync: bool,
+}
+
+/// A line of the menu that leads to a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// What it says.
+    pub(crate) text: String,
+    /// The repository that it leads to; to all of them when `None`.
+    pub(crate) name: Option<String>,
 }
 
 impl View {
     /// Returns what to show for `status` at `now`, and how long it stays true; for ever when `None`.
     pub(crate) fn of(status: &Status, now: Time) -> (Self, Option<Duration>) {
         let headline = headline(status, now);
-        let mut lines: Vec<Words> = Vec::new();
+        let mut stale_after = headline.stale_after;
+        let mut repositories = Vec::new();
         if status.repositories.len() > 1 {
-            lines.extend(
-                status
-                    .repositories
-                    .iter()
-                    .take(MOST_REPOSITORIES)
-                    .map(|repository| line(repository, now)),
-            );
+            for repository in status.repositories.iter().take(MOST_REPOSITORIES) {
+                let words = words::of(&repository.state, repository.remote.as_ref(), now);
+                stale_after = [stale_after, words.stale_after].into_iter().flatten().min();
+                repositories.push(Line {
+                    text: format!("{} · {}", repository.name, words.text),
+                    name: Some(repository.name.clone()),
+                });
+            }
         }
-        let stale_after = lines
-            .iter()
-            .chain([&headline])
-            .filter_map(|words| words.stale_after)
-            .min();
-        let mut repositories: Vec<String> = lines.into_iter().map(|words| words.text).collect();
         if let Some(hidden @ 1..) = status.repositories.len().checked_sub(MOST_REPOSITORIES) {
-            repositories.push(format!("{hidden} more"));
+            let text = format!("{hidden} more");
+            repositories.push(Line { text, name: None });
         }
         let view = Self {
             shape: Shape::of(&status.state),
             status: headline.text,
             repositories,
+            can_sync: status
+                .repositories
+                .iter()
+                .any(|repository| repository.remote.is_some()),
         };
         (view, stale_after)
     }
 }
 
-/// Returns the words for the whole agent. Trouble names its repository when there are several.
+/// Returns the words for the whole agent: those of the repository whose state is the worst. Where there are several, trouble
+/// names its repository.
 fn headline(status: &Status, now: Time) -> Words {
-    if status.repositories.is_empty() {
+    let Some(worst) = status
+        .repositories
+        .iter()
+        .find(|repository| repository.state == status.state)
+    else {
         return Words {
             text: "No repositories yet".into(),
             stale_after: None,
         };
-    }
-    let mut words = words::of(&status.state, now);
-    if status.repositories.len() > 1
-        && Shape::of(&status.state) == Shape::Broken
-        && let Some(troubled) = status
-            .repositories
-            .iter()
-            .find(|repository| repository.state == status.state)
-    {
-        words.text = format!("{}: {}", troubled.name, words.text);
+    };
+    let mut words = words::of(&worst.state, worst.remote.as_ref(), now);
+    if status.repositories.len() > 1 && Shape::of(&worst.state) == Shape::Broken {
+        words.text = format!("{}: {}", worst.name, words.text);
     }
     words
 }
 
-/// Returns the line for one repository.
-fn line(repository: &Repository, now: Time) -> Words {
-    let words = words::of(&repository.state, now);
-    Words {
-        text: format!("{} · {}", repository.name, words.text),
-        ..words
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use edgesync_agent::api::{AgentInfo, Code, Remote};
+    use edgesync_agent::api::{AgentInfo, Code, Remote, Repository};
 
     use super::*;
 
@@ -164,7 +166,10 @@ mod tests {
     fn an_agent_without_repositories_says_so() {
         let (view, stale_after) = View::of(&status(vec![]), at(0));
         assert_eq!(view.status, "No repositories yet");
-        assert_eq!((view.shape, stale_after), (Shape::Ring, None));
+        assert_eq!(
+            (view.shape, view.can_sync, stale_after),
+            (Shape::Ring, false, None)
+        );
     }
 
     #[test]
@@ -175,6 +180,7 @@ mod tests {
         );
         assert_eq!(view.status, "Up to date · 10 s ago");
         assert!(view.repositories.is_empty());
+        assert!(view.can_sync);
         assert_eq!(stale_after, Some(Duration::from_secs(3)));
     }
 
@@ -187,13 +193,21 @@ mod tests {
         ];
         let (view, _) = View::of(&status(repositories), at(120));
         assert_eq!(view.shape, Shape::Broken);
-        assert_eq!(view.status, "src: Can't reach example.org");
         assert_eq!(
-            view.repositories,
+            view.status,
+            "src: Can't sync with example.org · since 2 min ago"
+        );
+        let lines: Vec<_> = view
+            .repositories
+            .iter()
+            .map(|line| line.text.as_str())
+            .collect();
+        assert_eq!(
+            lines,
             [
                 "docs · Up to date · 2 min ago",
-                "src · Can't reach example.org",
-                "notes · Local only"
+                "src · Can't sync with example.org · since 2 min ago",
+                "notes · Local only",
             ]
         );
     }
@@ -205,6 +219,8 @@ mod tests {
             .collect();
         let (view, _) = View::of(&status(repositories), at(0));
         assert_eq!(view.repositories.len(), MOST_REPOSITORIES + 1);
-        assert_eq!(view.repositories.last().map(String::as_str), Some("3 more"));
+        let last = view.repositories.last().expect("there are lines");
+        assert_eq!((last.text.as_str(), &last.name), ("3 more", &None));
+        assert!(!view.can_sync);
     }
 }

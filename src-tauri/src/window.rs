@@ -4,10 +4,10 @@
 //! reach the agent's API and nothing of Tauri. The window never leaves that origin: a link to elsewhere goes to the
 //! person's browser.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use tauri::webview::{NewWindowResponse, PageLoadEvent};
+use tauri::webview::{DownloadEvent, NewWindowResponse, PageLoadEvent};
 use tauri::{AppHandle, Manager as _, Url, WebviewUrl, WebviewWindowBuilder};
 
 use crate::lines;
@@ -31,8 +31,22 @@ const MINIMUM_SIZE: (f64, f64) = (720.0, 480.0);
 pub(crate) struct Page {
     /// The agent's page with the token in its fragment.
     pub(crate) url: Url,
+    /// Whether the window goes there when it is open already, wherever the person is.
+    pub(crate) is_wanted: bool,
     /// The webview's own folder (cache, local storage).
     pub(crate) files: PathBuf,
+}
+
+impl Page {
+    /// Returns the place of one repository in this page.
+    pub(crate) fn of_repository(&self, name: &str) -> Self {
+        let mut page = self.clone();
+        if let Ok(mut path) = page.url.path_segments_mut() {
+            path.clear().extend(["r", name, "timeline"]);
+        }
+        page.is_wanted = true;
+        page
+    }
 }
 
 /// Asks the main thread to bring the window to the front, making it first if there is none.
@@ -74,6 +88,9 @@ pub(crate) fn tell_no_tray(app: &AppHandle) {
 /// Shows the window that is there, or makes one.
 fn raise(app: &AppHandle, page: &Page) -> anyhow::Result<()> {
     if let Some(window) = app.get_webview_window(LABEL) {
+        if page.is_wanted {
+            window.navigate(page.url.clone())?;
+        }
         window.unminimize()?;
         window.show()?;
         window.set_focus()?;
@@ -104,8 +121,7 @@ fn build(app: &AppHandle, page: &Page) -> tauri::Result<()> {
             open_elsewhere(&target);
             NewWindowResponse::Deny
         })
-        // Saves into the downloads folder under the suggested name; a taken name gets a number.
-        .on_download(|_webview, _event| true)
+        .on_download(|webview, event| download(webview.app_handle(), event))
         .on_page_load(|_window, load| {
             if load.event() == PageLoadEvent::Finished {
                 lines::print("page loaded");
@@ -113,6 +129,43 @@ fn build(app: &AppHandle, page: &Page) -> tauri::Result<()> {
         })
         .build()?;
     Ok(())
+}
+
+/// Lets a download go into the person's downloads folder, and nowhere else. Returns whether it may go on.
+fn download(app: &AppHandle, event: DownloadEvent<'_>) -> bool {
+    match event {
+        DownloadEvent::Requested { destination, .. } => {
+            let folder = app.path().download_dir().or_else(|_| app.path().home_dir());
+            let (Ok(folder), Some(name)) = (folder, destination.file_name()) else {
+                return false;
+            };
+            *destination = free_place(&folder, Path::new(name));
+            true
+        }
+        DownloadEvent::Finished { success, .. } => {
+            lines::print(if success {
+                "download saved"
+            } else {
+                "download failed"
+            });
+            true
+        }
+        _ => true,
+    }
+}
+
+/// Returns a path in `folder` that nobody uses: `name`, or `name` with a number before its extension.
+fn free_place(folder: &Path, name: &Path) -> PathBuf {
+    let stem = name.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = name
+        .extension()
+        .map(|extension| format!(".{}", extension.to_string_lossy()))
+        .unwrap_or_default();
+    let numbered = (1..).map(|number: u32| folder.join(format!("{stem} ({number}){extension}")));
+    let mut places = std::iter::once(folder.join(name)).chain(numbered);
+    places
+        .find(|place| !place.exists())
+        .unwrap_or_else(|| folder.join(name))
 }
 
 /// Returns whether `target` belongs to the agent's page. The origin of a `blob:` address is that of the page that made it,
@@ -140,6 +193,35 @@ mod tests {
     fn same_origin(target: &str) -> bool {
         let page = Url::parse("http://127.0.0.1:4100/#token=secret").unwrap();
         is_same_origin(&page, &Url::parse(target).unwrap())
+    }
+
+    #[test]
+    fn a_repository_has_a_place_in_the_page() {
+        let page = Page {
+            url: Url::parse("http://127.0.0.1:4100/#token=secret").unwrap(),
+            files: PathBuf::new(),
+            is_wanted: false,
+        };
+        let place = page.of_repository("a/b c");
+        assert_eq!(
+            place.url.as_str(),
+            "http://127.0.0.1:4100/r/a%2Fb%20c/timeline#token=secret"
+        );
+    }
+
+    #[test]
+    fn a_download_overwrites_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = || free_place(folder.path(), Path::new("notes.txt"));
+        assert_eq!(place(), folder.path().join("notes.txt"));
+        std::fs::write(place(), "").unwrap();
+        assert_eq!(place(), folder.path().join("notes (1).txt"));
+        std::fs::write(place(), "").unwrap();
+        assert_eq!(place(), folder.path().join("notes (2).txt"));
+        assert_eq!(
+            free_place(folder.path(), Path::new(".profile")),
+            folder.path().join(".profile")
+        );
     }
 
     #[test]

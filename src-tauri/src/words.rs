@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use edgesync_agent::api::{Phase, State, Time};
-
-/// The longest message that a menu line shows whole, in characters.
-const LONGEST_MESSAGE: usize = 72;
+use edgesync_agent::api::{Phase, Remote, State, Time};
+use tauri::Url;
 
 /// Ages under a minute are told in steps of this many seconds: true enough for a glance, and a menu that nobody looks at is
 /// rewritten twelve times a minute at most.
@@ -34,23 +32,21 @@ impl Words {
     }
 }
 
-/// Returns the words for `state` as they are true at `now`.
-pub(crate) fn of(state: &State, now: Time) -> Words {
+/// Returns the words for `state` as they are true at `now`: the same that the page uses. `remote` names whom an exchange
+/// is with.
+pub(crate) fn of(state: &State, remote: Option<&Remote>, now: Time) -> Words {
     match state {
         State::Local => Words::lasting("Local only"),
         State::Never => Words::lasting("Not synced yet"),
         State::UpToDate { at } => aged("Up to date · ", *at, now),
-        State::Pending { at: Some(at) } => aged("Changes waiting · synced ", *at, now),
+        State::Pending { at: Some(at) } => aged("Changes waiting · last synced ", *at, now),
         State::Pending { at: None } => Words::lasting("Changes waiting"),
         State::Syncing { phase, done, total } => Words::lasting(progress(*phase, *done, *total)),
         State::Error {
-            message,
-            retry_at: Some(at),
-            ..
-        } => retrying(&shorten(message), *at, now),
-        State::Error { message, .. } | State::Missing { message, .. } => {
-            Words::lasting(shorten(message))
-        }
+            retry_at: Some(at), ..
+        } => retrying(&failure(remote), *at, now),
+        State::Error { since, .. } => aged(&format!("{} · since ", failure(remote)), *since, now),
+        State::Missing { .. } => Words::lasting("File can't be opened"),
         // A state that this front does not know yet: say nothing that may be wrong.
         _ => Words::lasting("See the window"),
     }
@@ -60,13 +56,24 @@ pub(crate) fn of(state: &State, now: Time) -> Words {
 fn progress(phase: Phase, done: u64, total: Option<u64>) -> String {
     let verb = match phase {
         Phase::Clone => "Cloning",
+        Phase::Pull => "Receiving",
+        Phase::Push => "Sending",
         Phase::Rebuild => "Rebuilding",
         _ => "Syncing",
     };
     match total {
-        Some(total) => format!("{verb} {} of {}", grouped(done), grouped(total)),
-        None if done == 0 => verb.to_owned(),
-        None => format!("{verb} {}", grouped(done)),
+        Some(total @ 1..) => format!("{verb} {} of {}", grouped(done), grouped(total)),
+        _ if done > 0 => format!("{verb} {}", grouped(done)),
+        _ => verb.to_owned(),
+    }
+}
+
+/// Returns what failed, and with whom. The window has the whole message and what to do.
+fn failure(remote: Option<&Remote>) -> String {
+    let host = remote.and_then(|remote| Url::parse(&remote.url).ok());
+    match host.as_ref().and_then(Url::host_str) {
+        Some(host) => format!("Can't sync with {host}"),
+        None => "Can't sync".to_owned(),
     }
 }
 
@@ -76,7 +83,7 @@ fn aged(prefix: &str, at: Time, now: Time) -> Words {
     let age_ms = u64::try_from(now.unix_millis().saturating_sub(at.unix_millis())).unwrap_or(0);
     let age_s = age_ms / 1000;
     let (text, next_s) = match age_s {
-        0..STEP_S => ("just now".to_owned(), STEP_S),
+        0..STEP_S => ("now".to_owned(), STEP_S),
         STEP_S..MINUTE_S => {
             let shown = age_s - age_s % STEP_S;
             (format!("{shown} s ago"), shown + STEP_S)
@@ -106,7 +113,7 @@ fn retrying(message: &str, at: Time, now: Time) -> Words {
     let left_ms = u64::try_from(at.unix_millis().saturating_sub(now.unix_millis())).unwrap_or(0);
     let left_s = left_ms.div_ceil(1000);
     if left_s == 0 {
-        return Words::lasting(format!("{message} · retrying"));
+        return Words::lasting(format!("{message} · retrying now"));
     }
     let (text, shown_s) = if left_s <= MINUTE_S {
         let shown = left_s.div_ceil(STEP_S) * STEP_S;
@@ -121,20 +128,6 @@ fn retrying(message: &str, at: Time, now: Time) -> Words {
         text: format!("{message} · retrying in {text}"),
         stale_after: Some(stale_after),
     }
-}
-
-/// Returns the first line of `message`, cut where a menu would grow too wide.
-fn shorten(message: &str) -> String {
-    let line = message
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches('.');
-    if line.chars().count() <= LONGEST_MESSAGE {
-        return line.to_owned();
-    }
-    let kept: String = line.chars().take(LONGEST_MESSAGE - 1).collect();
-    format!("{}…", kept.trim_end())
 }
 
 /// Returns `count` with a comma between thousands.
@@ -164,6 +157,7 @@ mod tests {
     fn up_to_date(age_s: i64) -> (String, u64) {
         let words = of(
             &State::UpToDate { at: at(1_000_000) },
+            None,
             at(1_000_000 + age_s),
         );
         (
@@ -172,10 +166,17 @@ mod tests {
         )
     }
 
-    fn failing(message: &str, retry_at: Option<Time>) -> State {
+    fn remote() -> Remote {
+        Remote {
+            url: "https://sync.example.org/project".into(),
+            user: None,
+        }
+    }
+
+    fn failing(retry_at: Option<Time>) -> State {
         State::Error {
             code: Code::Remote,
-            message: message.into(),
+            message: "The server closed the connection.".into(),
             hint: None,
             since: at(0),
             retry_at,
@@ -185,9 +186,9 @@ mod tests {
 
     #[test]
     fn an_age_is_told_coarser_as_it_grows_and_says_how_long_it_holds() {
-        assert_eq!(up_to_date(-3600), ("Up to date · just now".into(), 5));
-        assert_eq!(up_to_date(0), ("Up to date · just now".into(), 5));
-        assert_eq!(up_to_date(4), ("Up to date · just now".into(), 1));
+        assert_eq!(up_to_date(-3600), ("Up to date · now".into(), 5));
+        assert_eq!(up_to_date(0), ("Up to date · now".into(), 5));
+        assert_eq!(up_to_date(4), ("Up to date · now".into(), 1));
         assert_eq!(up_to_date(12), ("Up to date · 10 s ago".into(), 3));
         assert_eq!(up_to_date(59), ("Up to date · 55 s ago".into(), 1));
         assert_eq!(up_to_date(60), ("Up to date · 1 min ago".into(), 60));
@@ -201,62 +202,56 @@ mod tests {
         let state = State::UpToDate { at: at(0) };
         let mut now = Time::from_unix_millis(0);
         while now < at(2 * 24 * 3600) {
-            let words = of(&state, now);
+            let words = of(&state, None, now);
             let held_ms =
                 i64::try_from(words.stale_after.expect("an age changes").as_millis()).unwrap();
             let last = Time::from_unix_millis(now.unix_millis() + held_ms - 1);
-            assert_eq!(of(&state, last).text, words.text, "at {last}");
+            assert_eq!(of(&state, None, last).text, words.text, "at {last}");
             now = Time::from_unix_millis(now.unix_millis() + held_ms);
-            assert_ne!(of(&state, now).text, words.text, "at {now}");
+            assert_ne!(of(&state, None, now).text, words.text, "at {now}");
         }
     }
 
     #[test]
     fn progress_has_numbers_where_they_are_known() {
-        let syncing = |phase, done, total| of(&State::Syncing { phase, done, total }, at(0)).text;
+        let syncing =
+            |phase, done, total| of(&State::Syncing { phase, done, total }, None, at(0)).text;
         assert_eq!(
             syncing(Phase::Sync, 340, Some(1200)),
             "Syncing 340 of 1,200"
         );
         assert_eq!(syncing(Phase::Clone, 1_234_567, None), "Cloning 1,234,567");
-        assert_eq!(syncing(Phase::Pull, 0, None), "Syncing");
+        assert_eq!(syncing(Phase::Pull, 0, None), "Receiving");
     }
 
     #[test]
     fn an_error_counts_down_to_its_next_try() {
-        let words = |now_s| {
-            of(
-                &failing("Can't reach sync.example.org", Some(at(100))),
-                at(now_s),
-            )
-        };
+        let words = |now_s| of(&failing(Some(at(100))), Some(&remote()), at(now_s));
         assert_eq!(
             words(30).text,
-            "Can't reach sync.example.org · retrying in 2 min"
+            "Can't sync with sync.example.org · retrying in 2 min"
         );
         assert_eq!(words(30).stale_after, Some(Duration::from_secs(10)));
         assert_eq!(
             words(70).text,
-            "Can't reach sync.example.org · retrying in 30 s"
+            "Can't sync with sync.example.org · retrying in 30 s"
         );
         assert_eq!(
             words(98).text,
-            "Can't reach sync.example.org · retrying in 5 s"
+            "Can't sync with sync.example.org · retrying in 5 s"
         );
         assert_eq!(words(98).stale_after, Some(Duration::from_secs(2)));
         assert_eq!(
             words(100),
-            Words::lasting("Can't reach sync.example.org · retrying")
+            Words::lasting("Can't sync with sync.example.org · retrying now")
         );
     }
 
     #[test]
-    fn a_long_message_is_cut_to_one_line() {
-        let long = "x".repeat(200);
+    fn an_error_that_nobody_retries_says_since_when() {
         assert_eq!(
-            of(&failing(&long, None), at(0)).text.chars().count(),
-            LONGEST_MESSAGE
+            of(&failing(None), None, at(180)).text,
+            "Can't sync · since 3 min ago"
         );
-        assert_eq!(of(&failing("first.\nsecond", None), at(0)).text, "first");
     }
 }

@@ -4,36 +4,19 @@
 mod app;
 mod process;
 mod screen;
+mod stock;
 mod tray_host;
 mod webview;
 
-use std::path::PathBuf;
-use std::process::Command;
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use app::App;
 use process::{Program, descendants, until};
 use reqwest::Method;
 use screen::Desktop;
 use serde_json::json;
+use stock::new_repository;
+use tray_host::Entry;
 use webview::Door;
-
-/// Makes a repository with stock `fossil` and returns its file.
-fn new_repository(desktop: &Desktop, name: &str) -> Result<PathBuf> {
-    let file = desktop.path(&format!("{name}.fossil"));
-    let made = Command::new("fossil")
-        .args(["new", "--admin-user", "ada"])
-        .arg(&file)
-        .env("HOME", desktop.path(""))
-        .output()
-        .context("stock `fossil` makes the repository")?;
-    ensure!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    Ok(file)
-}
 
 #[tokio::test]
 async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
@@ -51,7 +34,7 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
     let picture = std::fs::read(icon.picture().await?)?;
     assert!(picture.starts_with(b"\x89PNG"), "the icon is a picture");
 
-    let labels = |menu: &[tray_host::Entry]| {
+    let labels = |menu: &[Entry]| {
         menu.iter()
             .map(|entry| entry.label.clone())
             .collect::<Vec<_>>()
@@ -59,12 +42,12 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
     let menu = icon.menu().await?;
     assert_eq!(
         labels(&menu),
-        ["Local only", "", "Open EdgeSync", "", "Quit"]
+        ["Local only", "", "Sync now", "Open EdgeSync", "", "Quit"]
     );
     assert_eq!(
         menu.iter().map(|entry| entry.enabled).collect::<Vec<_>>(),
-        [false, true, true, true, true],
-        "the status is no button"
+        [false, true, false, true, true, true],
+        "the status is no button, and there is no remote to sync with"
     );
 
     // A second repository brings a line for each.
@@ -75,19 +58,15 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
         Some(json!({ "path": second })),
     )
     .await?;
-    let menu = icon.menu_when("two lines", |menu| menu.len() == 7).await?;
+    let menu = icon.menu_when("two lines", |menu| menu.len() == 8).await?;
     assert_eq!(
-        labels(&menu),
-        [
-            "Local only",
-            "my_notes · Local only",
-            "second · Local only",
-            "",
-            "Open EdgeSync",
-            "",
-            "Quit"
-        ]
+        labels(&menu)[..3],
+        ["Local only", "my_notes · Local only", "second · Local only"]
     );
+    app.call(Method::DELETE, "repositories/second", None)
+        .await?;
+    icon.menu_when("the lines are gone", |menu| menu.len() == 6)
+        .await?;
     assert!(
         !app.program.has_line("window"),
         "with a tray and a repository it starts without a window"
@@ -112,9 +91,8 @@ async fn the_window_shows_the_agents_page_and_frees_its_memory_when_closed() -> 
     let door = Door::open(command.arg("-R").arg(&repository))?;
     let app = App::start(&mut command, &desktop.path("home")).await?;
     let icon = tray.icon().await?;
-    assert_eq!(
-        descendants(app.program.pid()),
-        [""; 0],
+    assert!(
+        descendants(app.program.pid()).is_empty(),
         "without a window there is no webview"
     );
 
@@ -122,8 +100,21 @@ async fn the_window_shows_the_agents_page_and_frees_its_memory_when_closed() -> 
     app.program.line("page loaded").await?;
     assert_eq!(desktop.titles()?, ["EdgeSync"]);
     let page = door.enter().await?;
-    page.element("h1").await?;
-    desktop.picture("window")?;
+    let card = page.element("[data-repository=lighthouse]").await?;
+    desktop.picture("window").await?;
+    let card = card.prop("textContent").await?.unwrap_or_default();
+    assert!(
+        card.contains("Light the lamp") && card.contains("Local only"),
+        "{card:?}"
+    );
+
+    // A file of the repository is saved where the person's downloads go.
+    page.run("location.assign('/r/lighthouse/files/tip/README')")
+        .await?;
+    page.press("Download").await?;
+    app.program.line("download saved").await?;
+    let saved = std::fs::read_to_string(desktop.path("Downloads/README"))?;
+    assert_eq!(saved, stock::README);
 
     // The page can reach nothing of Tauri, and cannot leave.
     let home = page.address().await?;
@@ -143,7 +134,7 @@ async fn the_window_shows_the_agents_page_and_frees_its_memory_when_closed() -> 
     let has_webview = || {
         descendants(app.program.pid())
             .iter()
-            .any(|name| name.starts_with("WebKitWebP"))
+            .any(|(_, name)| name.starts_with("WebKitWebP"))
     };
     assert!(has_webview());
     desktop.close_window()?;
@@ -157,8 +148,8 @@ async fn the_window_shows_the_agents_page_and_frees_its_memory_when_closed() -> 
 
     // And once more, as often as one likes.
     icon.click("Open EdgeSync").await?;
-    app.program.nth_line(2, "page loaded").await?;
-    assert!(has_webview());
+    app.program.nth_line(2, "window opened").await?;
+    until("there is a webview again", has_webview).await?;
     Ok(())
 }
 
@@ -201,7 +192,7 @@ async fn without_a_repository_the_window_opens_at_start_unless_hidden() -> Resul
         .await?
         .status_line("No repositories yet")
         .await?;
-    desktop.picture("first-start")?;
+    desktop.picture("first-start").await?;
     drop(app);
 
     let mut hidden = App::start(desktop.app()?.arg("--hidden"), &desktop.path("home")).await?;
@@ -237,6 +228,6 @@ async fn without_a_tray_the_window_opens_and_says_so() -> Result<()> {
         })
     })
     .await?;
-    desktop.picture("no-tray")?;
+    desktop.picture("no-tray").await?;
     Ok(())
 }

@@ -2,6 +2,5 @@
 
 mod arrows;
 mod desktop;
-mod documents;
 mod tidy;
 mod workspace;

@@ -70,11 +70,7 @@ impl Program {
 
     /// Asks the program to end, as the system does.
     pub(super) fn terminate(&self) -> Result<()> {
-        let sent = Command::new("kill")
-            .args(["-TERM", &self.pid().to_string()])
-            .status()?;
-        anyhow::ensure!(sent.success(), "kill failed: {sent}");
-        Ok(())
+        signal("-TERM", self.pid())
     }
 
     /// Waits for the program's end.
@@ -91,8 +87,17 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Both fail when the program has been waited for already.
+        // Once it has been waited for, its number may be somebody else's.
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        // What it started would end by itself a little later; a test leaves nothing behind.
+        let started = descendants(self.pid());
         let _ = self.child.kill();
+        for (process, _) in started {
+            // It may have ended already.
+            let _ = signal("-KILL", process);
+        }
         let _ = self.child.wait();
     }
 }
@@ -115,30 +120,32 @@ pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result
         .with_context(|| format!("in vain: {what}"))
 }
 
-/// Returns the names of all processes that `pid` started, directly or not.
-pub(super) fn descendants(pid: u32) -> Vec<String> {
-    let mut names = Vec::new();
+/// Returns the processes that `pid` started, directly or not, each with its name.
+pub(super) fn descendants(pid: u32) -> Vec<(u32, String)> {
+    let mut found = Vec::new();
     let mut open = vec![pid];
     while let Some(parent) = open.pop() {
-        for task in std::fs::read_dir(format!("/proc/{parent}/task"))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let children =
-                std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            open.extend(
-                children
-                    .split_whitespace()
-                    .filter_map(|child| child.parse::<u32>().ok()),
-            );
-        }
-        if parent != pid {
-            let name = std::fs::read_to_string(format!("/proc/{parent}/comm")).unwrap_or_default();
-            names.push(name.trim_end().to_owned());
+        let tasks = std::fs::read_dir(format!("/proc/{parent}/task"));
+        for task in tasks.into_iter().flatten().flatten() {
+            let children = std::fs::read_to_string(task.path().join("children"));
+            for child in children.unwrap_or_default().split_whitespace() {
+                let Ok(child) = child.parse() else { continue };
+                let name = std::fs::read_to_string(format!("/proc/{child}/comm"));
+                found.push((child, name.unwrap_or_default().trim_end().to_owned()));
+                open.push(child);
+            }
         }
     }
-    names
+    found
+}
+
+fn signal(name: &str, pid: u32) -> Result<()> {
+    let sent = Command::new("kill")
+        .args([name, &pid.to_string()])
+        .stderr(Stdio::null())
+        .status()?;
+    anyhow::ensure!(sent.success(), "kill failed: {sent}");
+    Ok(())
 }
 
 /// Returns a port of this machine that nobody listened on a moment ago, for programs that can't choose one themselves.

@@ -1,6 +1,7 @@
 //! A desktop for one test: an X screen, a session bus and folders of its own, so that tests do not meet each other or the
 //! person's desktop.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,11 +9,12 @@ use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
-    AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, Window,
+    AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, ImageFormat, MapState, Window,
 };
 use x11rb::rust_connection::RustConnection;
 
-use super::process::Program;
+use super::app::App;
+use super::process::{Program, until};
 use super::tray_host::TrayHost;
 use crate::workspace;
 
@@ -47,9 +49,19 @@ impl Desktop {
     pub(super) async fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name);
-        for name in ["runtime", "config", "data", "cache", "bin", "bus"] {
+        for name in [
+            "runtime",
+            "config",
+            "data",
+            "cache",
+            "bin",
+            "bus",
+            "Downloads",
+        ] {
             std::fs::create_dir(path(name))?;
         }
+        let downloads = "XDG_DOWNLOAD_DIR=\"$HOME/Downloads\"\n";
+        std::fs::write(path("config/user-dirs.dirs"), downloads)?;
         write_program(&path("bin/xdg-open"), OPENER)?;
         std::fs::write(
             path("bus.conf"),
@@ -94,7 +106,7 @@ impl Desktop {
 
     /// Returns the app, to be started on this desktop with its files in this desktop's folder.
     pub(super) fn app(&self) -> Result<Command> {
-        let mut command = Command::new(workspace::built("edgesync-desktop"));
+        let mut command = Command::new(App::program()?);
         let search = std::env::var("PATH").context("PATH is set")?;
         command
             .env("PATH", format!("{}:{search}", self.path("bin").display()))
@@ -156,23 +168,25 @@ impl Desktop {
             .context("the screen has a root")?
             .root;
         let mut windows = Vec::new();
+        let name = x.intern_atom(false, b"_NET_WM_NAME")?.reply()?.atom;
         for window in x.query_tree(root)?.reply()?.children {
-            let is_visible = x.get_window_attributes(window)?.reply()?.map_state
-                == x11rb::protocol::xproto::MapState::VIEWABLE;
-            let name = x.intern_atom(false, b"_NET_WM_NAME")?.reply()?.atom;
-            let title = x
-                .get_property(false, window, name, AtomEnum::ANY, 0, 1024)?
-                .reply()?
-                .value;
-            if is_visible && !title.is_empty() {
-                windows.push((window, String::from_utf8(title)?));
+            let attributes = x.get_window_attributes(window)?;
+            let title = x.get_property(false, window, name, AtomEnum::ANY, 0, 1024)?;
+            // A window may go while it is looked at.
+            let (Ok(attributes), Ok(title)) = (attributes.reply(), title.reply()) else {
+                continue;
+            };
+            if attributes.map_state == MapState::VIEWABLE && !title.value.is_empty() {
+                windows.push((window, String::from_utf8(title.value)?));
             }
         }
         Ok((x, windows))
     }
 
-    /// Takes a picture of the screen for people to look at: `test-results/desktop/NAME.png`.
-    pub(super) fn picture(&self, name: &str) -> Result<()> {
+    /// Takes a picture of the screen for people to look at, once something is painted: `test-results/desktop/NAME.png`.
+    pub(super) async fn picture(&self, name: &str) -> Result<()> {
+        let (x, _) = RustConnection::connect(Some(&self.display))?;
+        until("something is painted", || is_painted(&x).unwrap_or(false)).await?;
         let folder = workspace::root().join("test-results/desktop");
         std::fs::create_dir_all(&folder)?;
         let taken = Command::new("import")
@@ -183,6 +197,16 @@ impl Desktop {
         ensure!(taken.success(), "no picture: {taken}");
         Ok(())
     }
+}
+
+/// Whether the window's middle shows more than two colours: a page, and not just an empty window.
+fn is_painted(x: &RustConnection) -> Result<bool> {
+    let screen = x.setup().roots.first().context("there is a screen")?;
+    let shown = x
+        .get_image(ImageFormat::Z_PIXMAP, screen.root, 0, 0, 980, 680, u32::MAX)?
+        .reply()?;
+    let colours: HashSet<&[u8]> = shown.data.chunks_exact(4).collect();
+    Ok(colours.len() > 2)
 }
 
 fn write_program(path: &Path, text: &str) -> Result<()> {

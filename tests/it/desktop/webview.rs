@@ -67,6 +67,17 @@ impl Webview {
             .await?)
     }
 
+    /// Waits for a button with this label and presses it.
+    pub(super) async fn press(&self, label: &str) -> Result<()> {
+        let button = format!("//button[normalize-space()='{label}']");
+        let found = self
+            .client
+            .wait()
+            .at_most(GRACE)
+            .for_element(Locator::XPath(&button));
+        Ok(found.await?.click().await?)
+    }
+
     /// The page's address without its fragment, which holds the token.
     pub(super) async fn address(&self) -> Result<String> {
         let mut url = self.client.current_url().await?;

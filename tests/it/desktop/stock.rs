@@ -1,0 +1,46 @@
+//! What stock `fossil` does for these tests: makes repositories.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::screen::Desktop;
+
+/// What the repositories made here have in the file `README`.
+pub(super) const README: &str = "The lighthouse keeps its light.\n";
+
+/// Makes a repository with one check-in that adds the file `README`, and returns its file.
+pub(super) fn new_repository(desktop: &Desktop, name: &str) -> Result<PathBuf> {
+    let file = desktop.path(&format!("{name}.fossil"));
+    let checkout = desktop.path(&format!("{name}.checkout"));
+    std::fs::create_dir(&checkout)?;
+    let path = file.to_str().context("the path is text")?;
+    fossil(desktop, &checkout, &["new", "--admin-user", "ada", path])?;
+    fossil(desktop, &checkout, &["open", "--user", "ada", path])?;
+    std::fs::write(checkout.join("README"), README)?;
+    fossil(desktop, &checkout, &["add", "README"])?;
+    fossil(
+        desktop,
+        &checkout,
+        &["commit", "--user-override", "ada", "-m", "Light the lamp"],
+    )?;
+    fossil(desktop, &checkout, &["close"])?;
+    Ok(file)
+}
+
+fn fossil(desktop: &Desktop, folder: &Path, arguments: &[&str]) -> Result<()> {
+    let done = Command::new("fossil")
+        .args(arguments)
+        .current_dir(folder)
+        .env("HOME", desktop.path(""))
+        .env("USER", "ada")
+        .output()
+        .context("stock `fossil` is installed")?;
+    ensure!(
+        done.status.success(),
+        "fossil {arguments:?}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    Ok(())
+}
