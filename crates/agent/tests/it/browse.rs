@@ -1,8 +1,13 @@
 //! Looking at a repository through the API: what stock Fossil wrote is shown, and what is not there is named.
 
+use edgesync_agent::Agent;
 use serde_json::{Value, json};
 
 use crate::support::{Place, ask, call, start, status};
+
+async fn get(agent: &Agent, path: &str) -> (u16, Value) {
+    call(agent, "GET", path, Value::Null).await
+}
 
 #[tokio::test]
 async fn what_stock_fossil_wrote_is_shown() {
@@ -13,13 +18,7 @@ async fn what_stock_fossil_wrote_is_shown() {
     config.repositories.push(repository);
     let agent = start(config).await;
 
-    let (code, page) = call(
-        &agent,
-        "GET",
-        "/repositories/proj/timeline?limit=2",
-        Value::Null,
-    )
-    .await;
+    let (code, page) = get(&agent, "/repositories/proj/timeline?limit=2").await;
     assert_eq!(
         (code, &page["total"], page["rows"].as_array().map(Vec::len)),
         (200, &json!(3), Some(2))
@@ -31,13 +30,7 @@ async fn what_stock_fossil_wrote_is_shown() {
     );
     assert_eq!((&row["user"], &row["lane"]), (&json!("ada"), &json!(0)));
 
-    let (code, tip) = call(
-        &agent,
-        "GET",
-        "/repositories/proj/check-ins/tip",
-        Value::Null,
-    )
-    .await;
+    let (code, tip) = get(&agent, "/repositories/proj/check-ins/tip").await;
     assert_eq!((code, &tip["hash"]), (200, &row["hash"]));
     let file = &tip["files"][0];
     assert_eq!(
@@ -46,11 +39,9 @@ async fn what_stock_fossil_wrote_is_shown() {
     );
     assert_eq!(tip["parents"][0]["comment"], json!("change hello.txt"));
 
-    let (_, diff) = call(
+    let (_, diff) = get(
         &agent,
-        "GET",
         "/repositories/proj/check-ins/trunk/diff?path=hello.txt",
-        Value::Null,
     )
     .await;
     let added = &diff["hunks"][0]["lines"][1];
@@ -59,22 +50,14 @@ async fn what_stock_fossil_wrote_is_shown() {
         (&json!("add"), &json!("world"))
     );
 
-    let (_, files) = call(
-        &agent,
-        "GET",
-        "/repositories/proj/check-ins/tip/files",
-        Value::Null,
-    )
-    .await;
+    let (_, files) = get(&agent, "/repositories/proj/check-ins/tip/files").await;
     assert_eq!(
         files["files"],
         json!([{ "path": "hello.txt", "hash": file["hash"], "size": 12, "permissions": "file" }])
     );
-    let (_, shown) = call(
+    let (_, shown) = get(
         &agent,
-        "GET",
         "/repositories/proj/check-ins/tip/file?path=hello.txt",
-        Value::Null,
     )
     .await;
     assert_eq!(shown["text"], json!("hello\nworld\n"));
@@ -126,13 +109,7 @@ async fn what_is_not_there_or_malformed_is_named() {
         .await;
         assert_eq!(status(&answer), expected, "{path}: {answer}");
     }
-    let (code, page) = call(
-        &agent,
-        "GET",
-        "/repositories/proj/timeline?offset=1000",
-        Value::Null,
-    )
-    .await;
+    let (code, page) = get(&agent, "/repositories/proj/timeline?offset=1000").await;
     assert_eq!((code, &page["rows"]), (200, &json!([])));
     agent.stop().await;
 }
