@@ -87,7 +87,10 @@ export async function takeTargetDir() {
   }
   const note = path.join(targetDir, ".edgesync-clone");
   const last = existsSync(note) ? readFileSync(note, "utf8") : root;
-  if (last !== root) await step("forget another clone's crates", "cargo", ["clean", "--workspace"]);
+  if (last !== root) {
+    await step("forget another clone's crates", "cargo", ["clean", "--workspace"]);
+    await step("forget another clone's release", "cargo", ["clean", "--workspace", "--release"]);
+  }
   writeFileSync(note, root);
   return () => closeSync(lock);
 }

@@ -2,5 +2,6 @@
 
 mod arrows;
 mod desktop;
+mod documents;
 mod tidy;
 mod workspace;

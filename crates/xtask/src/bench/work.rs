@@ -293,7 +293,7 @@ impl<'a> Bench<'a> {
             ),
             Side::Ours => self.run(
                 side,
-                &["repo", "timeline", "-n", TIMELINE, "-R"],
+                &["repo", "timeline", "-n", TIMELINE, "-t", "ci", "-R"],
                 &self.base,
             ),
         }

@@ -1,0 +1,244 @@
+//! Runs what the documents tell the reader to type. A block marked `console` holds commands after `$ ` and the output each
+//! is said to give; the blocks of one document run in order, in one fresh folder with its own home.
+//!
+//! In the expected output `[..]` stands for any text within a line and a line `…` for any number of lines; a last line
+//! `[exit 1]` says how the command ends when that is not 0. A command continues on the next line after a `\`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::workspace;
+
+/// A command of a document and what the document says of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Example {
+    /// Line in the document, from 1.
+    line: usize,
+    command: String,
+    output: Vec<String>,
+    exit: i32,
+}
+
+/// Returns the examples of a Markdown text.
+///
+/// # Errors
+/// A block that is not closed, or that starts with something other than a command.
+fn examples(markdown: &str) -> Result<Vec<Example>, String> {
+    let mut examples = Vec::new();
+    let mut lines = (1..).zip(markdown.lines());
+    while let Some((start, line)) = lines.next() {
+        let Some(fence) = line
+            .trim_start()
+            .strip_prefix("```")
+            .map(|language| language.trim() == "console")
+        else {
+            continue;
+        };
+        let mut block = Vec::new();
+        loop {
+            let (number, line) = lines
+                .next()
+                .ok_or(format!("line {start}: the block is not closed"))?;
+            if line.trim() == "```" {
+                break;
+            }
+            block.push((number, line));
+        }
+        if fence {
+            examples.extend(block_examples(&block)?);
+        }
+    }
+    Ok(examples)
+}
+
+fn block_examples(block: &[(usize, &str)]) -> Result<Vec<Example>, String> {
+    let mut examples: Vec<Example> = Vec::new();
+    let mut continues = false;
+    for &(number, line) in block {
+        let command = if continues {
+            Some(line)
+        } else {
+            line.strip_prefix("$ ")
+        };
+        match (command, examples.last_mut()) {
+            (Some(text), Some(example)) if continues => {
+                example.command.push('\n');
+                example.command.push_str(text);
+            }
+            (Some(text), _) => {
+                examples.push(Example {
+                    line: number,
+                    command: text.to_owned(),
+                    ..Example::default()
+                });
+            }
+            (None, Some(example)) => match exit_line(line) {
+                Some(exit) => example.exit = exit,
+                None => example.output.push(line.to_owned()),
+            },
+            (None, None) => {
+                return Err(format!(
+                    "line {number}: a console block starts with `$ command`"
+                ));
+            }
+        }
+        continues = command.is_some_and(|text| text.ends_with('\\'));
+    }
+    Ok(examples)
+}
+
+fn exit_line(line: &str) -> Option<i32> {
+    line.strip_prefix("[exit ")?.strip_suffix(']')?.parse().ok()
+}
+
+/// Whether the lines that came are the expected ones, with `…` for any lines.
+fn lines_match(expected: &[String], came: &[&str]) -> bool {
+    match expected.split_first() {
+        None => came.is_empty(),
+        Some((line, rest)) if line.trim() == "…" => {
+            (0..=came.len()).any(|skipped| lines_match(rest, &came[skipped..]))
+        }
+        Some((line, rest)) => came.split_first().is_some_and(|(first, others)| {
+            line_matches(line.trim_end(), first.trim_end()) && lines_match(rest, others)
+        }),
+    }
+}
+
+/// Whether one line is the expected one, with `[..]` for any text.
+fn line_matches(expected: &str, came: &str) -> bool {
+    match expected.split_once("[..]") {
+        None => expected == came,
+        Some((before, after)) => came.strip_prefix(before).is_some_and(|rest| {
+            rest.char_indices()
+                .map(|(at, _)| at)
+                .chain([rest.len()])
+                .any(|at| line_matches(after, &rest[at..]))
+        }),
+    }
+}
+
+/// Runs an example in `folder` and says what differs from the document.
+fn run(example: &Example, folder: &Path, programs: &Path) -> Result<(), String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(
+        [programs.to_owned()]
+            .into_iter()
+            .chain(std::env::split_paths(&path)),
+    )
+    .expect("no folder of PATH has a colon in it");
+    let done = Command::new("sh")
+        .args(["-c", &format!("exec 2>&1\n{}", example.command)])
+        .current_dir(folder)
+        .env("PATH", path)
+        .env("HOME", folder)
+        .env("FOSSIL_HOME", folder)
+        .env("EDGESYNC_HOME", folder.join(".edgesync"))
+        .env("USER", "ann")
+        .env("TZ", "UTC")
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("sh runs");
+    let output = String::from_utf8_lossy(&done.stdout);
+    let came: Vec<&str> = output.lines().collect();
+    let exit = done.status.code();
+    if exit == Some(example.exit) && lines_match(&example.output, &came) {
+        return Ok(());
+    }
+    let expected = example.output.join("\n");
+    Err(format!(
+        "line {}: $ {}\n--- the document says (exit {})\n{expected}\n--- it printed (exit {exit:?})\n{output}",
+        example.line, example.command, example.exit
+    ))
+}
+
+/// Returns the documents whose console blocks are promises.
+fn documents() -> Vec<PathBuf> {
+    let root = workspace::root();
+    let mut documents: Vec<PathBuf> = fs::read_dir(root.join("docs"))
+        .expect("docs/ is there")
+        .map(|entry| entry.expect("docs/ can be listed").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    documents.push(root.join("README.md"));
+    documents.sort();
+    documents
+}
+
+#[test]
+fn every_command_in_the_documents_does_what_they_say() {
+    let edgesync = workspace::built("edgesync");
+    let programs = edgesync.parent().expect("a program is in a folder");
+    let mut ran = 0;
+    let mut wrong = Vec::new();
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("the document can be read");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let name = document
+            .strip_prefix(workspace::root())
+            .expect("a file of ours")
+            .display();
+        let examples = examples(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for example in &examples {
+            ran += 1;
+            if let Err(difference) = run(example, folder.path(), programs) {
+                wrong.push(format!("{name}, {difference}"));
+                break;
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(ran > 0, "no document shows a command");
+}
+
+#[test]
+fn console_blocks_become_commands_and_their_output() {
+    let text =
+        "# A\n```sh\n$ not run\n```\n```console\n$ one \\\n  two\nout\n$ three\n[exit 3]\n```\n";
+    let example = |line, command: &str, output: &[&str], exit| Example {
+        line,
+        command: command.to_owned(),
+        output: output.iter().map(|&it| it.to_owned()).collect(),
+        exit,
+    };
+    let expected = [
+        example(6, "one \\\n  two", &["out"], 0),
+        example(9, "three", &[], 3),
+    ];
+    assert_eq!(examples(text).as_deref(), Ok(&expected[..]));
+    assert!(examples("```console\n$ a\n").is_err(), "not closed");
+    assert!(examples("```console\nno command\n```\n").is_err());
+}
+
+#[test]
+fn wildcards_stand_for_text_and_for_lines() {
+    let expected = |lines: &[&str]| lines.iter().map(|&it| it.to_owned()).collect::<Vec<_>>();
+    assert!(lines_match(
+        &expected(&["a [..] c[..]", "…", "z"]),
+        &["a b c", "x", "y", "z"]
+    ));
+    assert!(lines_match(&expected(&["…"]), &[]));
+    assert!(!lines_match(&expected(&["a [..] d"]), &["a b c"]));
+    assert!(!lines_match(&expected(&["a"]), &["a", "b"]));
+    assert!(!lines_match(&expected(&["a", "b"]), &["a"]));
+}
+
+#[test]
+fn a_document_that_is_wrong_is_found() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let example = |command: &str, output: &str, exit| Example {
+        line: 1,
+        command: command.to_owned(),
+        output: output.lines().map(str::to_owned).collect(),
+        exit,
+    };
+    let run = |example: &Example| run(example, folder.path(), folder.path());
+    assert_eq!(run(&example("echo a; echo b >&2", "a\nb", 0)), Ok(()));
+    assert_eq!(run(&example("exit 3", "", 3)), Ok(()));
+    assert!(
+        run(&example("echo a", "b", 0))
+            .is_err_and(|it| it.contains("it printed (exit Some(0))\na"))
+    );
+    assert!(run(&example("echo a", "", 0)).is_err());
+    assert!(run(&example("exit 3", "", 0)).is_err());
+}
