@@ -16,22 +16,6 @@ pub(super) struct App {
 }
 
 impl App {
-    /// Returns the app's program, built beside this test's own.
-    pub(super) fn program() -> Result<PathBuf> {
-        let tests = std::env::current_exe()?;
-        let program = tests
-            .ancestors()
-            .nth(2)
-            .context("tests are built into a folder")?
-            .join("edgesync-desktop");
-        ensure!(
-            program.is_file(),
-            "{} is not built: cargo build --workspace",
-            program.display()
-        );
-        Ok(program)
-    }
-
     /// Starts the app, whose home is the folder `home`, and waits until it is ready.
     pub(super) async fn start(command: &mut Command, home: &Path) -> Result<Self> {
         let program = Program::start(command)?;

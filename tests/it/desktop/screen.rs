@@ -13,7 +13,6 @@ use x11rb::protocol::xproto::{
 };
 use x11rb::rust_connection::RustConnection;
 
-use super::app::App;
 use super::process::{Program, until};
 use super::tray_host::TrayHost;
 use crate::workspace;
@@ -106,7 +105,7 @@ impl Desktop {
 
     /// Returns the app, to be started on this desktop with its files in this desktop's folder.
     pub(super) fn app(&self) -> Result<Command> {
-        let mut command = Command::new(App::program()?);
+        let mut command = Command::new(workspace::built("edgesync-desktop"));
         let search = std::env::var("PATH").context("PATH is set")?;
         command
             .env("PATH", format!("{}:{search}", self.path("bin").display()))
