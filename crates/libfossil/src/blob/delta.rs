@@ -118,6 +118,32 @@ pub fn apply(source: &[u8], delta: &[u8], max: usize) -> Result<Vec<u8>, DeltaEr
     }
 }
 
+/// Returns the first bytes of the target, up to `count`, as far as they can be told from the first bytes of the delta and of
+/// its source.
+pub(crate) fn beginning(source_start: &[u8], delta_start: &[u8], count: usize) -> Vec<u8> {
+    let mut commands = Commands { rest: delta_start };
+    let mut start = Vec::new();
+    if commands.length().is_err() {
+        return start;
+    }
+    while start.len() < count {
+        let known = match commands.next_start() {
+            Some(Start::Copy { count, offset }) => {
+                let known = source_start.get(offset..).unwrap_or_default();
+                (known.get(..count).unwrap_or(known), count)
+            }
+            Some(Start::Literal { count, known }) => (known, count),
+            None => break,
+        };
+        start.extend_from_slice(known.0);
+        if known.0.len() < known.1 {
+            break;
+        }
+    }
+    start.truncate(count);
+    start
+}
+
 /// Returns the sum, modulo 2^32, of `content` taken as big-endian 32-bit words and padded with zeroes.
 #[must_use]
 pub fn checksum(content: &[u8]) -> u32 {
@@ -137,6 +163,12 @@ enum Command<'a> {
     Copy { count: usize, offset: usize },
     Literal(&'a [u8]),
     End { sum: u32 },
+}
+
+/// One command of a delta of which only the first bytes are at hand.
+enum Start<'a> {
+    Copy { count: usize, offset: usize },
+    Literal { count: usize, known: &'a [u8] },
 }
 
 /// Reads a delta from front to back.
@@ -179,6 +211,22 @@ impl<'a> Commands<'a> {
                 sum: u32::try_from(number).map_err(|_| DeltaError::Overflow)?,
             }),
             _ => Err(DeltaError::UnknownCommand),
+        }
+    }
+
+    /// Reads a command that may be cut short.
+    fn next_start(&mut self) -> Option<Start<'a>> {
+        let at_command = self.rest;
+        let count = to_length(self.number().ok()?).ok()?;
+        if self.byte().ok()? == b':' {
+            let known = self.rest.get(..count).unwrap_or(self.rest);
+            self.rest = self.rest.get(count..).unwrap_or_default();
+            return Some(Start::Literal { count, known });
+        }
+        self.rest = at_command;
+        match self.next().ok()? {
+            Command::Copy { count, offset } => Some(Start::Copy { count, offset }),
+            Command::Literal(_) | Command::End { .. } => None,
         }
     }
 

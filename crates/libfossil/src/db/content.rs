@@ -143,6 +143,14 @@ impl Repository {
         }
     }
 
+    /// Returns the content of a row past all caches, checked against its name.
+    ///
+    /// # Errors
+    /// As [`Repository::content`], and [`Error::HashMismatch`].
+    pub(crate) fn content_afresh(&self, rid: Rid) -> Result<Bytes> {
+        self.content_checked(rid, &mut ContentCache::new(0))
+    }
+
     fn probe(&self, sql: &str, rid: Rid) -> Result<bool> {
         Ok(self.conn().prepare_cached(sql)?.exists([rid])?)
     }

@@ -7,17 +7,16 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use md5::{Digest, Md5};
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::open::harden;
 use super::{
     Access, Error, Receipt, Repository, Result, SPECIAL_USERS, Visibility, password_secret, schema,
 };
+use crate::artifact::{CheckIn, Tag, TagKind, TreeDigest};
 use crate::hash_policy::HashPolicy;
 use crate::name::ProjectCode;
-use crate::text;
+use crate::text::Text;
 use crate::time::Timestamp;
 
 /// Bytes per page of a new file; stock's.
@@ -90,12 +89,7 @@ impl super::Transaction<'_> {
         for (login, capabilities, info) in SPECIAL_USERS {
             self.put_user(login, capabilities, info)?;
         }
-        for (number, tag) in (1..).zip(schema::FIXED_TAGS) {
-            self.execute(
-                "INSERT INTO tag(tagid, tagname) VALUES(?1, ?2)",
-                params![number, tag],
-            )?;
-        }
+        self.insert_fixed_tags()?;
         let [title, columns, query] = schema::ALL_TICKETS_REPORT;
         self.execute(
             "INSERT INTO reportfmt(title, mtime, cols, sqlcode) VALUES(?1, 0, ?2, ?3)",
@@ -109,20 +103,39 @@ impl super::Transaction<'_> {
     }
 }
 
+impl super::Transaction<'_> {
+    /// Gives the tags with fixed numbers those numbers.
+    pub(crate) fn insert_fixed_tags(&mut self) -> Result<()> {
+        for (tag, name) in schema::FixedTag::ALL {
+            self.execute(
+                "INSERT INTO tag(tagid, tagname) VALUES(?1, ?2)",
+                params![tag.id(), name],
+            )?;
+        }
+        Ok(())
+    }
+}
+
 /// Returns the empty check-in that starts the branch `trunk`. Its R card keeps very old programs from taking it for
 /// a control artifact.
 fn initial_check_in(new: &NewRepository<'_>) -> Vec<u8> {
-    let mut body = format!(
-        "C initial\\sempty\\scheck-in\nD {}\nR {:x}\nT *branch * trunk\nT *sym-trunk *\nU ",
-        new.now,
-        Bytes::from_owner(Md5::digest(b""))
-    )
-    .into_bytes();
-    body.extend_from_slice(&text::escape(new.admin.as_bytes()));
-    body.push(b'\n');
-    let seal = format!("Z {:x}\n", Bytes::from_owner(Md5::digest(&body)));
-    body.extend_from_slice(seal.as_bytes());
-    body
+    let trunk = Some(Text::new(&b"trunk"[..]));
+    CheckIn {
+        baseline: None,
+        comment: Some(Text::new(&b"initial empty check-in"[..])),
+        date: new.now,
+        files: Vec::new(),
+        mimetype: None,
+        parents: Vec::new(),
+        cherrypicks: Vec::new(),
+        checksum: Some(TreeDigest::default().finish()),
+        tags: vec![
+            Tag::of_self(TagKind::Propagate, "branch", trunk),
+            Tag::of_self(TagKind::Propagate, "sym-trunk", None),
+        ],
+        user: Some(Text::new(new.admin.as_bytes())),
+    }
+    .to_bytes()
 }
 
 /// Makes the file a repository by its tables, and by saying of which generation they are.
@@ -135,11 +148,12 @@ fn write_schema(path: &Path) -> Result<()> {
     ))?;
     harden(&conn)?;
     conn.execute_batch(&format!(
-        "BEGIN; {} {} {}
+        "BEGIN; {} {} {} {}
          INSERT INTO config(name, value) VALUES('content-schema', '{}'), ('aux-schema', '{}');
          COMMIT;",
         schema::DURABLE,
         schema::DERIVED,
+        schema::DERIVED_INDEXES,
         schema::DEFAULT_TICKET,
         schema::CONTENT_SCHEMA,
         schema::AUX_SCHEMA_MAX

@@ -27,10 +27,10 @@ pub const IDENTIFYING_TABLES: [&str; 7] = [
     "blob", "config", "delta", "mlink", "plink", "rcvfrom", "user",
 ];
 
-/// Tables that `rebuild` drops and fills anew. Tables in neither group, such as a search index, are left as they are.
-pub const DERIVED_TABLES: [&str; 17] = [
+/// Tables that `rebuild` drops and fills anew. What is not listed is kept as it is: a search index, back links, and what
+/// is still to be sent.
+pub const DERIVED_TABLES: [&str; 13] = [
     "attachment",
-    "backlink",
     "cherrypick",
     "event",
     "filename",
@@ -42,17 +42,65 @@ pub const DERIVED_TABLES: [&str; 17] = [
     "plink",
     "tag",
     "tagxref",
-    "ticket",
-    "ticketchng",
     "unclustered",
-    "unsent",
 ];
 
-/// Tags with a fixed number, in order from 1.
-pub const FIXED_TAGS: [&str; 11] = [
-    "bgcolor", "comment", "user", "date", "hidden", "private", "cluster", "branch", "closed",
-    "parent", "note",
-];
+/// Tags with a fixed number and a meaning of their own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FixedTag {
+    /// Colour on the timeline.
+    Bgcolor = 1,
+    /// Replaces a check-in's comment.
+    Comment,
+    /// Replaces a check-in's user.
+    User,
+    /// Replaces a check-in's date.
+    Date,
+    /// Keeps a check-in off the timeline.
+    Hidden,
+    /// Keeps an artifact from being synchronised.
+    Private,
+    /// Marks clusters.
+    Cluster,
+    /// Names the branch.
+    Branch,
+    /// Marks a leaf on which nothing is to follow.
+    Closed,
+    /// Replaces a check-in's parents.
+    Parent,
+    /// A remark.
+    Note,
+}
+
+impl FixedTag {
+    /// All of them with their names, in order of their numbers.
+    pub const ALL: [(Self, &'static str); 11] = [
+        (Self::Bgcolor, "bgcolor"),
+        (Self::Comment, "comment"),
+        (Self::User, "user"),
+        (Self::Date, "date"),
+        (Self::Hidden, "hidden"),
+        (Self::Private, "private"),
+        (Self::Cluster, "cluster"),
+        (Self::Branch, "branch"),
+        (Self::Closed, "closed"),
+        (Self::Parent, "parent"),
+        (Self::Note, "note"),
+    ];
+
+    /// Returns the number, `tag.tagid`.
+    #[must_use]
+    pub const fn id(self) -> i64 {
+        self as i64
+    }
+
+    /// Returns the tag that has a number.
+    #[must_use]
+    pub fn from_id(id: i64) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find_map(|(tag, _)| (tag.id() == id).then_some(tag))
+    }
+}
 
 /// Creates the durable tables.
 pub const DURABLE: &str = "
@@ -83,7 +131,7 @@ CREATE TABLE reportfmt(
 CREATE TABLE concealed(hash TEXT PRIMARY KEY, mtime DATE, content TEXT);
 ";
 
-/// Creates the derived tables except `ticket` and `ticketchng`.
+/// Creates the derived tables except `ticket` and `ticketchng`, with the indexes that filling them needs.
 pub const DERIVED: &str = "
 CREATE TABLE filename(fnid INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE mlink(
@@ -91,9 +139,6 @@ CREATE TABLE mlink(
   pfnid INTEGER, mperm INTEGER, isaux BOOLEAN DEFAULT 0
 );
 CREATE INDEX mlink_i1 ON mlink(mid);
-CREATE INDEX mlink_i2 ON mlink(fnid);
-CREATE INDEX mlink_i3 ON mlink(fid);
-CREATE INDEX mlink_i4 ON mlink(pid);
 CREATE TABLE plink(
   pid INTEGER REFERENCES blob, cid INTEGER REFERENCES blob, isprim BOOLEAN, mtime DATETIME,
   baseid INTEGER REFERENCES blob, UNIQUE(pid, cid)
@@ -105,12 +150,11 @@ CREATE TABLE event(
   uid INTEGER REFERENCES user, bgcolor TEXT, euser TEXT, user TEXT, ecomment TEXT, comment TEXT,
   brief TEXT, omtime DATETIME
 );
-CREATE INDEX event_i1 ON event(mtime);
 CREATE TABLE phantom(rid INTEGER PRIMARY KEY);
 CREATE TABLE orphan(rid INTEGER PRIMARY KEY, baseline INTEGER);
 CREATE INDEX orphan_baseline ON orphan(baseline);
 CREATE TABLE unclustered(rid INTEGER PRIMARY KEY);
-CREATE TABLE unsent(rid INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS unsent(rid INTEGER PRIMARY KEY);
 CREATE TABLE tag(tagid INTEGER PRIMARY KEY, tagname TEXT UNIQUE);
 CREATE TABLE tagxref(
   tagid INTEGER REFERENCES tag, tagtype INTEGER, srcid INTEGER REFERENCES blob,
@@ -118,10 +162,10 @@ CREATE TABLE tagxref(
   UNIQUE(rid, tagid)
 );
 CREATE INDEX tagxref_i1 ON tagxref(tagid, mtime);
-CREATE TABLE backlink(
+CREATE TABLE IF NOT EXISTS backlink(
   target TEXT, srctype INT, srcid INT, mtime TIMESTAMP, UNIQUE(target, srctype, srcid)
 );
-CREATE INDEX backlink_src ON backlink(srcid, srctype);
+CREATE INDEX IF NOT EXISTS backlink_src ON backlink(srcid, srctype);
 CREATE TABLE attachment(
   attachid INTEGER PRIMARY KEY, isLatest BOOLEAN DEFAULT 0, mtime TIMESTAMP, src TEXT,
   target TEXT, filename TEXT, comment TEXT, user TEXT
@@ -132,6 +176,14 @@ CREATE TABLE cherrypick(
   parentid INT, childid INT, isExclude BOOLEAN DEFAULT false, PRIMARY KEY(parentid, childid)
 ) WITHOUT ROWID;
 CREATE INDEX cherrypick_cid ON cherrypick(childid);
+";
+
+/// Creates the indexes that only reading needs.
+pub const DERIVED_INDEXES: &str = "
+CREATE INDEX mlink_i2 ON mlink(fnid);
+CREATE INDEX mlink_i3 ON mlink(fid);
+CREATE INDEX mlink_i4 ON mlink(pid);
+CREATE INDEX event_i1 ON event(mtime);
 ";
 
 /// Creates the ticket tables of a repository whose config has no `ticket-table` of its own.

@@ -6,6 +6,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::{Error, Result, Rid, Transaction};
+use crate::artifact::may_be_structural;
 use crate::blob::{codec, delta};
 use crate::hash_policy::HashPolicy;
 use crate::limits::MAX_CONTENT_BYTES;
@@ -250,7 +251,7 @@ impl Transaction<'_> {
         if stored.is_new {
             self.note_written(stored.rid);
             if self.is_available(stored.rid)? {
-                self.note_fresh(stored.rid);
+                self.note_if_structural(stored.rid)?;
                 self.settle_waiting(stored.rid)?;
             }
         }
@@ -359,7 +360,7 @@ impl Transaction<'_> {
             for rid in self.deltas_on(source)? {
                 match self.content(rid) {
                     Ok(content) if self.name(rid)?.names(&content) => {
-                        self.note_fresh(rid);
+                        self.note_if_structural(rid)?;
                         available.push(rid);
                     }
                     Ok(_) | Err(Error::Delta { .. } | Error::Codec { .. }) => {
@@ -370,6 +371,14 @@ impl Transaction<'_> {
                     Err(error) => return Err(error),
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Has a row cross-linked before the commit, if that can be anything to cross-link.
+    fn note_if_structural(&mut self, rid: Rid) -> Result<()> {
+        if may_be_structural(&self.content(rid)?) {
+            self.note_fresh(rid);
         }
         Ok(())
     }

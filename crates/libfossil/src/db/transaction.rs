@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, Params, params};
 use super::cache::ContentCache;
 use super::error::locate;
 use super::{Access, CACHE_BYTES, Error, Repository, Result, Rid};
+use crate::crosslink::{Budget, link_slice};
 use crate::time::Timestamp;
 
 /// Who brought the content that a transaction stores; one row of `rcvfrom`.
@@ -71,6 +72,7 @@ impl Repository {
         let mut tx = Transaction::begin(self, now)?;
         let value = work(&mut tx)?;
         tx.commit()?;
+        self.link_pending(now)?;
         Ok(value)
     }
 }
@@ -115,6 +117,12 @@ impl<'r> Transaction<'r> {
         Ok(self.repo.conn.prepare_cached(sql)?.execute(params)?)
     }
 
+    /// Runs write statements that take no parameters.
+    pub(crate) fn execute_batch(&mut self, sql: &str) -> Result<()> {
+        self.repo.check_fault()?;
+        Ok(self.repo.conn.execute_batch(sql)?)
+    }
+
     /// Returns the number that the last inserting statement gave its row.
     pub(crate) fn last_insert_rowid(&self) -> i64 {
         self.repo.conn.last_insert_rowid()
@@ -157,6 +165,8 @@ impl<'r> Transaction<'r> {
 
     /// Cross-links what is new, reads back what was written, and makes all of it last.
     pub(crate) fn commit(mut self) -> Result<()> {
+        let fresh = std::mem::take(&mut self.fresh);
+        link_slice(&mut self, fresh, Budget::SLICE)?;
         self.verify_written()?;
         self.repo.check_fault()?;
         self.repo

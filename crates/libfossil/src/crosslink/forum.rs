@@ -1,0 +1,102 @@
+//! Forum posts: threads of them, whose lines on the timeline carry the thread's present title.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::words::Words;
+use super::{Crosslinker, link_page_parents, row};
+use crate::artifact::ForumPost;
+use crate::db::{Result, Rid, Transaction, schema};
+use crate::name::HashName;
+
+impl Crosslinker {
+    pub(super) fn link_forum(
+        &mut self,
+        tx: &mut Transaction<'_>,
+        rid: Rid,
+        post: &ForumPost<'_>,
+    ) -> Result<()> {
+        let parents: Vec<HashName> = post.parent.into_iter().collect();
+        link_page_parents(self, tx, rid, &parents, post.date)?;
+        tx.execute_batch(schema::FORUM)?;
+        let root = match &post.thread_root {
+            Some(root) => row(tx, root)?,
+            None => rid,
+        };
+        let previous = optional_row(tx, post.parent.as_ref())?;
+        let replied_to = optional_row(tx, post.in_reply_to.as_ref())?;
+        let time = post.date.to_julian();
+        tx.execute(
+            "REPLACE INTO forumpost(fpid, froot, fprev, firt, fmtime) VALUES(?1, ?2, ?3, ?4, ?5)",
+            params![rid, root, previous, replied_to, time],
+        )?;
+        let title = match (&post.title, replied_to) {
+            (_, Some(_)) => thread_title(tx, root)?,
+            (Some(title), None) if !title.as_bytes().is_empty() => title.as_bytes().to_vec(),
+            (_, None) => b"(Deleted)".to_vec(),
+        };
+        let act: &[u8] = match (replied_to, previous) {
+            (None, Some(_)) => b"Edit",
+            (None, None) => b"Post",
+            (Some(_), _) if post.text.as_bytes().is_empty() => b"Delete reply",
+            (Some(_), Some(_)) => b"Edit reply",
+            (Some(_), None) => b"Reply",
+        };
+        tx.execute(
+            "REPLACE INTO event(type, mtime, objid, user, comment) VALUES('f', ?1, ?2, ?3, ?4)",
+            params![
+                time,
+                rid,
+                Words(post.user.as_bytes()),
+                Words(&[act, b": ", &title].concat())
+            ],
+        )?;
+        if replied_to.is_none() {
+            retitle_thread(tx, root, rid, time, &title)?;
+        }
+        Ok(())
+    }
+}
+
+fn optional_row(tx: &mut Transaction<'_>, name: Option<&HashName>) -> Result<Option<Rid>> {
+    match name {
+        Some(name) => Ok(Some(row(tx, name)?).filter(|rid| rid.get() != 0)),
+        None => Ok(None),
+    }
+}
+
+/// Returns the title of the thread that begins with the post in row `root`.
+fn thread_title(tx: &Transaction<'_>, root: Rid) -> Result<Vec<u8>> {
+    let title = tx
+        .conn()
+        .prepare_cached(
+            "SELECT CAST(substr(comment, instr(comment, ':')+2) AS BLOB) FROM event WHERE objid=?1",
+        )?
+        .query_row([root], |row| row.get(0))
+        .optional()?;
+    Ok(title.unwrap_or_else(|| b"<i>Unknown</i>".to_vec()))
+}
+
+/// Gives all posts of a thread the title that its first post has in the version `rid`, if that is the last one.
+fn retitle_thread(
+    tx: &mut Transaction<'_>,
+    root: Rid,
+    rid: Rid,
+    time: f64,
+    title: &[u8],
+) -> Result<()> {
+    // Stock compares `firt` with 0 here although it stores NULL, so that no version ever counts as a later one.
+    let superseded = tx
+        .conn()
+        .prepare_cached(
+            "SELECT 1 FROM forumpost WHERE froot=?1 AND firt=0 AND fpid<>?2 AND fmtime>?3",
+        )?
+        .exists(params![root, rid, time])?;
+    if !superseded {
+        tx.execute(
+            "UPDATE event SET comment=substr(comment, 1, instr(comment, ':')) || ?1
+              WHERE objid IN (SELECT fpid FROM forumpost WHERE froot=?2)",
+            params![Words(&[b" ", title].concat()), root],
+        )?;
+    }
+    Ok(())
+}
