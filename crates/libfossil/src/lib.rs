@@ -13,6 +13,7 @@
 //! - [`artifact`]: the eight kinds of structural artifacts, read and written.
 //! - [`db`]: the repository file.
 //! - [`checkin`]: new versions.
+//! - [`rebuild`]: the derived tables, computed anew; [`verify`]: whether all is as it should be.
 //! - [`history`]: versions, the timeline with its graph, and what check-ins changed.
 //! - [`checkout`]: what a folder with files of a version says about itself.
 //! - [`uv`]: unversioned files.
@@ -24,12 +25,15 @@ pub mod blob;
 pub mod checkin;
 pub mod checkout;
 mod cluster;
+mod crosslink;
 pub mod db;
 pub mod hash_policy;
 pub mod history;
 pub mod limits;
 pub mod name;
+pub mod rebuild;
 pub mod text;
 pub mod time;
 pub mod uv;
+pub mod verify;
 pub mod xfer;

@@ -1,7 +1,10 @@
 //! What `libfossil` promises about whole repositories, with the stock `fossil` program as the judge.
 
 mod artifact;
+mod crosslink;
 mod delta;
+mod dump;
+mod faults;
 mod history;
 mod stock;
 mod store;

@@ -26,6 +26,23 @@ pub(crate) fn now() -> Timestamp {
 }
 
 #[test]
+fn stock_opens_commits_to_and_rebuilds_a_repository_made_here() {
+    let lab = Lab::new();
+    let repo = create(&lab, "a.fossil");
+    drop(repo);
+    let path = lab.path("a.fossil");
+    let tree = lab.dir("tree");
+    lab.fossil_in(&tree, &["open", path.to_str().unwrap()]);
+    fs::write(tree.join("f.txt"), "hello\n").unwrap();
+    lab.fossil_in(&tree, &["add", "f.txt"]);
+    lab.fossil_in(&tree, &["commit", "-m", "first", "--no-warnings"]);
+    lab.assert_sound(&path);
+    lab.fossil(&["rebuild", path.to_str().unwrap()]);
+    lab.assert_sound(&path);
+    assert!(lab.fossil_in(&tree, &["timeline"]).contains("first"));
+}
+
+#[test]
 fn a_new_repository_gives_strangers_nothing() {
     let lab = Lab::new();
     let repo = create(&lab, "a.fossil");
