@@ -6,7 +6,9 @@ use libfossil::artifact::{self, Artifact, Fault, Md5, ParseError};
 use libfuzzer_sys::fuzz_target;
 
 fn check(content: &[u8]) {
-    let Ok(read) = artifact::parse(content) else { return };
+    let Ok(read) = artifact::parse(content) else {
+        return;
+    };
     assert!(artifact::may_be_structural(content));
     let written = match &read {
         Artifact::CheckIn(check_in) => check_in.to_bytes(),
@@ -17,7 +19,13 @@ fn check(content: &[u8]) {
     match artifact::parse(&written) {
         Ok(again) => assert_eq!(again, read),
         // Hours and time zones can move a date out of the years that are written with four digits.
-        Err(error) => assert!(matches!(error, ParseError::Line { fault: Fault::Date(_), .. })),
+        Err(error) => assert!(matches!(
+            error,
+            ParseError::Line {
+                fault: Fault::Date(_),
+                ..
+            }
+        )),
     }
 }
 

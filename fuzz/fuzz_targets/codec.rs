@@ -13,5 +13,8 @@ fuzz_target!(|data: &[u8]| {
         let beginning = codec::peek(data, 8).expect("what unpacks has a beginning");
         assert!(content.starts_with(&beginning));
     }
-    assert_eq!(codec::unpack(&codec::pack(data), data.len()).as_deref(), Ok(data));
+    assert_eq!(
+        codec::unpack(&codec::pack(data), data.len()).as_deref(),
+        Ok(data)
+    );
 });

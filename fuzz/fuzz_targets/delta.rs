@@ -14,5 +14,8 @@ fuzz_target!(|data: (&[u8], &[u8])| {
         assert_eq!(delta::output_size(other), Ok(target.len()));
     }
     let made = delta::encode(source, other);
-    assert_eq!(delta::apply(source, &made, other.len()).as_deref(), Ok(other));
+    assert_eq!(
+        delta::apply(source, &made, other.len()).as_deref(),
+        Ok(other)
+    );
 });
