@@ -44,8 +44,8 @@ pub(crate) fn current_dir() -> Result<PathBuf, Failure> {
     std::env::current_dir().or_fail(Kind::Failed, "the current directory")
 }
 
-/// Returns the check-in that is checked out around here, when the check-out belongs to this repository.
-pub(crate) fn checked_out(repository: &Repository) -> Result<Option<HashName>, Failure> {
+/// Returns the check-out around here, when it belongs to this repository.
+pub(crate) fn check_out_of(repository: &Repository) -> Result<Option<CheckOut>, Failure> {
     let Some(check_out) = CheckOut::around(&current_dir()?).map_err(database)? else {
         return Ok(None);
     };
@@ -56,7 +56,12 @@ pub(crate) fn checked_out(repository: &Repository) -> Result<Option<HashName>, F
         (Ok(theirs), Ok(ours)) => theirs == ours,
         _ => false,
     };
-    Ok(check_out.version().copied().filter(|_| same))
+    Ok(same.then_some(check_out))
+}
+
+/// Returns the check-in that is checked out around here, when the check-out belongs to this repository.
+pub(crate) fn checked_out(repository: &Repository) -> Result<Option<HashName>, Failure> {
+    Ok(check_out_of(repository)?.and_then(|check_out| check_out.version().copied()))
 }
 
 /// Returns the row of the version that was named, else of the one checked out here, else of the newest.

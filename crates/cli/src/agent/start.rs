@@ -137,6 +137,9 @@ impl Start {
                 None => discover(&current_dir()?).ok().into_iter().collect(),
             },
         };
+        for path in &mut config.repositories {
+            *path = std::path::absolute(&*path).or_fail(Kind::Usage, path.display())?;
+        }
         let remotes = match self.remotes {
             given if !given.is_empty() => given,
             _ => std::env::var("EDGESYNC_REMOTE")

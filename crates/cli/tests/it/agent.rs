@@ -1,0 +1,186 @@
+//! The agent as a program: what it prints, what it hears, what others can ask it.
+
+use serde_json::{Value, json};
+
+use crate::lab::{Agent, Lab};
+
+#[test]
+fn start_prints_its_addresses_and_then_ready() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    let agent = Agent::start(&lab, &["-R", "a.fossil", "--peer-id", "laptop"]);
+    assert!(
+        agent.said[0].starts_with("page   http://127.0.0.1:"),
+        "{:?}",
+        agent.said
+    );
+    assert_eq!(
+        agent.said.last().map(String::as_str),
+        Some("ready  laptop with 1 repository")
+    );
+    agent.signal("TERM");
+    assert_eq!(agent.exit_code(), Some(0));
+}
+
+#[test]
+fn start_with_json_prints_one_object_a_line_and_ready_last() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    let agent = Agent::start(
+        &lab,
+        &["-R", "a.fossil", "--json", "--serve-http", "127.0.0.1:0"],
+    );
+    for line in &agent.said {
+        serde_json::from_str::<Value>(line).expect("JSON");
+    }
+    let ready = agent.ready();
+    assert_eq!(ready["endpoint_id"], lab.json(&["id"])["endpoint_id"]);
+    for off in ["nats", "leaf", "route", "ticket"] {
+        assert!(
+            ready.as_object().expect("an object").contains_key(off) && ready[off].is_null(),
+            "{ready}"
+        );
+    }
+    assert!(
+        ready["http"]
+            .as_str()
+            .expect("an address")
+            .starts_with("http://127.0.0.1:"),
+        "{ready}"
+    );
+    let status = lab.json(&["sync", "status"]);
+    assert_eq!(status["api"], ready["api"]);
+    assert_eq!(status["token"], ready["token"]);
+    assert_eq!(status["repositories"][0]["name"], "a");
+    agent.signal("INT");
+    assert_eq!(agent.exit_code(), Some(0));
+    assert_eq!(lab.run(&["sync", "status"]).code, 4);
+}
+
+#[test]
+fn each_flag_of_start_has_a_variable() {
+    let help = Lab::new()
+        .edgesync(&["sync", "start", "--help"])
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let flags = help.split(" --").skip(1).map(|rest| {
+        rest.split([' ', '[', ',', '.', ']'])
+            .next()
+            .unwrap_or_default()
+    });
+    let mut seen = 0;
+    for name in flags.filter(|name| !matches!(*name, "json" | "quiet" | "help" | "repository")) {
+        let variable = format!("EDGESYNC_{}", name.to_uppercase().replace('-', "_"));
+        assert!(help.contains(&format!("[env: {variable}=")), "{variable}");
+        seen += 1;
+    }
+    assert!(seen >= 12, "{help}");
+}
+
+#[test]
+fn variables_are_heard_where_flags_are_not_given() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    let mut command = lab.edgesync_command(&["sync", "start", "--json"]);
+    let ran = command
+        .env("EDGESYNC_REPO", "a.fossil:b.fossil")
+        .output()
+        .expect("it runs");
+    let error: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+    assert!(
+        error["error"]["message"]
+            .as_str()
+            .expect("a message")
+            .contains("b.fossil"),
+        "{error}"
+    );
+    let ran = lab
+        .edgesync_command(&["sync", "start"])
+        .env("EDGESYNC_POLL", "often")
+        .output()
+        .expect("it runs");
+    assert_eq!(ran.status.code(), Some(64));
+}
+
+#[test]
+fn a_second_agent_in_the_same_home_is_refused() {
+    let lab = Lab::new();
+    let _agent = Agent::start(&lab, &[]);
+    let ran = lab.run(&["sync", "start", "--json"]);
+    assert_eq!(
+        (ran.code, ran.error()["code"].as_str()),
+        (1, Some("conflict"))
+    );
+}
+
+#[test]
+fn the_page_is_printed_where_there_is_no_window() {
+    let lab = Lab::new();
+    let agent = Agent::start(&lab, &["--json"]);
+    let ready = agent.ready();
+    let url = format!(
+        "{}/#token={}",
+        ready["api"].as_str().expect("it"),
+        ready["token"].as_str().expect("it")
+    );
+    assert_eq!(lab.edgesync(&["open"]), format!("{url}\n"));
+    assert_eq!(lab.json(&["open"]), json!({"url": url, "window": false}));
+}
+
+#[test]
+fn status_tells_of_each_repository_in_words() {
+    let lab = Lab::new();
+    lab.stock_history("a.fossil");
+    let _agent = Agent::start(&lab, &["-R", "a.fossil", "--peer-id", "laptop"]);
+    let said = lab.edgesync(&["sync", "status"]);
+    assert!(
+        said.starts_with("local only\nagent:  laptop (version "),
+        "{said}"
+    );
+    assert!(said.contains("\na: local only\n"), "{said}");
+    assert!(
+        said.contains("  check-ins: 6\n  last:      on trunk\n"),
+        "{said}"
+    );
+    assert_eq!(
+        lab.run(&["sync", "status", "-R", "elsewhere.fossil"]).code,
+        1
+    );
+}
+
+#[test]
+fn the_doctor_passes_a_healthy_home_and_fails_a_broken_repository() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    let _agent = Agent::start(&lab, &["-R", "a.fossil"]);
+    let report = lab.json(&["doctor"]);
+    assert_eq!(report["ok"], true);
+    let names: Vec<&str> = report["checks"]
+        .as_array()
+        .expect("checks")
+        .iter()
+        .filter_map(|it| it["name"].as_str())
+        .collect();
+    for name in [
+        "home",
+        "agent",
+        "repository",
+        "disk",
+        "fossil",
+        "listener",
+        "page",
+    ] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    lab.write("broken.fossil", "no database");
+    let ran = lab.run(&["doctor", "-R", "broken.fossil"]);
+    assert_eq!(ran.code, 1);
+    let line = ran
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("FAIL"))
+        .expect("a failed check");
+    assert!(line.contains("broken.fossil"), "{line}");
+    assert!(ran.stdout.contains("fix: "), "{}", ran.stdout);
+}

@@ -1,0 +1,105 @@
+//! Failures: the exit code follows from their kind, words go to standard error, JSON to standard output.
+
+use serde_json::json;
+
+use crate::lab::Lab;
+
+#[test]
+fn a_usage_error_ends_with_64_and_says_what_can_be_given() {
+    let lab = Lab::new();
+    let ran = lab.run(&["sync", "start", "--pol", "5s"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (64, ""));
+    assert_eq!(
+        ran.stderr,
+        "error: unexpected argument '--pol' found\nhint: did you mean --poll?\n"
+    );
+    let ran = lab.run(&["sync", "start", "--poll", "5", "--json"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (64, ""));
+    assert_eq!(ran.error()["code"], "usage");
+    assert_eq!(lab.run(&["frobnicate"]).code, 64);
+    assert_eq!(lab.run(&[]).code, 64);
+}
+
+#[test]
+fn help_that_was_asked_for_is_no_error() {
+    let lab = Lab::new();
+    assert_eq!(lab.run(&["--help"]).code, 0);
+    assert_eq!(lab.run(&["--version"]).code, 0);
+}
+
+#[test]
+fn what_is_not_there_ends_with_1_and_a_hint() {
+    let lab = Lab::new();
+    let ran = lab.run(&["timeline", "-R", "nowhere.fossil"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert_eq!(
+        ran.stderr,
+        "error: nowhere.fossil does not exist\nhint: name the repository with -R FILE\n"
+    );
+    let ran = lab.run(&["timeline", "-R", "nowhere.fossil", "--json"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (1, ""));
+    let error = json!({
+        "code": "not_found",
+        "message": "nowhere.fossil does not exist",
+        "hint": "name the repository with -R FILE",
+    });
+    assert_eq!(ran.error(), error);
+}
+
+#[test]
+fn nobody_to_talk_to_ends_with_4() {
+    let lab = Lab::new();
+    for args in [&["sync", "status", "--json"], &["sync", "now", "--json"]] {
+        let ran = lab.run(args);
+        assert_eq!(
+            (ran.code, ran.error()["code"].as_str()),
+            (4, Some("unreachable")),
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn without_r_the_only_repository_here_is_meant() {
+    let lab = Lab::new();
+    assert_eq!(lab.run(&["info", "--json"]).error()["code"], "not_found");
+    let code = lab.json(&["new", "a.fossil"])["project_code"].clone();
+    assert_eq!(lab.json(&["info"])["project_code"], code);
+    lab.edgesync(&["new", "b.fossil"]);
+    let ran = lab.run(&["info", "--json"]);
+    assert_eq!(
+        (ran.code, ran.error()["code"].as_str()),
+        (64, Some("usage"))
+    );
+}
+
+#[test]
+fn in_a_check_out_its_repository_is_meant() {
+    let lab = Lab::new();
+    lab.fossil(&["new", "a.fossil"]);
+    lab.fossil(&["new", "b.fossil"]);
+    std::fs::create_dir_all(lab.path("work/deep")).expect("folders");
+    lab.fossil_in("work", &["open", "../a.fossil", "--force"]);
+    let shape: serde_json::Value =
+        serde_json::from_str(&lab.run_in("work/deep", &["info", "--json"]).stdout).expect("JSON");
+    assert_eq!(
+        shape["project_code"],
+        lab.json(&["info", "-R", "a.fossil"])["project_code"]
+    );
+    assert!(shape["check_out"]["hash"].is_string(), "{shape}");
+}
+
+#[test]
+fn a_file_that_is_no_repository_is_refused_and_left_alone() {
+    let lab = Lab::new();
+    lab.write("x.fossil", "no database");
+    let ran = lab.run(&["user", "list", "-R", "x.fossil", "--json"]);
+    assert_eq!(
+        (ran.code, ran.error()["code"].as_str()),
+        (1, Some("repository"))
+    );
+    assert_eq!(
+        std::fs::read(lab.path("x.fossil")).expect("it is there"),
+        b"no database"
+    );
+}

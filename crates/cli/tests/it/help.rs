@@ -1,0 +1,104 @@
+//! What the command says about itself.
+
+use crate::lab::Lab;
+
+/// Every command with a help text of its own.
+const COMMANDS: &[&str] = &[
+    "",
+    "sync",
+    "sync start",
+    "sync now",
+    "sync status",
+    "id",
+    "doctor",
+    "open",
+    "completions",
+    "man",
+    "repo",
+    "new",
+    "timeline",
+    "ls",
+    "cat",
+    "info",
+    "user",
+    "user list",
+    "user new",
+    "user capabilities",
+    "user password",
+    "user default",
+    "config",
+    "config ls",
+    "config get",
+    "config set",
+    "config unset",
+];
+
+#[test]
+fn help_texts() {
+    let lab = Lab::new();
+    let mut text = String::new();
+    for command in COMMANDS {
+        let mut args: Vec<&str> = command.split_whitespace().collect();
+        args.push("--help");
+        text.push_str(&format!(
+            "$ edgesync {}\n{}\n",
+            args.join(" "),
+            lab.edgesync(&args)
+        ));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn every_command_is_in_the_list_of_help_texts() {
+    let lab = Lab::new();
+    for parent in ["", "sync", "repo", "user", "config"] {
+        let mut args: Vec<&str> = parent.split_whitespace().collect();
+        args.push("--help");
+        let help = lab.edgesync(&args);
+        let list = help
+            .split("Commands:\n")
+            .nth(1)
+            .and_then(|rest| rest.split("\n\n").next())
+            .expect("a list");
+        for line in list
+            .lines()
+            .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        {
+            let name = line.split_whitespace().next().expect("a name");
+            let full = if matches!(parent, "" | "repo") {
+                name.to_owned()
+            } else {
+                format!("{parent} {name}")
+            };
+            assert!(
+                name == "help" || COMMANDS.contains(&full.as_str()),
+                "{full} is not in the list"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_verb_works_with_and_without_repo_in_front() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    assert_eq!(
+        lab.edgesync(&["user", "list"]),
+        lab.edgesync(&["repo", "user", "list"])
+    );
+}
+
+#[test]
+fn completions_and_manual_pages_come_from_the_parser() {
+    let lab = Lab::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(
+            lab.edgesync(&["completions", shell]).contains("serve-http"),
+            "{shell}"
+        );
+    }
+    lab.edgesync(&["man", "pages"]);
+    let page = std::fs::read_to_string(lab.path("pages/edgesync-sync-start.1")).expect("a page");
+    assert!(page.contains("serve\\-http"), "{page}");
+}

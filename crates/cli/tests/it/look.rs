@@ -1,0 +1,132 @@
+//! Commands that look at a repository print what stock prints.
+
+use crate::lab::Lab;
+
+/// Asserts that ours and stock print the same for these arguments.
+fn assert_like_stock(lab: &Lab, commands: &[&[&str]]) {
+    for args in commands {
+        let mut args = args.to_vec();
+        args.extend(["-R", "a.fossil"]);
+        assert_eq!(lab.edgesync(&args), lab.fossil(&args), "{args:?}");
+    }
+}
+
+#[test]
+fn the_timeline_is_like_stocks() {
+    let lab = Lab::new();
+    lab.stock_history("a.fossil");
+    assert_like_stock(
+        &lab,
+        &[
+            &["timeline"],
+            &["timeline", "-n", "0"],
+            &["timeline", "-n", "2"],
+            &["timeline", "-n", "-3"],
+            &["timeline", "--offset", "1", "-n", "2"],
+            &["timeline", "-t", "ci"],
+            &["timeline", "-t", "w"],
+            &["timeline", "-W", "60"],
+            &["timeline", "--oneline"],
+            &["timeline", "-b", "feature"],
+        ],
+    );
+}
+
+#[test]
+fn information_and_files_are_like_stocks() {
+    let lab = Lab::new();
+    lab.stock_history("a.fossil");
+    assert_like_stock(
+        &lab,
+        &[
+            &["info", "tip"],
+            &["info", "feature"],
+            &["info", "rel-1"],
+            &["ls", "-r", "trunk"],
+            &["ls", "-r", "feature", "-v"],
+            &["ls", "-r", "tip", "-v"],
+            &["ls", "-r", "tip", "src"],
+            &["cat", "src/main.rs", "größe.txt", "-r", "feature"],
+            &["cat", "a b.txt", "-r", "root:feature"],
+        ],
+    );
+}
+
+#[test]
+fn json_has_the_shapes_of_the_api() {
+    let lab = Lab::new();
+    lab.stock_history("a.fossil");
+    let timeline = lab.json(&["timeline", "-n", "1", "-R", "a.fossil"]);
+    assert_eq!(timeline["total"], 6);
+    assert_eq!(timeline["rows"].as_array().expect("rows").len(), 1);
+    let row = &timeline["rows"][0];
+    assert_eq!(
+        (row["kind"].as_str(), row["comment"].as_str()),
+        (Some("ci"), Some("on trunk"))
+    );
+    assert_eq!(row["time"], "2024-05-01T12:05:00.000Z");
+    assert_eq!(row["hash"].as_str().expect("a hash").len(), 64);
+    let merge = lab.json(&["info", "2024-05-01 12:04:00"]);
+    assert_eq!(merge["parents"].as_array().expect("parents").len(), 2);
+    assert_eq!(merge["parents"][1]["merge"], true);
+    let rename = lab.json(&["info", "2024-05-01 12:03:00"]);
+    let file = &rename["files"][0];
+    assert_eq!(
+        (file["change"].as_str(), file["old_path"].as_str()),
+        (Some("renamed"), Some("run.sh"))
+    );
+    assert_eq!(
+        (file["path"].as_str(), file["permissions"].as_str()),
+        (Some("walk.sh"), Some("executable"))
+    );
+    let files = lab.json(&["ls", "-r", "feature"]);
+    assert_eq!(files["files"].as_array().expect("files").len(), 4);
+    let content = lab.json(&["cat", "link", "-r", "tip"]);
+    assert_eq!(
+        (
+            content[0]["permissions"].as_str(),
+            content[0]["text"].as_str()
+        ),
+        (Some("symlink"), Some("src/main.rs"))
+    );
+}
+
+#[test]
+fn a_file_or_version_that_is_not_there_is_named() {
+    let lab = Lab::new();
+    lab.stock_history("a.fossil");
+    for args in [
+        &["cat", "nothing.txt", "-r", "tip"][..],
+        &["ls", "-r", "nowhere"],
+        &["info", "nowhere"],
+        &["ls", "nothing"],
+    ] {
+        let ran = lab.run(&[args, &["-R", "a.fossil"]].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{args:?}");
+        assert!(
+            ran.stderr.contains("noth") || ran.stderr.contains("nowhere"),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn control_characters_of_a_comment_do_not_reach_the_terminal() {
+    let lab = Lab::new();
+    lab.fossil(&["new", "a.fossil"]);
+    std::fs::create_dir(lab.path("work")).expect("a folder");
+    lab.fossil_in("work", &["open", "../a.fossil"]);
+    lab.fossil_in(
+        "work",
+        &[
+            "commit",
+            "--allow-empty",
+            "--no-warnings",
+            "-m",
+            "x\u{1b}[31mred",
+        ],
+    );
+    let text = lab.edgesync(&["timeline", "-n", "1", "-R", "a.fossil"]);
+    assert!(text.contains("x\\u{1b}[31mred"), "{text}");
+}

@@ -1,0 +1,9 @@
+//! The `edgesync` command as people and scripts meet it: run as a program, each test with a home and a folder of its own,
+//! and stock `fossil` beside it as the judge.
+
+mod agent;
+mod errors;
+mod help;
+mod lab;
+mod look;
+mod manage;

@@ -1,0 +1,143 @@
+//! Commands that make a repository and change its users and settings.
+
+use serde_json::json;
+
+use crate::lab::Lab;
+
+#[test]
+fn a_new_repository_is_one_for_stock_too() {
+    let lab = Lab::new();
+    let made = lab.json(&[
+        "new",
+        "a.fossil",
+        "--project-name",
+        "My project",
+        "--admin-user",
+        "zoe",
+    ]);
+    assert_eq!(made["user"], "zoe");
+    assert_eq!(made["password"].as_str().expect("a password").len(), 10);
+    let info = lab.fossil(&["info", "a.fossil"]);
+    assert!(info.contains("project-name: My project"), "{info}");
+    assert!(
+        info.contains(made["project_code"].as_str().expect("a code")),
+        "{info}"
+    );
+    let ran = lab.run(&["new", "a.fossil", "--json"]);
+    assert_eq!(
+        (ran.code, ran.error()["code"].as_str()),
+        (1, Some("conflict"))
+    );
+}
+
+#[test]
+fn new_prints_the_password_once_in_stocks_words() {
+    let lab = Lab::new();
+    let said = lab.edgesync(&["new", "a.fossil"]);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    assert!(
+        lines[0].starts_with("project-id: ") && lines[1].starts_with("server-id:  "),
+        "{said}"
+    );
+    assert!(
+        lines[2].starts_with("admin-user: ada (initial password is \""),
+        "{said}"
+    );
+}
+
+#[test]
+fn users_are_like_stocks() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    let ran = lab.run_with_input(&["user", "new", "bob", "Bob B."], "a secret\n");
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{}", ran.stderr);
+    assert_eq!(
+        lab.edgesync(&["user", "list"]),
+        lab.fossil(&["user", "list", "-R", "a.fossil"])
+    );
+    assert_eq!(lab.edgesync(&["user", "capabilities", "bob"]), "u\n");
+    assert_eq!(lab.edgesync(&["user", "capabilities", "bob", "ei"]), "ei\n");
+    assert_eq!(
+        lab.fossil(&["user", "capabilities", "bob", "-R", "a.fossil"]),
+        "ei\n"
+    );
+    assert_eq!(lab.run(&["user", "capabilities", "bob", "e!"]).code, 64);
+    assert_eq!(lab.run(&["user", "capabilities", "somebody"]).code, 1);
+    assert_eq!(
+        lab.run(&["user", "new", "bob", "", "pw", "--json"]).error()["code"],
+        "conflict"
+    );
+    let users = lab.json(&["user", "list"]);
+    let bob = users
+        .as_array()
+        .expect("users")
+        .iter()
+        .find(|user| user["login"] == "bob");
+    assert_eq!(
+        bob,
+        Some(
+            &json!({"login": "bob", "capabilities": "ei", "info": "Bob B.", "has_password": true})
+        )
+    );
+}
+
+#[test]
+fn a_password_is_stored_as_stock_stores_it() {
+    let lab = Lab::new();
+    let secret = || {
+        lab.fossil(&[
+            "sql",
+            "-R",
+            "a.fossil",
+            "SELECT pw FROM user WHERE login='bob'",
+        ])
+    };
+    lab.edgesync(&["new", "a.fossil"]);
+    lab.write("password", "from a file\n");
+    lab.edgesync(&["user", "new", "bob", "--password-file", "password"]);
+    let ours = secret();
+    lab.fossil(&["user", "password", "bob", "from a file", "-R", "a.fossil"]);
+    assert_eq!(ours, secret());
+    let ran = lab.run_with_input(&["user", "password", "bob"], "another\n");
+    assert_eq!(
+        (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
+        (0, "", "")
+    );
+    let ours = secret();
+    lab.fossil(&["user", "password", "bob", "another", "-R", "a.fossil"]);
+    assert_eq!(ours, secret());
+    assert_eq!(lab.run(&["user", "password", "bob"]).code, 1);
+}
+
+#[test]
+fn the_default_user_is_stocks_too() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    assert_eq!(lab.edgesync(&["user", "default"]), "ada\n");
+    lab.edgesync(&["user", "new", "bob", "Bob", "pw"]);
+    lab.edgesync(&["user", "default", "bob"]);
+    assert_eq!(lab.fossil(&["user", "default", "-R", "a.fossil"]), "bob\n");
+    assert_eq!(lab.edgesync(&["user", "default"]), "bob\n");
+}
+
+#[test]
+fn settings_are_shown_and_changed() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    assert_eq!(lab.run(&["config", "get", "max-upload"]).code, 1);
+    lab.edgesync(&["config", "set", "max-upload", "100000"]);
+    assert_eq!(lab.edgesync(&["config", "get", "max-upload"]), "100000\n");
+    let stock = lab.fossil(&["settings", "max-upload", "--exact", "-R", "a.fossil"]);
+    assert!(lab.edgesync(&["config", "ls"]).contains(&stock), "{stock}");
+    lab.edgesync(&["config", "unset", "max-upload"]);
+    assert_eq!(
+        lab.json(&["config", "get", "max-upload"]),
+        json!({"name": "max-upload", "value": null})
+    );
+    let ran = lab.run(&["config", "set", "project-code", "0000", "--json"]);
+    assert_eq!(
+        (ran.code, ran.error()["code"].as_str()),
+        (1, Some("not_found"))
+    );
+}
