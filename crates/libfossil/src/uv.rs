@@ -176,6 +176,25 @@ impl Repository {
         Ok(Some(content.into()))
     }
 
+    /// Returns how many bytes the content of an unversioned file takes in the table; 0 when there is none.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn unversioned_stored_bytes(&self, name: &str) -> Result<u64> {
+        if !has_table(self.conn())? {
+            return Ok(0);
+        }
+        let bytes: Option<Option<i64>> = self
+            .conn()
+            .prepare_cached("SELECT length(content) FROM unversioned WHERE name=?1")?
+            .query_row([name], |row| row.get(0))
+            .optional()?;
+        Ok(bytes
+            .flatten()
+            .and_then(|bytes| u64::try_from(bytes).ok())
+            .unwrap_or(0))
+    }
+
     /// Returns the hash of the whole set: 40 digits, equal in two repositories exactly when no file differs.
     ///
     /// # Errors

@@ -115,7 +115,10 @@ impl Start {
             while announced.is_ok() {
                 tokio::select! {
                     signal = signals.next() => match signal {
-                        Signal::SyncNow => {}
+                        Signal::SyncNow => {
+                            // Of what comes of it the agent's log and status tell.
+                            agent.sync_now(None).or_fail(Kind::Failed, "sync now")?;
+                        }
                         Signal::Stop => break,
                     },
                     () = agent.quit_requested() => break,

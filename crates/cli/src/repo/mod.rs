@@ -1,6 +1,7 @@
 //! Commands on one repository file, each also without `repo` in front: what Fossil users type.
 
 pub(crate) mod cat;
+pub(crate) mod ci;
 pub(crate) mod config;
 pub(crate) mod failure;
 pub(crate) mod info;
@@ -9,6 +10,7 @@ pub(crate) mod new;
 pub(crate) mod shapes;
 pub(crate) mod timeline;
 pub(crate) mod user;
+pub(crate) mod uv;
 
 use clap::Subcommand;
 use libfossil::time::Timestamp;
@@ -20,11 +22,14 @@ use crate::output::Output;
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     New(new::New),
+    #[command(visible_alias = "commit")]
+    Ci(ci::Ci),
     Timeline(timeline::Timeline),
     Ls(ls::Ls),
     Cat(cat::Cat),
     Info(info::Info),
     User(user::User),
+    Uv(uv::Uv),
     Config(config::Config),
 }
 
@@ -39,11 +44,13 @@ impl Verb {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         match self {
             Self::New(verb) => verb.run(out),
+            Self::Ci(verb) => verb.run(out),
             Self::Timeline(verb) => verb.run(out),
             Self::Ls(verb) => verb.run(out),
             Self::Cat(verb) => verb.run(out),
             Self::Info(verb) => verb.run(out),
             Self::User(verb) => verb.run(out),
+            Self::Uv(verb) => verb.run(out),
             Self::Config(verb) => verb.run(out),
         }
     }

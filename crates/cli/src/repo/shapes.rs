@@ -11,6 +11,11 @@ pub(crate) fn time(time: Timestamp) -> Time {
     Time::from_unix_millis(time.unix_millis())
 }
 
+/// Returns an instant in whole seconds since 1970.
+pub(crate) fn seconds(time: Timestamp) -> i64 {
+    time.unix_millis().div_euclid(1000)
+}
+
 /// Returns the API's form of a permission.
 pub(crate) fn permissions(permission: Permission) -> api::Permissions {
     match permission {

@@ -16,6 +16,14 @@ const COMMANDS: &[&str] = &[
     "man",
     "repo",
     "new",
+    "ci",
+    "uv",
+    "uv add",
+    "uv ls",
+    "uv list",
+    "uv cat",
+    "uv export",
+    "uv rm",
     "timeline",
     "ls",
     "cat",
@@ -52,7 +60,7 @@ fn help_texts() {
 #[test]
 fn every_command_is_in_the_list_of_help_texts() {
     let lab = Lab::new();
-    for parent in ["", "sync", "repo", "user", "config"] {
+    for parent in ["", "sync", "repo", "user", "config", "uv"] {
         let mut args: Vec<&str> = parent.split_whitespace().collect();
         args.push("--help");
         let help = lab.edgesync(&args);

@@ -7,3 +7,4 @@ mod help;
 mod lab;
 mod look;
 mod manage;
+mod uv;

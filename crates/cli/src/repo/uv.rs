@@ -1,0 +1,233 @@
+//! `edgesync uv`: unversioned files, of which only the newest content is kept.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use libfossil::db::{Access, Repository};
+use libfossil::uv::{UvFile, check_name};
+use serde_json::json;
+
+use crate::error::{Failure, Kind, OrFail};
+use crate::locate::RepositoryArg;
+use crate::output::{Output, printable};
+use crate::repo::failure::database;
+use crate::repo::now;
+use crate::repo::shapes::seconds;
+
+/// Keep files of which only the newest content matters
+#[derive(Args)]
+#[command(visible_alias = "unversioned")]
+pub(crate) struct Uv {
+    #[command(subcommand)]
+    verb: UvVerb,
+}
+
+#[derive(Subcommand)]
+enum UvVerb {
+    /// Add files, or give those that are there new content
+    Add {
+        /// The files; a file's own name is its name here
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Another name for the one file
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        repository: RepositoryArg,
+    },
+    /// Print the names of all files
+    Ls {
+        /// Show hash, time and sizes too
+        #[arg(short = 'l')]
+        long: bool,
+        #[command(flatten)]
+        repository: RepositoryArg,
+    },
+    /// List all files with hash, time and sizes
+    List {
+        #[command(flatten)]
+        repository: RepositoryArg,
+    },
+    /// Print files
+    Cat {
+        /// The names
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        repository: RepositoryArg,
+    },
+    /// Write a file to the disk
+    Export {
+        /// The name
+        name: String,
+        /// Where to write it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        repository: RepositoryArg,
+    },
+    /// Remove files; the next sync removes them elsewhere too
+    #[command(visible_aliases = ["remove", "delete"])]
+    Rm {
+        /// The names
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        repository: RepositoryArg,
+    },
+}
+
+impl Uv {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        match self.verb {
+            UvVerb::Add {
+                files,
+                name,
+                repository,
+            } => add(
+                &mut repository.open(Access::ReadWrite)?,
+                &files,
+                name.as_deref(),
+                out,
+            ),
+            UvVerb::Ls { long, repository } => list(&repository.open(Access::ReadOnly)?, long, out),
+            UvVerb::List { repository } => list(&repository.open(Access::ReadOnly)?, true, out),
+            UvVerb::Cat { names, repository } => {
+                cat(&repository.open(Access::ReadOnly)?, &names, out)
+            }
+            UvVerb::Export {
+                name,
+                file,
+                repository,
+            } => export(&repository.open(Access::ReadOnly)?, &name, &file, out),
+            UvVerb::Rm { names, repository } => {
+                remove(&mut repository.open(Access::ReadWrite)?, &names, out)
+            }
+        }
+    }
+}
+
+fn add(
+    repository: &mut Repository,
+    files: &[PathBuf],
+    name: Option<&str>,
+    out: Output,
+) -> Result<(), Failure> {
+    if name.is_some() && files.len() != 1 {
+        return Err(
+            Failure::new(Kind::Usage, "--as names one file").hint("add the files one by one")
+        );
+    }
+    let algorithm = repository.hash_policy().map_err(database)?.algorithm();
+    let mut contents = Vec::new();
+    for file in files {
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => file.to_string_lossy().trim_start_matches("./").to_owned(),
+        };
+        check_name(&name).or_fail(Kind::Refused, file.display())?;
+        let content = fs::read(file).or_fail(Kind::NotFound, file.display())?;
+        contents.push((
+            name,
+            libfossil::name::HashName::of(algorithm, &content),
+            content,
+        ));
+    }
+    let now = now();
+    repository
+        .write(now, |tx| {
+            contents.iter().try_for_each(|(name, hash, content)| {
+                tx.put_unversioned(name, seconds(now), hash, content)
+            })
+        })
+        .map_err(database)?;
+    let names: Vec<&String> = contents.iter().map(|(name, ..)| name).collect();
+    out.print(&json!({ "added": names }), |_| String::new())
+}
+
+fn list(repository: &Repository, long: bool, out: Output) -> Result<(), Failure> {
+    let files = repository.unversioned().map_err(database)?;
+    let present: Vec<(&UvFile, &libfossil::name::HashName)> = files
+        .iter()
+        .filter_map(|file| Some((file, file.hash.as_ref()?)))
+        .collect();
+    if out.json {
+        let shapes = present.iter().map(|(file, hash)| {
+            json!({ "name": file.name, "hash": hash.as_str(), "size": file.size, "time": seconds_words(file.mtime) })
+        });
+        return out.json(&shapes.collect::<Vec<_>>());
+    }
+    let mut text = String::new();
+    for (file, hash) in present {
+        if long {
+            let time = seconds_words(file.mtime).to_string().replace('T', " ");
+            let stored = repository
+                .unversioned_stored_bytes(&file.name)
+                .map_err(database)?;
+            let short = hash.as_str().get(..12).unwrap_or_default();
+            text.push_str(&format!(
+                "{short} {} {:>8} {stored:>8} ",
+                time.get(..19).unwrap_or(&time),
+                file.size
+            ));
+        }
+        text.push_str(&format!("{}\n", printable(&file.name)));
+    }
+    out.bytes(text.as_bytes())
+}
+
+fn seconds_words(seconds: i64) -> edgesync_agent::api::Time {
+    edgesync_agent::api::Time::from_unix_millis(seconds.saturating_mul(1000))
+}
+
+fn cat(repository: &Repository, names: &[String], out: Output) -> Result<(), Failure> {
+    let mut shapes = Vec::new();
+    for name in names {
+        let content = content(repository, name)?;
+        if out.json {
+            shapes.push(json!({ "name": name, "size": content.len(), "text": std::str::from_utf8(&content).ok() }));
+        } else {
+            out.bytes(&content)?;
+        }
+    }
+    if out.json { out.json(&shapes) } else { Ok(()) }
+}
+
+fn export(
+    repository: &Repository,
+    name: &str,
+    file: &std::path::Path,
+    out: Output,
+) -> Result<(), Failure> {
+    fs::write(file, content(repository, name)?).or_fail(Kind::Failed, file.display())?;
+    out.print(&json!({ "name": name, "path": file }), |_| String::new())
+}
+
+fn remove(repository: &mut Repository, names: &[String], out: Output) -> Result<(), Failure> {
+    for name in names {
+        content(repository, name)?;
+    }
+    let now = now();
+    repository
+        .write(now, |tx| {
+            names
+                .iter()
+                .try_for_each(|name| tx.delete_unversioned(name, seconds(now)))
+        })
+        .map_err(database)?;
+    out.print(&json!({ "removed": names }), |_| String::new())
+}
+
+fn content(repository: &Repository, name: &str) -> Result<bytes::Bytes, Failure> {
+    repository
+        .unversioned_content(name)
+        .map_err(database)?
+        .ok_or_else(|| {
+            Failure::new(
+                Kind::NotFound,
+                format!("no unversioned file {}", printable(name)),
+            )
+            .hint("edgesync uv ls shows all of them")
+        })
+}
