@@ -12,10 +12,10 @@ mod work;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use programs::Programs;
-use work::Bench;
+use work::{Bench, Work};
 
 /// Options of `bench repo`.
 #[derive(Args)]
@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Runs of each work; the median counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=99))]
     rounds: u16,
+    /// Measure this work only; may be given again
+    #[arg(long, value_name = "WORK", conflicts_with = "write")]
+    work: Vec<Work>,
     /// The `edgesync` to measure; without it the release build of this tree is made
     #[arg(long, value_name = "PROGRAM")]
     edgesync: Option<PathBuf>,
@@ -60,7 +63,12 @@ pub(crate) fn repo(options: &Options) -> anyhow::Result<()> {
         ),
     }
     .context("cannot prepare the repository")?;
-    let rows = bench.measure_all()?;
+    let all = Work::value_variants();
+    let rows = bench.measure(if options.work.is_empty() {
+        all
+    } else {
+        &options.work
+    })?;
     let report = report::markdown(&programs.machine()?, &bench.subject, options.rounds, &rows);
     println!("{report}");
     if options.write {

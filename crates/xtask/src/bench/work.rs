@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
+use clap::ValueEnum;
 
 use super::history::History;
 use super::measure::{self, Cost};
@@ -14,6 +15,18 @@ use super::report::Row;
 
 /// Check-ins that the timeline shows.
 const TIMELINE: &str = "1000";
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Work {
+    Clone,
+    Serve,
+    Rebuild,
+    Sync,
+    Push,
+    Commit,
+    Timeline,
+}
 
 /// A prepared repository and the means to measure on copies of it.
 pub(crate) struct Bench<'a> {
@@ -109,31 +122,37 @@ impl<'a> Bench<'a> {
         Ok(bench)
     }
 
-    /// Does all the work, both sides in turn.
+    /// Does the work, both sides in turn, and returns a row for each. Without check-ins to push, a push has no row.
     ///
     /// # Errors
     /// The first failure of either side.
-    pub(crate) fn measure_all(&self) -> anyhow::Result<Vec<Row>> {
-        let mut rows = vec![
-            self.row("clone from stock", |side| self.clone_from_stock(side))?,
-            self.row("serve a clone to stock (server's CPU and memory)", |side| {
-                self.serve_clone(side)
-            })?,
-            self.row("rebuild", |side| self.rebuild(side))?,
-            self.row("sync with nothing new", |side| self.sync_nothing(side))?,
-        ];
-        if let Some((ahead, more)) = &self.ahead {
-            rows.push(
-                self.row(&format!("push {more} check-ins to stock"), |side| {
+    pub(crate) fn measure(&self, works: &[Work]) -> anyhow::Result<Vec<Row>> {
+        works
+            .iter()
+            .filter_map(|work| self.measure_one(*work).transpose())
+            .collect()
+    }
+
+    fn measure_one(&self, work: Work) -> anyhow::Result<Option<Row>> {
+        let row = match (work, &self.ahead) {
+            (Work::Clone, _) => self.row("clone from stock", |side| self.clone_from_stock(side)),
+            (Work::Serve, _) => self
+                .row("serve a clone to stock (server's CPU and memory)", |side| {
+                    self.serve_clone(side)
+                }),
+            (Work::Rebuild, _) => self.row("rebuild", |side| self.rebuild(side)),
+            (Work::Sync, _) => self.row("sync with nothing new", |side| self.sync_nothing(side)),
+            (Work::Push, None) => return Ok(None),
+            (Work::Push, Some((ahead, more))) => self
+                .row(&format!("push {more} check-ins to stock"), |side| {
                     self.push(side, ahead)
-                })?,
-            );
-        }
-        rows.push(self.row("commit one changed file", |side| self.commit(side))?);
-        rows.push(self.row(&format!("timeline of {TIMELINE}"), |side| {
-            self.timeline(side)
-        })?);
-        Ok(rows)
+                }),
+            (Work::Commit, _) => self.row("commit one changed file", |side| self.commit(side)),
+            (Work::Timeline, _) => self.row(&format!("timeline of {TIMELINE}"), |side| {
+                self.timeline(side)
+            }),
+        };
+        row.map(Some)
     }
 
     fn row(&self, name: &str, work: impl Fn(Side) -> anyhow::Result<Cost>) -> anyhow::Result<Row> {
