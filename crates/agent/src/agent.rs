@@ -18,9 +18,11 @@ use crate::home::{Home, HomeError};
 use crate::http;
 use crate::identity::{Identity, IdentityError};
 use crate::jobs::Jobs;
+use crate::limits;
 use crate::lock::Lock;
 use crate::net::{self, Door};
 use crate::runtime::{Runtime, RuntimeFile};
+use crate::serve;
 use crate::shell::Shell;
 use crate::state::{StateDb, StateError};
 use crate::sync::{Http, Linker, Remote, Wishes};
@@ -190,6 +192,15 @@ impl Agent {
         //XF             let door = Door { name: "http", lifetime: Some(limits::CLIENT_LIFETIME) };
         //XF             core.tasks.spawn(net::serve(served, router, door, core.stopped.clone()));
         //XF         }
+        if let Some(served) = served {
+            let router = serve::router(Arc::clone(&core));
+            let door = Door {
+                name: "http",
+                lifetime: Some(limits::CLIENT_LIFETIME),
+            };
+            core.tasks
+                .spawn(net::serve(served, router, door, core.stopped.clone()));
+        }
         let runtime_file = RuntimeFile::write(&home, &runtime).map_err(StartError::Files)?;
         unwind.disarm();
         tracing::info!(

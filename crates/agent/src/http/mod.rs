@@ -46,12 +46,13 @@ fn api() -> Router<App> {
         .route("/repositories", get(repositories::list))
         .route("/repositories/add", post(repositories::add))
         .route("/repositories/create", post(repositories::create))
+        .route("/repositories/clone", post(repositories::clone))
         .route(
             "/repositories/{name}",
             get(repositories::show).delete(repositories::forget),
         )
         .route("/repositories/{name}/remote", put(repositories::set_remote))
-        .route("/repositories/{name}/sync", post(repositories::sync))
+        .route("/repositories/{name}/sync", post(repositories::sync_one))
         .route("/repositories/{name}/timeline", get(history::timeline))
         .route(
             "/repositories/{name}/check-ins/{version}",

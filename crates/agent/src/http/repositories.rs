@@ -10,10 +10,11 @@ use super::App;
 use super::extract::{Body, Named, Parameter};
 use super::reply::Answer;
 use crate::api::{
-    AddRepository, CreateRepository, CreatedRepository, Error, Job, Repository, SetRemote, Status,
+    AddRepository, CloneRepository, CreateRepository, CreatedRepository, Error, Job, Repository,
+    SetRemote, Status,
 };
 use crate::core::Core;
-use crate::sync::Remote;
+use crate::sync::{self, Remote};
 
 /// `GET /api/v1/status`.
 pub(super) async fn status(State(core): State<App>) -> Json<Status> {
@@ -48,6 +49,14 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(created)))
 }
 
+/// `POST /api/v1/repositories/clone`.
+pub(super) async fn clone(
+    State(core): State<App>,
+    Body(wish): Body<CloneRepository>,
+) -> Answer<(StatusCode, Json<Job>)> {
+    Ok((StatusCode::ACCEPTED, Json(sync::clone::start(&core, wish)?)))
+}
+
 /// `DELETE /api/v1/repositories/{name}`.
 pub(super) async fn forget(State(core): State<App>, named: Named) -> Answer<StatusCode> {
     blocking(core, move |core| core.forget(named.repository.name())).await?;
@@ -72,7 +81,7 @@ pub(super) async fn set_remote(
 }
 
 /// `POST /api/v1/repositories/{name}/sync`.
-pub(super) async fn sync(named: Named) -> (StatusCode, Json<Repository>) {
+pub(super) async fn sync_one(named: Named) -> (StatusCode, Json<Repository>) {
     named.repository.sync_now();
     (StatusCode::ACCEPTED, Json(named.repository.show()))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use libfossil::db::{Error as FileError, NewRepository, Repository};
+use libfossil::db::{Error as FileError, NewRepository, Repository, SPECIAL_USERS};
 use libfossil::name::ProjectCode;
 
 use super::file_error;
@@ -69,18 +69,32 @@ pub(crate) fn create(
 fn check_login(wish: Option<&str>) -> Result<String, Error> {
     let login = match wish.map(str::trim).filter(|login| !login.is_empty()) {
         Some(login) => login.to_owned(),
-        None => ["USER", "LOGNAME", "USERNAME"]
-            .iter()
-            .find_map(|name| std::env::var(name).ok())
-            .unwrap_or_else(|| "admin".to_owned()),
+        None => system_user(),
     };
-    let special = ["anonymous", "nobody", "developer", "reader"].contains(&login.as_str());
-    if special || login.len() > 64 || login.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    if !is_login(&login) {
         return Err(Error::bad_request(
             "the user's name has to be a short word, and none of Fossil's own",
         ));
     }
     Ok(login)
+}
+
+fn is_login(login: &str) -> bool {
+    let special = SPECIAL_USERS.iter().any(|(name, ..)| *name == login);
+    !special
+        && !login.is_empty()
+        && login.len() <= 64
+        && !login.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// Returns the name by which the system knows the user.
+pub(crate) fn system_user() -> String {
+    let known = ["USER", "LOGNAME", "USERNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok());
+    known
+        .filter(|login| is_login(login))
+        .unwrap_or_else(|| "admin".to_owned())
 }
 
 fn no_random(error: getrandom::Error) -> Error {

@@ -27,11 +27,10 @@ use crate::limits;
 use crate::sync::{Link, Linker, Remote};
 use facts::Unreadable;
 use readers::Readers;
-use writer::Writer;
 
-pub(crate) use create::create;
+pub(crate) use create::{create, system_user};
 pub(crate) use facts::Facts;
-pub(crate) use writer::{TaskError, file_error};
+pub(crate) use writer::{TaskError, Writer, file_error};
 
 /// A repository that the agent hosts.
 #[derive(Debug)]
@@ -149,6 +148,11 @@ impl Hosted {
     /// Writes to the log, naming this repository.
     pub(crate) fn log(&self, level: Level, message: impl Into<String>) {
         self.events.log(level, Some(&self.name), message);
+    }
+
+    /// The thread that writes the repository.
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
     }
 
     /// Does `work` on the repository, alone with it.

@@ -129,7 +129,7 @@ impl Condition {
 
 /// Returns how long to wait after `failures` earlier ones: doubling, capped, and spread so that many agents do not come back at
 /// the same moment.
-fn backoff(failures: u32, jitter: f64) -> Duration {
+pub(super) fn backoff(failures: u32, jitter: f64) -> Duration {
     let doubled = limits::BACKOFF_MIN.saturating_mul(1_u32 << failures.min(16));
     doubled
         .min(limits::BACKOFF_MAX)

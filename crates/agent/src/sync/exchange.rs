@@ -1,28 +1,140 @@
-//! One exchange with a remote.
+//! One exchange with a remote: round trips until both sides hold the same. The protocol is libfossil's and runs on the
+//! repository's own thread; here bytes go back and forth between it and the network.
 
-use super::condition::Progress;
-use super::http::Http;
-use super::{Remote, Wishes};
+use libfossil::db::Repository;
+use libfossil::xfer::client::{Client, Credentials, Response, Step, Summary, SyncError};
+
+use super::Remote;
+use super::http::{Answer, Http, HttpError, Post};
 use crate::api::{Code, Error};
-use crate::repository::Hosted;
+use crate::clock;
+use crate::limits;
+use crate::repository::{Writer, file_error};
+use crate::text;
 
-/// What an exchange moved.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
+/// Makes one exchange between the repository of `writer` and `remote` with the client that `start` makes; when the repository
+/// turns out to be at another host, one more client without the login. Reports how far it is after each round trip.
+///
+/// # Errors
+/// `remote` when the remote refuses or cannot be reached, `repository` when the file cannot be used. What had arrived before is
+/// stored.
+pub(super) async fn run<S>(
+    writer: &Writer,
+    http: &Http,
+    remote: &Remote,
+    start: S,
+    mut progress: impl FnMut(&Summary),
+) -> Result<Summary, Error>
+where
+    S: Fn(&mut Repository, Option<Credentials>) -> Result<Client, SyncError>
+        + Clone
+        + Send
+        + 'static,
+{
+    let mut place = remote.clone();
+    for _ in 0..=limits::REDIRECTS {
+        match converse(writer, http, &mut place, start.clone(), &mut progress).await? {
+            Ending::Complete(summary) => return Ok(*summary),
+            Ending::Elsewhere(moved) => place = moved,
+        }
+    }
+    let host = super::http::host_of(place.parsed());
+    Err(http_error(&HttpError::Redirects { host }))
 }
 
-/// Makes one exchange.
-pub(crate) async fn run(
-    _hosted: &Hosted,
-    _http: &Http,
-    _remote: &Remote,
-    _wishes: Wishes,
-    _progress: impl FnMut(Progress) + Send,
-) -> Result<Outcome, Error> {
-    Err(Error::new(
-        Code::Unsupported,
-        "exchanges are not part of this build yet",
-    ))
+/// How a conversation with one host ends.
+enum Ending {
+    Complete(Box<Summary>),
+    Elsewhere(Remote),
+}
+
+async fn converse<S>(
+    writer: &Writer,
+    http: &Http,
+    place: &mut Remote,
+    start: S,
+    progress: &mut impl FnMut(&Summary),
+) -> Result<Ending, Error>
+where
+    S: Fn(&mut Repository, Option<Credentials>) -> Result<Client, SyncError> + Send + 'static,
+{
+    let login = credentials(place);
+    let mut client = on_thread(writer, move |repository| start(repository, login)).await?;
+    loop {
+        let random = text::random().map_err(|error| Error::internal(error.to_string()))?;
+        let (back, step) = on_thread(writer, move |repository| {
+            let step = client.next(repository, clock::now(), random)?;
+            Ok((client, step))
+        })
+        .await?;
+        client = back;
+        let request = match step {
+            Step::Send(request) => request,
+            Step::Done(summary) => return Ok(Ending::Complete(Box::new(summary))),
+        };
+        let post = Post {
+            content_type: request.content_type.as_str(),
+            cookie: request.cookie,
+            body: request.body,
+        };
+        let (answer, url) = http
+            .post(place, &post)
+            .await
+            .map_err(|error| http_error(&error))?;
+        let response = match answer {
+            Answer::Reply { content_type, body } => Response { content_type, body },
+            Answer::Elsewhere => return Ok(Ending::Elsewhere(Remote::without_login(url))),
+        };
+        *place = place.moved_to(url);
+        client = on_thread(writer, move |repository| {
+            client.receive(repository, &response, clock::now())?;
+            Ok(client)
+        })
+        .await?;
+        progress(client.progress());
+    }
+}
+
+/// Does a step of the protocol on the repository's thread.
+async fn on_thread<T: Send + 'static>(
+    writer: &Writer,
+    step: impl FnOnce(&mut Repository) -> Result<T, SyncError> + Send + 'static,
+) -> Result<T, Error> {
+    match writer.run(step).await {
+        Ok(done) => done.map_err(|error| sync_error(&error)),
+        Err(error) => Err(error.into_api()),
+    }
+}
+
+fn credentials(remote: &Remote) -> Option<Credentials> {
+    let user = remote.user()?.to_owned();
+    let password = remote.password().unwrap_or_default().to_owned();
+    Some(Credentials { user, password })
+}
+
+fn http_error(error: &HttpError) -> Error {
+    let hint = error.hint().map(ToOwned::to_owned);
+    Error {
+        hint,
+        ..Error::new(Code::Remote, error.to_string()).retryable()
+    }
+}
+
+fn sync_error(error: &SyncError) -> Error {
+    let api = Error::new(Code::Remote, error.to_string());
+    match error {
+        SyncError::Repository(error) => file_error(error),
+        SyncError::Misuse(_) => Error::internal(error.to_string()),
+        SyncError::LoginFailed => api.with_hint("Check the remote's user and password."),
+        SyncError::WrongProject => {
+            api.with_hint("The address is that of another repository; check it.")
+        }
+        SyncError::NotAuthorized(_) => {
+            api.with_hint("Ask the server's administrator for the right, or use another user.")
+        }
+        SyncError::WebPage(_) => api
+            .with_hint("Check the address; a network's login page answers like this too.")
+            .retryable(),
+        _ => api.retryable(),
+    }
 }

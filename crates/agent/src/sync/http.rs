@@ -23,7 +23,7 @@ pub(crate) struct Http {
 /// A request to a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Post {
-    pub content_type: String,
+    pub content_type: &'static str,
     pub cookie: Option<String>,
     pub body: Bytes,
 }
@@ -34,7 +34,7 @@ pub(crate) enum Answer {
     /// A sync reply.
     Reply { content_type: String, body: Bytes },
     /// The repository is at another host. Nothing was sent there: the request may carry a login for this one.
-    Elsewhere(Url),
+    Elsewhere,
 }
 
 /// A round trip failed.
@@ -125,7 +125,7 @@ impl Http {
             }
             let next = redirected(&url, &response)?;
             if !same_host(&url, &next) {
-                return Ok((Answer::Elsewhere(next.clone()), next));
+                return Ok((Answer::Elsewhere, next));
             }
             url = next;
         }
@@ -142,7 +142,7 @@ impl Http {
         };
         let mut request = client
             .post(url.clone())
-            .header(CONTENT_TYPE, &post.content_type)
+            .header(CONTENT_TYPE, post.content_type)
             .body(post.body.clone());
         if let Some(cookie) = &post.cookie {
             request = request.header(COOKIE, cookie);

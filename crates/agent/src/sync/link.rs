@@ -4,19 +4,19 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use libfossil::db::Repository;
+use libfossil::xfer::client::{Client, Summary};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::condition::{Condition, Progress};
-use super::exchange::{self, Outcome};
 use super::http::Http;
-use super::{Remote, Wishes};
-use crate::api::{Level, State, Time};
+use super::{Remote, Wishes, exchange, jitter};
+use crate::api::{Code, Error, Level, State, Time};
 use crate::limits;
-use crate::repository::{Hosted, Origin};
-use crate::text;
+use crate::repository::{Hosted, Origin, file_error};
 
 /// What starting a link takes.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ impl Link {
                 () = self.cut.cancelled() => break,
                 outcome = self.exchange(&hosted, &linker, cause) => outcome,
             };
-            let wait = self.settle(&hosted, &linker, outcome);
+            let wait = self.settle(&hosted, outcome).await;
             failing = wait.is_some();
             due = Instant::now() + wait.unwrap_or_else(|| spread(linker.poll));
         }
@@ -124,7 +124,7 @@ impl Link {
         hosted: &Arc<Hosted>,
         linker: &Linker,
         cause: Cause,
-    ) -> Result<Outcome, crate::api::Error> {
+    ) -> Result<Summary, Error> {
         let worth_showing = {
             let mut condition = self.condition();
             let changed = condition.is_changed() && !condition.is_failing();
@@ -141,40 +141,70 @@ impl Link {
                 },
             );
         }
+        let phase = linker.wishes.phase();
         let mut shown = Instant::now();
-        let progress = |progress: Progress| {
-            let worth_it = progress.done > 0 || shown.elapsed() > limits::QUIET_POLL;
-            if worth_it && shown.elapsed() > limits::PROGRESS {
+        let progress = |summary: &Summary| {
+            let done = (summary.artifacts_received + summary.artifacts_sent) as u64;
+            if (done > 0 || shown.elapsed() > limits::QUIET_POLL)
+                && shown.elapsed() > limits::PROGRESS
+            {
                 shown = Instant::now();
-                self.show(hosted, progress);
+                self.show(
+                    hosted,
+                    Progress {
+                        phase,
+                        done,
+                        total: None,
+                    },
+                );
             }
         };
-        exchange::run(hosted, &linker.http, &self.remote, linker.wishes, progress).await
+        let goal = linker.wishes.goal();
+        let start = move |_: &mut Repository, login| Ok(Client::new(goal, login));
+        exchange::run(hosted.writer(), &linker.http, &self.remote, start, progress).await
+    }
+
+    /// Makes sure that a completed exchange left nothing behind: a server that does not let us write says so in passing.
+    async fn check_sent(&self, hosted: &Hosted, summary: &Summary) -> Result<(), Error> {
+        if !summary.push_refused {
+            return Ok(());
+        }
+        match hosted.write(|repository| repository.has_unsent()).await {
+            Ok(Ok(false)) => Ok(()),
+            Ok(Ok(true)) => {
+                let who = self.remote.user().map_or_else(
+                    || "anonymous users".to_owned(),
+                    |user| format!("the user {user}"),
+                );
+                let message =
+                    format!("the server does not let {who} write; what is new here stays here");
+                Err(Error::new(Code::Remote, message)
+                    .with_hint("Set a user and password that may write there."))
+            }
+            Ok(Err(error)) => Err(file_error(&error)),
+            Err(error) => Err(error.into_api()),
+        }
     }
 
     /// Takes note of how an exchange ended. Returns how long to wait when it failed.
-    fn settle(
+    async fn settle(
         &self,
         hosted: &Arc<Hosted>,
-        linker: &Linker,
-        outcome: Result<Outcome, crate::api::Error>,
+        exchanged: Result<Summary, Error>,
     ) -> Option<Duration> {
+        let outcome = match exchanged {
+            Ok(summary) => {
+                self.tell(hosted, &summary);
+                self.check_sent(hosted, &summary).await
+            }
+            Err(error) => Err(error),
+        };
         let wait = match outcome {
-            Ok(outcome) => {
-                let was_failing = self.condition().is_failing();
-                self.condition().completed(Time::now());
-                if outcome.sent > 0 || outcome.received > 0 {
-                    let message = format!(
-                        "{}: received {}, sent {}",
-                        self.remote, outcome.received, outcome.sent
-                    );
-                    hosted.log(Level::Info, message);
-                } else if was_failing {
+            Ok(()) => {
+                if self.condition().is_failing() {
                     hosted.log(Level::Info, format!("{} answers again", self.remote));
                 }
-                if outcome.received > 0 {
-                    hosted.changed(Origin::Link(self));
-                }
+                self.condition().completed(Time::now());
                 None
             }
             Err(error) => {
@@ -184,9 +214,34 @@ impl Link {
                 Some(self.condition().failed(error, Time::now(), jitter()))
             }
         };
-        tracing::debug!(repository = hosted.name(), phase = ?linker.wishes.phase(), failed = wait.is_some(), "an exchange ended");
         hosted.publish();
         wait
+    }
+
+    /// Tells what a completed exchange moved.
+    fn tell(&self, hosted: &Hosted, summary: &Summary) {
+        let received = summary.artifacts_received + summary.unversioned_received;
+        let sent = summary.artifacts_sent + summary.unversioned_sent;
+        tracing::debug!(
+            repository = hosted.name(),
+            rounds = summary.rounds,
+            received,
+            sent,
+            missing = summary.missing,
+            "exchanged"
+        );
+        for message in &summary.messages {
+            hosted.log(Level::Info, format!("{} says: {message}", self.remote));
+        }
+        if received > 0 || sent > 0 {
+            hosted.log(
+                Level::Info,
+                format!("{}: received {received}, sent {sent}", self.remote),
+            );
+        }
+        if received > 0 {
+            hosted.changed(Origin::Link(self));
+        }
     }
 
     fn show(&self, hosted: &Hosted, progress: Progress) {
@@ -205,12 +260,4 @@ impl Link {
 /// Returns `poll`, up to a tenth more or less: agents that were started together should not ask together for ever.
 fn spread(poll: Duration) -> Duration {
     poll.mul_f64(0.9 + 0.2 * jitter())
-}
-
-/// Returns a random number from 0 to 1.
-fn jitter() -> f64 {
-    // Without random bytes waits are all the same, which is worse for the server but not wrong.
-    text::random::<4>().map_or(0.5, |bytes| {
-        f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX)
-    })
 }

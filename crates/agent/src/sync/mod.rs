@@ -1,6 +1,7 @@
 //! Keeps repositories equal with stock Fossil servers: addresses, one HTTP round trip, one exchange of many round trips, the link
 //! that decides when to make one, and clones.
 
+pub(crate) mod clone;
 mod condition;
 mod exchange;
 mod http;
@@ -11,7 +12,10 @@ pub(crate) use http::Http;
 pub(crate) use link::{Link, Linker};
 pub use remote::{Remote, RemoteError};
 
+use libfossil::xfer::client::Goal;
+
 use crate::api::Phase;
+use crate::text;
 
 /// What an exchange is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,16 @@ pub(crate) struct Wishes {
 }
 
 impl Wishes {
+    fn goal(self) -> Goal {
+        Goal {
+            pull: self.pull,
+            push: self.push,
+            private: self.private,
+            unversioned: self.unversioned,
+            thorough: false,
+        }
+    }
+
     /// Returns the words for an exchange of this kind.
     pub(crate) fn phase(self) -> Phase {
         match (self.push, self.pull) {
@@ -35,4 +49,12 @@ impl Wishes {
             _ => Phase::Sync,
         }
     }
+}
+
+/// Returns a random number from 0 to 1.
+fn jitter() -> f64 {
+    // Without random bytes waits are all the same, which is worse for the server but not wrong.
+    text::random::<4>().map_or(0.5, |bytes| {
+        f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX)
+    })
 }

@@ -62,6 +62,15 @@ impl Remote {
         }
     }
 
+    /// Returns the remote at `url` for anyone.
+    pub(crate) fn without_login(url: Url) -> Self {
+        Self {
+            url,
+            user: None,
+            password: None,
+        }
+    }
+
     /// Returns this remote with another login; a part that is `None` stays as it is. A new user without a password has none.
     #[must_use]
     pub fn with_login(mut self, user: Option<String>, password: Option<String>) -> Self {

@@ -4,4 +4,7 @@ mod browse;
 mod door;
 mod events;
 mod home;
+mod serve;
+mod stock;
 mod support;
+mod sync;

@@ -61,6 +61,16 @@ impl Place {
         text
     }
 
+    /// Returns the names of the artifacts that a repository has with content.
+    pub(crate) fn artifacts(&self, repository: &Path) -> Vec<String> {
+        let database = rusqlite::Connection::open(repository).expect("a database");
+        let mut query = database
+            .prepare("SELECT uuid FROM blob WHERE size>=0 ORDER BY 1")
+            .expect("a repository");
+        let names = query.query_map([], |row| row.get(0)).expect("rows");
+        names.collect::<Result<_, _>>().expect("names")
+    }
+
     /// Makes a repository with stock `fossil`, with one check-in of one file after the initial one.
     pub(crate) fn repository(&self, name: &str) -> PathBuf {
         let file = self.path(name);
@@ -91,6 +101,7 @@ impl Place {
                 "commit",
                 "--nosync",
                 "--no-warnings",
+                "--allow-fork",
                 "-m",
                 &format!("change {file}"),
             ],

@@ -206,6 +206,14 @@ impl Client {
 }
 
 impl Repository {
+    /// Returns whether artifacts made here wait to be pushed.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`](crate::db::Error::Sqlite) when the file cannot be read.
+    pub fn has_unsent(&self) -> Result<bool> {
+        Ok(!Client::unsent(self, 1)?.is_empty())
+    }
+
     /// Returns how many artifacts are known by name only.
     pub(super) fn count_missing(&self) -> Result<usize> {
         let mut query = self.conn().prepare_cached(

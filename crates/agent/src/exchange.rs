@@ -1,0 +1,60 @@
+//! The one door for sync requests: whatever transport brought one hands its bytes in here, with what the transport knows about
+//! who asks, and gets the bytes of the reply.
+
+use libfossil::auth::AuthContext;
+use libfossil::xfer::Request;
+use libfossil::xfer::server::{ExchangeError, Reply, Server};
+
+use crate::api::{Error, Level};
+use crate::clock;
+use crate::repository::{Hosted, Origin, file_error};
+
+/// Answers one sync request for a repository.
+///
+/// # Errors
+/// `bad_request` when the bytes are no sync request, `repository` when the file cannot be used. What the client may not do is
+/// told in the reply.
+pub(crate) async fn exchange(
+    hosted: &Hosted,
+    auth: AuthContext,
+    request: Request,
+) -> Result<Reply, Error> {
+    let work = move |repository: &mut _| {
+        Server::default().exchange(repository, &auth, &request, clock::now())
+    };
+    let reply = match hosted.write(work).await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(ExchangeError::Repository(error))) => return Err(file_error(&error)),
+        Ok(Err(error)) => return Err(Error::bad_request(error.to_string())),
+        Err(error) => return Err(error.into_api()),
+    };
+    let received = &reply.received;
+    tracing::debug!(
+        repository = hosted.name(),
+        user = reply.user,
+        received = received.artifacts.len(),
+        unversioned = received.unversioned,
+        reply_bytes = reply.body.len(),
+        "answered a sync request"
+    );
+    if let Some(refused) = &reply.refused {
+        tracing::info!(
+            repository = hosted.name(),
+            user = reply.user,
+            refused,
+            "refused a sync request"
+        );
+    }
+    if !received.artifacts.is_empty() || received.unversioned > 0 || received.configuration > 0 {
+        hosted.log(
+            Level::Info,
+            format!(
+                "{} pushed {} artifacts",
+                reply.user,
+                received.artifacts.len()
+            ),
+        );
+        hosted.changed(Origin::Outside);
+    }
+    Ok(reply)
+}

@@ -1,0 +1,309 @@
+//! Clones a server's repository into a new file. What arrives is kept in a partial file beside the target until all of it is
+//! here, so that half a clone is never taken for a repository; a clone to the same target that was cut off goes on where it was.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use libfossil::db::{Access, Error as FileError, NewRepository, Repository};
+use libfossil::name::{HashName, ProjectCode};
+use libfossil::xfer::client::{Client, Goal, NewClone, Summary, SyncError, is_partial_clone};
+
+use super::condition::backoff;
+use super::exchange;
+use super::{Http, Remote, jitter};
+use crate::api::{CloneRepository, Code, Error, Job, JobKind, JobState, Level};
+use crate::clock;
+use crate::core::{Core, check_absolute};
+use crate::jobs::JobHandle;
+use crate::limits;
+use crate::repository::{Writer, file_error, system_user};
+use crate::text;
+
+/// Failures in a row without anything new after which a clone gives up. What has arrived is kept.
+const TRIES: u32 = 5;
+
+/// Starts to clone; the job tells how it goes.
+///
+/// # Errors
+/// `bad_request` when address or path cannot be, `conflict` when something is at the path already.
+pub(crate) fn start(core: &Arc<Core>, wish: CloneRepository) -> Result<Job, Error> {
+    check_absolute(&wish.path)?;
+    let remote: Remote = wish
+        .url
+        .parse()
+        .map_err(|error: super::RemoteError| Error::bad_request(error.to_string()))?;
+    let remote = remote.with_login(wish.user, wish.password);
+    let target = Target::new(wish.path, &remote)?;
+    let job = core
+        .jobs
+        .start(JobKind::Clone, format!("Clone {remote}"), &core.stopped)?;
+    let shown = job
+        .show()
+        .ok_or_else(|| Error::internal("the job is gone"))?;
+    let core = Arc::clone(core);
+    let tasks = core.tasks.clone();
+    tasks.spawn(async move { run(&core, &job, &target, &remote).await });
+    Ok(shown)
+}
+
+/// Where a clone goes.
+#[derive(Debug, Clone)]
+struct Target {
+    path: PathBuf,
+    /// The file while it is not complete. Its name has the address in it, so that a clone of something else begins anew.
+    partial: PathBuf,
+}
+
+impl Target {
+    fn new(path: PathBuf, remote: &Remote) -> Result<Self, Error> {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return Err(Error::bad_request("the path names no file"));
+        };
+        let mark = HashName::sha1_of(remote.url().as_bytes());
+        let partial = path.with_file_name(format!(".{name}.{}.clone", mark.short()));
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("{} is there already", path.display()),
+            ));
+        }
+        if !path.parent().is_some_and(Path::is_dir) {
+            return Err(Error::bad_request(format!(
+                "{} cannot be made: its folder is missing",
+                path.display()
+            )));
+        }
+        Ok(Self { path, partial })
+    }
+
+    /// Makes the partial file where there is none that can be gone on with. Blocks.
+    fn prepare(&self) -> Result<(), Error> {
+        match Repository::open(&self.partial, Access::ReadOnly) {
+            Ok(repository) if is_partial_clone(&repository).unwrap_or(false) => return Ok(()),
+            Err(error @ FileError::Busy(_)) => return Err(file_error(&error)),
+            Ok(_) | Err(_) => self.remove(),
+        }
+        let password = text::password().map_err(no_random)?;
+        let new = NewRepository {
+            project_code: None,
+            server_code: text::random()
+                .map(ProjectCode::from_random)
+                .map_err(no_random)?,
+            project_name: None,
+            admin: &system_user(),
+            password: &password,
+            initial_check_in: false,
+            now: clock::now(),
+        };
+        Repository::create(&self.partial, &new)
+            .map(drop)
+            .map_err(|error| file_error(&error))
+    }
+
+    /// Gives the complete file its name, unless something has taken it meanwhile. Blocks.
+    fn publish(&self) -> Result<(), Error> {
+        // Unlike a rename, a link never replaces what is there.
+        let published =
+            fs::hard_link(&self.partial, &self.path).and_then(|()| fs::remove_file(&self.partial));
+        let published = match published {
+            Err(error)
+                if error.kind() == io::ErrorKind::Unsupported
+                    || error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                fs::rename(&self.partial, &self.path)
+            }
+            other => other,
+        };
+        published.map_err(|error| {
+            let code = if error.kind() == io::ErrorKind::AlreadyExists {
+                Code::Conflict
+            } else {
+                Code::Repository
+            };
+            Error::new(
+                code,
+                format!("{} cannot be made: {error}", self.path.display()),
+            )
+        })
+    }
+
+    /// Removes the partial file and its journals. Blocks.
+    fn remove(&self) {
+        for suffix in ["", "-journal", "-wal", "-shm"] {
+            let mut name = self.partial.clone().into_os_string();
+            name.push(suffix);
+            match fs::remove_file(PathBuf::from(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(path = %self.partial.display(), %error, "a partial clone cannot be removed");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Runs a clone job to its end.
+async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, remote: &Remote) {
+    let ended = match prepare(target).await {
+        Err(error) => Some(Err(error)),
+        Ok(writer) => {
+            let ended = tokio::select! {
+                () = job.cancelled().cancelled() => None,
+                cloned = clone(&writer, &core.linker.http, job, remote) => Some(cloned),
+            };
+            close(&writer).await;
+            ended
+        }
+    };
+    let adopted = match ended {
+        Some(Ok(())) => Some(adopt(core, target, remote).await),
+        Some(Err(error)) => Some(Err(error)),
+        None => None,
+    };
+    match adopted {
+        Some(Ok(name)) => job.update(|job| {
+            job.state = JobState::Done;
+            job.error = None;
+            job.repository = Some(name);
+        }),
+        Some(Err(error)) => {
+            core.events.log(
+                Level::Error,
+                None,
+                format!("the clone of {remote} failed: {}", error.message),
+            );
+            job.update(|job| {
+                job.state = JobState::Failed;
+                job.error = Some(error);
+            });
+        }
+        None => {
+            // When the agent stops, what has arrived is kept for the next try; when a person cancels, it goes.
+            if !core.stopped.is_cancelled() {
+                let target = target.clone();
+                let _ = tokio::task::spawn_blocking(move || target.remove()).await;
+            }
+            job.update(|job| job.state = JobState::Cancelled);
+        }
+    }
+}
+
+/// Makes the partial file and the thread that fills it.
+async fn prepare(target: &Target) -> Result<Writer, Error> {
+    let target = target.clone();
+    blocking(move || {
+        target.prepare()?;
+        Writer::start("clone", &target.partial).map_err(|error| Error::internal(error.to_string()))
+    })
+    .await
+}
+
+/// Waits until nothing has the partial file open.
+async fn close(writer: &Writer) {
+    let Some(thread) = writer.close() else { return };
+    if !matches!(
+        tokio::task::spawn_blocking(|| thread.join()).await,
+        Ok(Ok(()))
+    ) {
+        tracing::error!("the thread of a clone had panicked");
+    }
+}
+
+/// Brings everything into the partial file, trying again while the server goes away and comes back.
+async fn clone(
+    writer: &Writer,
+    http: &Http,
+    job: &JobHandle,
+    remote: &Remote,
+) -> Result<(), Error> {
+    let mut failures = 0;
+    loop {
+        let before = job.show().map_or(0, |job| job.done);
+        let error = match attempt(writer, http, job, remote).await {
+            Ok(summary) => {
+                tracing::info!(
+                    received = summary.artifacts_received,
+                    bytes = summary.received_bytes,
+                    "a clone is complete"
+                );
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let came_on = job.show().is_some_and(|job| job.done > before);
+        failures = if came_on { 0 } else { failures + 1 };
+        if !error.retryable || failures >= TRIES {
+            return Err(error);
+        }
+        let wait = backoff(failures, jitter());
+        job.update(|job| job.error = Some(error));
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Makes one try.
+async fn attempt(
+    writer: &Writer,
+    http: &Http,
+    job: &JobHandle,
+    remote: &Remote,
+) -> Result<Summary, Error> {
+    let owner = NewClone {
+        admin: system_user(),
+        password: text::password().map_err(no_random)?,
+    };
+    let start = move |repository: &mut Repository, login| -> Result<Client, SyncError> {
+        Client::clone_into(
+            repository,
+            Goal::default(),
+            login,
+            owner.clone(),
+            clock::now(),
+        )
+    };
+    let (done, bytes) = job.show().map_or((0, 0), |job| (job.done, job.bytes));
+    let mut shown = Instant::now().checked_sub(limits::PROGRESS);
+    let progress = |summary: &Summary| {
+        if shown.is_none_or(|shown| shown.elapsed() >= limits::PROGRESS) {
+            shown = Some(Instant::now());
+            job.update(|job| {
+                job.done = done.saturating_add(summary.artifacts_received as u64);
+                job.bytes = bytes.saturating_add(summary.received_bytes);
+                job.error = None;
+            });
+        }
+    };
+    let summary = exchange::run(writer, http, remote, start, progress).await?;
+    job.update(|job| {
+        job.done = done.saturating_add(summary.artifacts_received as u64);
+        job.total = Some(job.done);
+        job.bytes = bytes.saturating_add(summary.received_bytes);
+    });
+    Ok(summary)
+}
+
+/// Gives the clone its name and makes it a repository of the agent, with the server as its remote. Returns its name here.
+async fn adopt(core: &Arc<Core>, target: &Target, remote: &Remote) -> Result<String, Error> {
+    let (core, target, remote) = (Arc::clone(core), target.clone(), remote.clone());
+    blocking(move || {
+        target.publish()?;
+        let hosted = core.adopt(&target.path, "cloned")?;
+        core.set_remote(hosted.name(), Some(remote))?;
+        Ok(hosted.name().to_owned())
+    })
+    .await
+}
+
+fn no_random(error: getrandom::Error) -> Error {
+    Error::internal(format!("the system gives no random bytes: {error}"))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Error::internal(format!("the work did not end: {error}"))))
+}

@@ -1,0 +1,232 @@
+//! Stock `fossil` as a client of the agent, and strangers who are no Fossil at all.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use edgesync_agent::{Agent, Config};
+use serde_json::{Value, json};
+
+use crate::support::{Place, call, raw, repository_event, start, status};
+
+fn serving(place: &Place) -> Config {
+    let mut config = place.config();
+    config.serve_http = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    config
+}
+
+fn address(agent: &Agent) -> &str {
+    agent.runtime().http.as_deref().expect("it serves")
+}
+
+/// Returns the names of the artifacts with content.
+fn artifacts(place: &Place, name: &str) -> Vec<String> {
+    place.artifacts(&place.path(&format!("{name}.fossil")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stock_clones_commits_and_pushes_with_the_password_of_a_created_repository() {
+    let place = Place::new();
+    let agent = start(serving(&place)).await;
+    let ours = place.path("ours.fossil");
+    let wish = json!({ "path": ours, "user": "ada" });
+    let (code, created) = call(&agent, "POST", "/repositories/create", wish).await;
+    assert_eq!(code, 201);
+    let password = created["password"].as_str().expect("a password");
+    let host = address(&agent).trim_start_matches("http://");
+    assert_eq!(
+        created["repository"]["clone_url"],
+        json!(format!("http://{host}/ours"))
+    );
+
+    let theirs = place.path("theirs.fossil");
+    let url = format!("http://ada:{password}@{host}/ours");
+    place.fossil(
+        &place.path(""),
+        ["clone", "--save-http-password", &url, text(&theirs)],
+    );
+    place.check_in(&theirs, "a.txt", "a\n");
+    place.fossil(&place.path(""), ["push", &url, "-R", text(&theirs)]);
+    let mut events = agent.subscribe();
+    repository_event(&mut events, |shown| shown.artifacts == 3).await;
+    assert_eq!(artifacts(&place, "ours"), artifacts(&place, "theirs"));
+    agent.stop().await;
+    let integrity = place.fossil(&place.path(""), ["test-integrity", text(&ours)]);
+    assert!(integrity.contains(" 0 errors"), "{integrity}");
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_repositories_are_told_apart_by_name_and_by_project_code() {
+    let place = Place::new();
+    let mut config = serving(&place);
+    config.repositories = vec![
+        place.repository("one.fossil"),
+        place.repository("two.fossil"),
+    ];
+    let agent = start(config).await;
+    let base = address(&agent).to_owned();
+    let code = agent.status().repositories[1]
+        .project_code
+        .clone()
+        .expect("a code");
+    for (path, name) in [("one", "c1"), (&*code, "c2"), ("one/any/path", "c3")] {
+        let file = place.path(&format!("{name}.fossil"));
+        place.fossil(
+            &place.path(""),
+            ["clone", &format!("{base}/{path}"), text(&file)],
+        );
+    }
+    let of = |name| artifacts(&place, name);
+    assert_eq!(
+        (of("c1"), of("c2"), of("c3")),
+        (of("one"), of("two"), of("one"))
+    );
+
+    let host = address(&agent).trim_start_matches("http://").to_owned();
+    let long = format!("/{}", "a".repeat(8192));
+    for path in [
+        "/",
+        "/three",
+        "/%2e%2e/",
+        "/%00",
+        "/..%5c",
+        "/%252e%252e/",
+        "/%ff",
+        &long,
+    ] {
+        let answer = raw(&host, format!("POST {path} HTTP/1.0\r\nContent-Type: application/x-fossil\r\nContent-Length: 0\r\n\r\n")).await;
+        assert_eq!(status(&answer), 404, "{path}");
+    }
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn replies_suit_old_clients_and_browsers_get_a_few_words() {
+    let place = Place::new();
+    let mut config = serving(&place);
+    config.repositories.push(place.repository("one.fossil"));
+    let agent = start(config).await;
+    let base = address(&agent).to_owned();
+    let message = "pragma client-version 22100 20230223 150000\nclone 3 1\n";
+    let request = format!(
+        "POST /xfer HTTP/1.0\r\nHost: x\r\nContent-Type: application/x-fossil-debug\r\nContent-Length: {}\r\n\r\n{message}",
+        message.len()
+    );
+    let answer = raw(&base, request).await;
+    let head = answer.split("\r\n\r\n").next().expect("a head");
+    assert!(head.starts_with("HTTP/1.0 200 OK\r\n"), "{head}");
+    assert!(
+        head.contains("\r\nContent-Type: application/x-fossil"),
+        "{head}"
+    );
+    assert!(
+        head.contains("\r\nContent-Length: ")
+            && !head.to_ascii_lowercase().contains("transfer-encoding"),
+        "{head}"
+    );
+    assert!(answer.contains("push "), "{answer}");
+
+    let page = raw(
+        &base,
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    )
+    .await;
+    assert!(
+        status(&page) == 200 && page.contains("fossil clone") && page.contains("nosniff"),
+        "{page}"
+    );
+    let health = raw(
+        &base,
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    )
+    .await;
+    assert!(
+        status(&health) == 200 && health.ends_with("{\"status\":\"ok\"}\n"),
+        "{health}"
+    );
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn bad_requests_store_nothing_and_the_next_one_is_answered() {
+    let place = Place::new();
+    let repository = place.repository("one.fossil");
+    let before = artifacts(&place, "one");
+    let mut config = serving(&place);
+    config.repositories.push(repository);
+    let agent = start(config).await;
+    let base = address(&agent).to_owned();
+    let post = |lines: &str, body: &str| {
+        format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/x-fossil\r\n{lines}\r\n{body}"
+        )
+    };
+    for (request, expected) in [
+        (
+            post("Content-Length: 5\r\nContent-Length: 6\r\n", "hello!"),
+            400,
+        ),
+        (post("Content-Length: -1\r\n", ""), 400),
+        (post("Content-Length: 99999999999999999999\r\n", ""), 400),
+        (post("Content-Length: 99999999999\r\n", ""), 413),
+        (post("Transfer-Encoding: chunked\r\n", "zz\r\n"), 400),
+        (
+            post("Content-Length: 12\r\n", "\u{1}\u{2}\u{3}\u{4}whatever"),
+            400,
+        ),
+        (
+            post("Content-Length: 8\r\n", "\u{7f}\u{7f}\u{7f}\u{7f}abcd"),
+            400,
+        ),
+        ("GARBAGE\r\n\r\n".to_owned(), 400),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"
+                .to_owned(),
+            400,
+        ),
+    ] {
+        let answer = raw(&base, &request).await;
+        assert_eq!(status(&answer), expected, "{request} {answer}");
+    }
+    // A body that is cut off is answered by nobody, and costs nothing.
+    raw_cut(&base, &post("Content-Length: 5000\r\n", "half")).await;
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+        "a".repeat(1 << 20)
+    );
+    let answer = raw_lenient(&base, &head).await;
+    assert!(answer.is_empty() || status(&answer) == 431, "{answer}");
+
+    assert_eq!(
+        status(&raw(&base, "GET /healthz HTTP/1.0\r\n\r\n").await),
+        200
+    );
+    assert_eq!(artifacts(&place, "one"), before);
+    let (code, _) = call(&agent, "GET", "/status", Value::Null).await;
+    assert_eq!(code, 200);
+    agent.stop().await;
+}
+
+/// Sends `request`, then closes without waiting.
+async fn raw_cut(address: &str, request: &str) {
+    use tokio::io::AsyncWriteExt as _;
+    let mut stream = tokio::net::TcpStream::connect(address.trim_start_matches("http://"))
+        .await
+        .expect("connected");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+}
+
+/// Sends `request` to a server that may close before it has read all, and returns what it said.
+async fn raw_lenient(address: &str, request: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(address.trim_start_matches("http://"))
+        .await
+        .expect("connected");
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}

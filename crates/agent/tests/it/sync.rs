@@ -1,0 +1,346 @@
+//! The agent as a client of stock `fossil server`: sync at once when a file changes, honest states, clones that complete or
+//! leave nothing.
+
+use std::time::Duration;
+
+use edgesync_agent::api::{Code, Event, Job, JobState, State};
+use edgesync_agent::{Agent, Subscription};
+use libfossil::xfer::frame;
+use serde_json::{Value, json};
+
+use crate::stock::{Fake, StockServer};
+use crate::support::{Place, call, event, repository_event, start};
+
+/// An hour: what happens in a test that uses it, no poll has brought about.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// Returns an agent for `ours.fossil`, a stock clone of a stock server's `theirs.fossil`, and the server.
+async fn pair(place: &Place) -> (Agent, StockServer) {
+    let theirs = place.repository("theirs.fossil");
+    place.fossil(
+        &place.path(""),
+        [
+            "user",
+            "password",
+            "ada",
+            "secret",
+            "-R",
+            theirs.to_str().expect("text"),
+        ],
+    );
+    let server = StockServer::start(&theirs);
+    let ours = place.path("ours.fossil");
+    place.fossil(
+        &place.path(""),
+        ["clone", &server.url(""), ours.to_str().expect("text")],
+    );
+    let mut config = place.config();
+    config.poll = NEVER;
+    config.repositories.push(ours);
+    config
+        .remotes
+        .push(server.url("ada:secret").parse().expect("a remote"));
+    (start(config).await, server)
+}
+
+fn artifacts(place: &Place, name: &str) -> Vec<String> {
+    place.artifacts(&place.path(name))
+}
+
+fn up_to_date(state: &State) -> bool {
+    matches!(state, State::UpToDate { .. })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stock_commit_reaches_the_remote_at_once() {
+    let place = Place::new();
+    let (agent, _server) = pair(&place).await;
+    let mut events = agent.subscribe();
+    let first = repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    assert!(
+        !serde_json::to_string(&agent.status())
+            .expect("json")
+            .contains("secret")
+    );
+
+    place.check_in(&place.path("ours.fossil"), "new.txt", "new\n");
+    repository_event(&mut events, |shown| shown.check_ins == 3).await;
+    repository_event(&mut events, |shown| {
+        up_to_date(&shown.state) && shown.state.last_exchange() > first.state.last_exchange()
+    })
+    .await;
+    assert_eq!(
+        artifacts(&place, "ours.fossil"),
+        artifacts(&place, "theirs.fossil")
+    );
+
+    place.check_in(&place.path("theirs.fossil"), "other.txt", "other\n");
+    agent.sync_now(Some("ours")).expect("asked");
+    repository_event(&mut events, |shown| {
+        shown.artifacts == 7 && up_to_date(&shown.state)
+    })
+    .await;
+    assert_eq!(
+        artifacts(&place, "ours.fossil"),
+        artifacts(&place, "theirs.fossil")
+    );
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_shown_and_goes_away_with_its_cause() {
+    let place = Place::new();
+    let (agent, server) = pair(&place).await;
+    let mut events = agent.subscribe();
+    repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+
+    let port = server.port;
+    drop(server);
+    agent.sync_now(None).expect("asked");
+    let shown = repository_event(&mut events, |shown| {
+        matches!(shown.state, State::Error { .. })
+    })
+    .await;
+    let State::Error {
+        code,
+        message,
+        retry_at,
+        last_ok,
+        ..
+    } = shown.state
+    else {
+        unreachable!()
+    };
+    assert_eq!(code, Code::Remote);
+    assert!(
+        message.contains(&format!("127.0.0.1:{port} can't be reached")),
+        "{message}"
+    );
+    assert!(retry_at.is_some() && last_ok.is_some());
+
+    let server =
+        StockServer::try_on(&place.path("theirs.fossil"), port).expect("the port is still free");
+    repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+
+    let wrong = json!({ "url": server.url("ada:wrong") });
+    assert_eq!(
+        call(&agent, "PUT", "/repositories/ours/remote", wrong)
+            .await
+            .0,
+        200
+    );
+    let shown = repository_event(&mut events, |shown| {
+        matches!(shown.state, State::Error { .. })
+    })
+    .await;
+    let State::Error { message, hint, .. } = shown.state else {
+        unreachable!()
+    };
+    assert!(
+        message.contains("user name and password") && hint.is_some(),
+        "{message}"
+    );
+
+    let none = json!({ "url": null });
+    let (_, shown) = call(&agent, "PUT", "/repositories/ours/remote", none).await;
+    assert_eq!(
+        (&shown["remote"], &shown["state"]["kind"]),
+        (&Value::Null, &json!("local"))
+    );
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_fossil_server_is_named() {
+    let place = Place::new();
+    let (agent, _server) = pair(&place).await;
+    let mut events = agent.subscribe();
+    for (answer, expected) in [
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>",
+            "no sync reply",
+        ),
+        (
+            "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n",
+            "not allowed",
+        ),
+        (
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:PORT/on\r\nContent-Length: 0\r\n\r\n",
+            "too often",
+        ),
+        (
+            "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+            "wants a login",
+        ),
+        (
+            "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+            "answered 500",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: application/x-fossil\r\nContent-Length: 9999999999\r\n\r\n",
+            "over the limit",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: application/x-fossil\r\nContent-Length: 9\r\n\r\n\x7f\x7f\x7f\x7fwhat?",
+            "can't be read",
+        ),
+        ("SSH-2.0-OpenSSH\r\n", "can't be reached"),
+    ] {
+        let fake = Fake::start(answer).await;
+        let remote = json!({ "url": format!("http://ada:secret@127.0.0.1:{}/", fake.port) });
+        assert_eq!(
+            call(&agent, "PUT", "/repositories/ours/remote", remote)
+                .await
+                .0,
+            200
+        );
+        let shown = repository_event(&mut events, |shown| {
+            let here = shown
+                .remote
+                .as_ref()
+                .is_some_and(|remote| remote.url.contains(&fake.port.to_string()));
+            here && matches!(shown.state, State::Error { .. })
+        })
+        .await;
+        let State::Error { message, .. } = shown.state else {
+            unreachable!()
+        };
+        assert!(message.contains(expected), "{message}");
+    }
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_host_gets_no_login() {
+    let place = Place::new();
+    let (agent, _server) = pair(&place).await;
+    let other = Fake::start("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n").await;
+    let redirect = format!(
+        "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{}/x/xfer\r\nContent-Length: 0\r\n\r\n",
+        other.port
+    );
+    let first = Fake::start(&redirect).await;
+    let mut events = agent.subscribe();
+    let remote = json!({ "url": format!("http://ada:secret@127.0.0.1:{}/", first.port) });
+    assert_eq!(
+        call(&agent, "PUT", "/repositories/ours/remote", remote)
+            .await
+            .0,
+        200
+    );
+    repository_event(
+        &mut events,
+        |shown| matches!(&shown.state, State::Error { message, .. } if message.contains("500")),
+    )
+    .await;
+    let bodies = |fake: &Fake| -> Vec<String> {
+        let bodies = fake.bodies.lock().expect("whole").clone();
+        let message = |body: Vec<u8>| {
+            frame::decode(frame::ContentType::Packed, body.into()).expect("a message")
+        };
+        bodies
+            .into_iter()
+            .map(|body| String::from_utf8_lossy(&message(body)).into_owned())
+            .collect()
+    };
+    assert!(bodies(&first)[0].starts_with("login ada "));
+    assert!(
+        !bodies(&other).is_empty()
+            && bodies(&other)
+                .iter()
+                .all(|body| !body.contains("login ada"))
+    );
+    agent.stop().await;
+}
+
+/// Returns the job when it has ended.
+async fn ended(events: &mut Subscription) -> Job {
+    event(events, |event| match event {
+        Event::Job { job } if job.state != JobState::Running => Some(job.clone()),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_job_brings_a_repository_that_stays_in_sync() {
+    let place = Place::new();
+    let theirs = place.repository("theirs.fossil");
+    let server = StockServer::start(&theirs);
+    let agent = start(place.config()).await;
+    let mut events = agent.subscribe();
+    let wish = json!({ "url": server.url(""), "path": place.path("ours.fossil") });
+    assert_eq!(
+        call(&agent, "POST", "/repositories/clone", wish.clone())
+            .await
+            .0,
+        202
+    );
+    let job = ended(&mut events).await;
+    assert_eq!(
+        (job.state, job.repository.as_deref()),
+        (JobState::Done, Some("ours")),
+        "{job:?}"
+    );
+    let shown = repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    assert_eq!(
+        (shown.artifacts, shown.remote.map(|remote| remote.url)),
+        (3, Some(server.url("")))
+    );
+    assert_eq!(
+        artifacts(&place, "ours.fossil"),
+        artifacts(&place, "theirs.fossil")
+    );
+    assert_eq!(
+        call(&agent, "POST", "/repositories/clone", wish).await.0,
+        409
+    );
+    let left: Vec<_> = std::fs::read_dir(place.path(""))
+        .expect("a folder")
+        .filter_map(Result::ok)
+        .collect();
+    assert!(
+        left.iter()
+            .all(|entry| !entry.file_name().to_string_lossy().ends_with(".clone")),
+        "{left:?}"
+    );
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_that_fails_or_is_cancelled_leaves_no_repository() {
+    let place = Place::new();
+    let agent = start(place.config()).await;
+    let mut events = agent.subscribe();
+    let page = Fake::start("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n").await;
+    let wish = json!({ "url": format!("http://127.0.0.1:{}/", page.port), "path": place.path("a.fossil") });
+    let (code, job) = call(&agent, "POST", "/repositories/clone", wish).await;
+    assert_eq!(code, 202);
+    let id = job["id"].as_str().expect("an id").to_owned();
+    let waiting = event(&mut events, |event| match event {
+        Event::Job { job } if job.error.is_some() => Some(job.clone()),
+        _ => None,
+    })
+    .await;
+    assert!(waiting.error.expect("an error").message.contains("404"));
+    assert_eq!(
+        call(&agent, "DELETE", &format!("/jobs/{id}"), Value::Null)
+            .await
+            .0,
+        204
+    );
+    assert_eq!(ended(&mut events).await.state, JobState::Cancelled);
+    let left: Vec<_> = std::fs::read_dir(place.path(""))
+        .expect("a folder")
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name())
+        .collect();
+    assert!(left.iter().all(|name| name == "home"), "{left:?}");
+
+    let refused = json!({ "url": "ssh://-oProxyCommand=x/", "path": place.path("b.fossil") });
+    assert_eq!(
+        call(&agent, "POST", "/repositories/clone", refused).await.0,
+        400
+    );
+    agent.stop().await;
+}
