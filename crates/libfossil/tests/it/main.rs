@@ -8,3 +8,4 @@ mod faults;
 mod history;
 mod stock;
 mod store;
+mod xfer;

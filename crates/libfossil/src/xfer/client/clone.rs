@@ -5,6 +5,7 @@
 
 use super::{Client, Credentials, Goal, SyncError};
 use crate::db::{Repository, Result, Transaction, password_secret};
+use crate::rebuild::Trust;
 use crate::time::Timestamp;
 
 /// The config entry of a clone in the making: the next sequence number to ask for.
@@ -122,6 +123,7 @@ impl CloneState {
 
     /// Checks and cross-links everything, and hands the repository to its owner.
     pub(super) fn finish(&self, repo: &mut Repository, now: Timestamp) -> Result<(), SyncError> {
+        repo.rebuild(now, Trust::Nothing, |_, _| {})?;
         let project = repo.project_code()?;
         repo.write(now, |tx| {
             let NewClone { admin, password } = &self.owner;
