@@ -1,6 +1,7 @@
 //! What `libfossil` promises about whole repositories, with the stock `fossil` program as the judge.
 
 mod artifact;
+mod checkin;
 mod crosslink;
 mod delta;
 mod dump;
