@@ -63,6 +63,16 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
         labels(&menu)[..3],
         ["Local only", "my_notes · Local only", "second · Local only"]
     );
+
+    app.call(
+        Method::POST,
+        "shell/reveal",
+        Some(json!({ "name": "second" })),
+    )
+    .await?;
+    let folder = format!("{}\n", desktop.folder().display());
+    until("the folder is opened", || desktop.opened() == folder).await?;
+
     app.call(Method::DELETE, "repositories/second", None)
         .await?;
     icon.menu_when("the lines are gone", |menu| menu.len() == 6)
@@ -79,6 +89,46 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
         !app.has_runtime_file(),
         "the runtime file goes with the agent"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_status_line_ages_and_sync_now_renews_it() -> Result<()> {
+    let desktop = Desktop::start().await?;
+    let tray = desktop.tray().await?;
+    let theirs = new_repository(&desktop, "theirs")?;
+    let ours = stock::clone_of(&desktop, &theirs, "ours")?;
+    let (server, address) = stock::server(&desktop, &theirs).await?;
+    let mut command = desktop.app()?;
+    let app = App::start(
+        command.arg("-R").arg(&ours).args(["--poll", "1h"]),
+        &desktop.path("home"),
+    )
+    .await?;
+    let icon = tray.icon().await?;
+
+    app.call(
+        Method::PUT,
+        "repositories/ours/remote",
+        Some(json!({ "url": address })),
+    )
+    .await?;
+    icon.status_line("Up to date · now").await?;
+    icon.status_line("Up to date · 5 s ago").await?;
+    let before = app.call(Method::GET, "status", None).await?;
+    icon.click("Sync now").await?;
+    icon.status_line("Up to date · now").await?;
+    let after = app.call(Method::GET, "status", None).await?;
+    assert!(
+        before["state"]["at"].as_str() < after["state"]["at"].as_str(),
+        "{before} {after}"
+    );
+
+    let calm = std::fs::read(icon.picture().await?)?;
+    drop(server);
+    icon.click("Sync now").await?;
+    icon.status_line("Can't sync with 127.0.0.1").await?;
+    icon.other_picture(&calm).await?;
     Ok(())
 }
 
@@ -115,6 +165,15 @@ async fn the_window_shows_the_agents_page_and_frees_its_memory_when_closed() -> 
     app.program.line("download saved").await?;
     let saved = std::fs::read_to_string(desktop.path("Downloads/README"))?;
     assert_eq!(saved, stock::README);
+
+    // A repository's line in the menu leads to it, also when the window is open.
+    let second = new_repository(&desktop, "second")?;
+    let add = json!({ "path": second });
+    app.call(Method::POST, "repositories/add", Some(add))
+        .await?;
+    icon.menu_when("two lines", |menu| menu.len() == 8).await?;
+    icon.click("second · Local only").await?;
+    page.arrived("/r/second/timeline").await?;
 
     // The page can reach nothing of Tauri, and cannot leave.
     let home = page.address().await?;
@@ -229,5 +288,20 @@ async fn without_a_tray_the_window_opens_and_says_so() -> Result<()> {
     })
     .await?;
     desktop.picture("no-tray").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn beside_an_agent_without_a_desktop_the_app_says_so_and_fails() -> Result<()> {
+    let desktop = Desktop::start().await?;
+    let headless = Program::start(desktop.program("edgesync")?.args(["sync", "start"]))?;
+    headless.line("ready").await?;
+    let refused = desktop.app()?.output()?;
+    assert_eq!(refused.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        words.contains("an agent without a desktop runs already"),
+        "{words}"
+    );
     Ok(())
 }

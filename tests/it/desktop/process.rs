@@ -11,7 +11,7 @@ use tokio::sync::watch;
 pub(super) const GRACE: Duration = Duration::from_secs(60);
 
 /// How often to look at what the system does not announce.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running program, killed and reaped when this is dropped.
 pub(super) struct Program {

@@ -98,6 +98,11 @@ impl Desktop {
         TrayHost::start(&self.bus_address).await
     }
 
+    /// This desktop's own folder.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// A path in this desktop's own folder.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -105,7 +110,12 @@ impl Desktop {
 
     /// Returns the app, to be started on this desktop with its files in this desktop's folder.
     pub(super) fn app(&self) -> Result<Command> {
-        let mut command = Command::new(workspace::built("edgesync-desktop"));
+        self.program("edgesync-desktop")
+    }
+
+    /// Returns one of the project's programs, to be started on this desktop with its files in this desktop's folder.
+    pub(super) fn program(&self, name: &str) -> Result<Command> {
+        let mut command = Command::new(workspace::built(name));
         let search = std::env::var("PATH").context("PATH is set")?;
         command
             .env("PATH", format!("{}:{search}", self.path("bin").display()))

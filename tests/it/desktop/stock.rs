@@ -1,10 +1,11 @@
-//! What stock `fossil` does for these tests: makes repositories.
+//! What stock `fossil` does for these tests: makes repositories, and serves one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::process::{Program, free_port, until};
 use super::screen::Desktop;
 
 /// What the repositories made here have in the file `README`.
@@ -29,11 +30,38 @@ pub(super) fn new_repository(desktop: &Desktop, name: &str) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// Clones the repository `file` and returns the clone's file.
+pub(super) fn clone_of(desktop: &Desktop, file: &Path, name: &str) -> Result<PathBuf> {
+    let clone = desktop.path(&format!("{name}.fossil"));
+    let (from, to) = (
+        file.to_str().context("the path is text")?,
+        clone.to_str().context("the path is text")?,
+    );
+    fossil(desktop, desktop.folder(), &["clone", "--once", from, to])?;
+    Ok(clone)
+}
+
+/// Serves the repository `file` over HTTP; returns the server and its address.
+pub(super) async fn server(desktop: &Desktop, file: &Path) -> Result<(Program, String)> {
+    let port = free_port()?;
+    let server = Program::start(
+        Command::new("fossil")
+            .args(["server", "--localhost", "--port", &port.to_string()])
+            .arg(file)
+            .env("HOME", desktop.folder()),
+    )?;
+    until("stock fossil listens", || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+    })
+    .await?;
+    Ok((server, format!("http://127.0.0.1:{port}/")))
+}
+
 fn fossil(desktop: &Desktop, folder: &Path, arguments: &[&str]) -> Result<()> {
     let done = Command::new("fossil")
         .args(arguments)
         .current_dir(folder)
-        .env("HOME", desktop.path(""))
+        .env("HOME", desktop.folder())
         .env("USER", "ada")
         .output()
         .context("stock `fossil` is installed")?;

@@ -118,6 +118,27 @@ impl Icon {
         Ok(PathBuf::from(self.text("IconName").await?))
     }
 
+    /// Waits until the icon shows a picture other than `old`, and returns it.
+    pub(super) async fn other_picture(&self, old: &[u8]) -> Result<Vec<u8>> {
+        let mut changes = self
+            .signals("org.kde.StatusNotifierItem", "NewIcon")
+            .await?;
+        let wait = async {
+            loop {
+                // Between two pictures there may be none.
+                if let Ok(new) = std::fs::read(self.picture().await?)
+                    && new != old
+                {
+                    return Ok(new);
+                }
+                changes.next().await.context("the bus is gone")??;
+            }
+        };
+        tokio::time::timeout(GRACE, wait)
+            .await
+            .context("the icon did not change")?
+    }
+
     async fn property(&self, name: &str) -> Result<OwnedVariant> {
         let reply = self
             .bus

@@ -9,7 +9,7 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
-use super::process::{GRACE, Program, free_port, until};
+use super::process::{GRACE, LOOK_EVERY, Program, free_port, until};
 
 /// Where an app lets a driver in.
 pub(super) struct Door {
@@ -83,6 +83,19 @@ impl Webview {
         let mut url = self.client.current_url().await?;
         url.set_fragment(None);
         Ok(url.to_string())
+    }
+
+    /// Waits until the page's address, without its fragment, ends with `end`.
+    pub(super) async fn arrived(&self, end: &str) -> Result<()> {
+        let arrive = async {
+            while !self.address().await?.ends_with(end) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(GRACE, arrive)
+            .await
+            .with_context(|| format!("not at {end}"))?
     }
 
     /// Runs a script in the page and returns its value.
