@@ -1,7 +1,7 @@
 // A real headless agent with a home of its own, for one test file.
 
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -28,6 +28,9 @@ const program = process.env.EDGESYNC_PROGRAM ?? path.join(target, "debug", "edge
 export async function startAgent(options = []) {
   if (!existsSync(program)) throw new Error(`${program} is missing: build it with cargo build -p edgesync`);
   const folder = mkdtempSync(path.join(tmpdir(), "edgesync-ui-"));
+  // Started where no repository lies, so that it takes none up by itself.
+  const nowhere = path.join(folder, "nowhere");
+  mkdirSync(nowhere);
   const environment = { ...process.env, EDGESYNC_HOME: path.join(folder, "home"), HOME: folder, USER: "ada" };
   /** @type {import("node:child_process").ChildProcess | null} */
   let child = null;
@@ -39,10 +42,11 @@ export async function startAgent(options = []) {
     folder,
     async start(more = options) {
       child = spawn(program, ["sync", "start", "--json", "--api", "127.0.0.1:0", ...more], {
+        cwd: nowhere,
         env: environment,
         stdio: ["ignore", "pipe", "inherit"],
       });
-      const runtime = await firstLine(child);
+      const runtime = await ready(child);
       agent.api = runtime.api;
       agent.token = runtime.token;
     },
@@ -73,17 +77,18 @@ export async function startAgent(options = []) {
 }
 
 /**
+ * Waits for the line that says all is up.
  * @param {import("node:child_process").ChildProcess} child
  * @returns {Promise<{ api: string, token: string }>}
  */
-function firstLine(child) {
+function ready(child) {
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (status) => reject(new Error(`the agent ended with ${status} before it listened`)));
     if (!child.stdout) return reject(new Error("the agent has no output"));
     createInterface(child.stdout).on("line", (line) => {
       const said = JSON.parse(line);
-      if (said.api && said.token) resolve(said);
+      if (said.event === "ready") resolve(said);
     });
   });
 }
