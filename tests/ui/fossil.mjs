@@ -122,7 +122,7 @@ function fastImport(checkIns, files) {
     const aside = phase >= 20 && phase < 30 && phase % 2 === 0;
     const ref = aside ? `refs/heads/topic-${Math.floor(mark / 40)}` : "refs/heads/master";
     const parent = aside ? branchTip || trunkTip : trunkTip;
-    out.push(`commit ${ref}\nmark :${mark}\ncommitter ${["ada", "grace", "linus"][mark % 3]} <x@example.org> ${start + mark * 1800} +0000\n`);
+    out.push(`commit ${ref}\nmark :${mark}\ncommitter ${["ada", "grace", "linus"][mark % 3]} <${["ada", "grace", "linus"][mark % 3]}> ${start + mark * 1800} +0000\n`);
     out.push(data(`Change number ${mark}${mark % 5 === 0 ? ", told at some length because people do tell things at length" : ""}`));
     if (parent > 0) out.push(`from :${parent}\n`);
     if (phase === 31 && branchTip > 0) out.push(`merge :${branchTip}\n`);

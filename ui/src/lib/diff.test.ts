@@ -1,8 +1,13 @@
 import { expect, test } from "vitest";
-import { mix, shownLines, sideBySide } from "./diff";
+import { hunkPlace, mix, shownLines, sideBySide } from "./diff";
 import type { DiffLine } from "./types";
 
 const line = (kind: DiffLine["kind"], text: string): DiffLine => ({ kind, old: 1, new: 1, spans: [{ text, changed: false }], newline: true });
+
+test("a hunk stands where its lines are now, or were", () => {
+  expect(hunkPlace({ old_start: 1, old_lines: 3, new_start: 10, new_lines: 4, lines: [] })).toBe("Lines 10–13");
+  expect(hunkPlace({ old_start: 7, old_lines: 1, new_start: 0, new_lines: 0, lines: [] })).toBe("Line 7 before");
+});
 
 test("marks cut tokens and no character is lost", () => {
   const pieces = mix(

@@ -38,6 +38,14 @@ export function shownLines(hunk: Hunk, path: string): ShownLine[] {
   });
 }
 
+/** Where a hunk stands: its lines after the change, or before it where nothing is left. */
+export function hunkPlace(hunk: Hunk): string {
+  const gone = hunk.new_lines === 0;
+  const first = gone ? hunk.old_start : hunk.new_start;
+  const lines = gone ? hunk.old_lines : hunk.new_lines;
+  return `${lines > 1 ? `Lines ${first}–${first + lines - 1}` : `Line ${first}`}${gone ? " before" : ""}`;
+}
+
 /** Cuts tokens where a changed word begins or ends. Both describe the same text. */
 export function mix(tokens: Token[], spans: Span[]): Piece[] {
   const pieces: Piece[] = [];

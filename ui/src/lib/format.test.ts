@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { age, baseName, body, count, dayName, folderOf, hostOf, plural, reflow, size, title, until } from "./format";
+import { age, baseName, body, count, dayName, folderOf, hostOf, plural, reflow, saying, size, title, until } from "./format";
 
 const now = new Date(2026, 10, 22, 12, 0, 0).getTime();
 const ago = (ms: number) => new Date(now - ms).toISOString();
@@ -57,6 +57,12 @@ test("a comment is a title and a body", () => {
 
 test("lines broken for a terminal are joined, structure stays", () => {
   expect(reflow("one\ntwo\n\nthree\n- a\n- b\n1. c\n    code\nend")).toBe("one two\n\nthree\n- a\n- b\n1. c\n    code end");
+});
+
+test("a wiki page's event is put in words", () => {
+  expect(saying({ kind: "w", comment: "+Home" })).toBe("Page “Home” added");
+  expect(saying({ kind: "w", comment: "Home of wiki" })).toBe("Home of wiki");
+  expect(saying({ kind: "ci", comment: "+1 for this" })).toBe("+1 for this");
 });
 
 test("paths and addresses are shortened to what tells them apart", () => {

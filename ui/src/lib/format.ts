@@ -84,6 +84,13 @@ export const shortHash = (hash: string): string => hash.slice(0, 10);
 /** The first line of a comment: its title. */
 export const title = (comment: string): string => comment.trim().split(/\r?\n/, 1)[0] || "(no comment)";
 
+/** What a timeline's row says: the title, or what a wiki page's event stands for (Fossil marks it by its first character). */
+export function saying(row: { kind: string; comment: string }): string {
+  const acts: Record<string, string> = { "+": "added", "-": "deleted", ":": "changed" };
+  const act = row.kind === "w" ? acts[row.comment.charAt(0)] : undefined;
+  return act ? `Page “${row.comment.slice(1)}” ${act}` : title(row.comment);
+}
+
 /** What follows the first line of a comment. */
 export const body = (comment: string): string => comment.trim().split(/\r?\n/).slice(1).join("\n").trim();
 

@@ -1,0 +1,128 @@
+// Every screen, in light and dark, with little, nothing, much and trouble in it.
+
+import { copyFileSync, mkdirSync, rmSync } from "node:fs";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import assert from "node:assert/strict";
+import { startAgent } from "./agent.mjs";
+import { inspect, openBrowser, openPage, visit } from "./browser.mjs";
+import { emptyRepository, largeRepository, sampleRepository } from "./fossil.mjs";
+
+/** @typedef {import("playwright-core").Page} Page */
+
+/** @type {import("./agent.mjs").Agent} */
+let full;
+/** @type {import("./agent.mjs").Agent} */
+let bare;
+/** @type {import("./agent.mjs").Agent} */
+let many;
+/** @type {import("playwright-core").Browser} */
+let browser;
+/** The check-in that made a thousand files. */
+let oldest = "";
+
+before(async () => {
+  browser = await openBrowser();
+  full = await startAgent();
+  bare = await startAgent();
+  many = await startAgent();
+  await addSample();
+  const tiny = emptyRepository(many.folder, "tiny");
+  mkdirSync(path.join(many.folder, "many"));
+  const copies = Array.from({ length: 1000 }, (_, i) => path.join(many.folder, "many", `repository-${String(i).padStart(3, "0")}.fossil`));
+  for (const copy of copies) copyFileSync(tiny, copy);
+  await many.stop();
+  await many.start(copies.flatMap((copy) => ["-R", copy]));
+});
+
+after(async () => {
+  await browser?.close();
+  for (const agent of [full, bare, many]) await agent?.remove();
+});
+
+async function addSample() {
+  const add = (/** @type {string} */ file) => full.call("POST", "/repositories/add", { path: file });
+  await add(sampleRepository(full.folder, "sample"));
+  await add(largeRepository(full.folder, "rows", { checkIns: 1000, files: 1000 }));
+  oldest = (await full.call("GET", "/repositories/rows/timeline?offset=999&limit=1")).rows[0].hash;
+  await full.call("POST", "/repositories/create", { path: path.join(full.folder, "unborn.fossil") });
+  await add(emptyRepository(full.folder, "unreachable"));
+  // Port 9 is discard's: nobody answers there.
+  await full.call("PUT", "/repositories/unreachable/remote", { url: "http://127.0.0.1:9/nowhere" });
+  const gone = emptyRepository(full.folder, "gone");
+  await add(gone);
+  rmSync(gone);
+  await full.call("POST", "/repositories/gone/sync").catch(() => undefined);
+}
+
+/** @param {Page} page @param {string} text */
+const shows = (page, text) => page.getByText(text).first().waitFor();
+/** @param {Page} page */
+const rows = (page) => page.getByRole("option").nth(3).waitFor();
+
+/** @type {{ name: string, place: string, agent: () => import("./agent.mjs").Agent, ready: (page: Page) => Promise<unknown> }[]} */
+const screens = [
+  { name: "overview", place: "/", agent: () => full, ready: (page) => shows(page, "Say more in the library") },
+  { name: "overview-empty", place: "/", agent: () => bare, ready: (page) => shows(page, "Your repositories will be here") },
+  { name: "overview-1000", place: "/", agent: () => many, ready: (page) => page.locator("[data-repository]").nth(999).waitFor({ state: "attached" }) },
+  { name: "add-existing", place: "/add", agent: () => full, ready: (page) => page.getByLabel("File").waitFor() },
+  { name: "add-create", place: "/add/create", agent: () => full, ready: (page) => page.getByLabel("Project name").waitFor() },
+  { name: "add-clone", place: "/add/clone", agent: () => bare, ready: (page) => page.getByLabel("URL").waitFor() },
+  { name: "add-error", place: "/add", agent: () => full, ready: addNothing },
+  { name: "timeline", place: "/r/sample/timeline", agent: () => full, ready: rows },
+  { name: "timeline-empty", place: "/r/unborn/timeline", agent: () => full, ready: (page) => shows(page, "Check-ins will be here") },
+  { name: "timeline-1000", place: "/r/rows/timeline", agent: () => full, ready: rows },
+  { name: "timeline-error", place: "/r/gone/timeline", agent: () => full, ready: (page) => shows(page, "The file can't be opened") },
+  { name: "check-in", place: "/r/sample/c/release-1.1", agent: () => full, ready: (page) => page.locator("[data-path] table").first().waitFor() },
+  { name: "check-in-empty", place: "/r/unreachable/c/tip", agent: () => full, ready: (page) => shows(page, "0 files changed") },
+  { name: "check-in-1000", place: "/r/rows/c/OLDEST", agent: () => full, ready: (page) => page.locator("[data-path]").nth(50).waitFor() },
+  { name: "check-in-error", place: "/r/sample/c/0123456789", agent: () => full, ready: (page) => shows(page, "The check-in can't be shown") },
+  { name: "files", place: "/r/sample/files/tip", agent: () => full, ready: (page) => page.getByRole("treeitem").nth(2).waitFor() },
+  { name: "files-empty", place: "/r/unborn/files", agent: () => full, ready: (page) => shows(page, "Files will be here") },
+  { name: "files-1000", place: "/r/rows/files/tip/part-3/file-0403.txt", agent: () => full, ready: (page) => page.getByRole("region", { name: /^Text of/ }).waitFor() },
+  { name: "files-error", place: "/r/sample/files/no-such-tag", agent: () => full, ready: (page) => shows(page, "can't be shown") },
+  { name: "file", place: "/r/sample/files/tip/src/main.rs#L5-9", agent: () => full, ready: (page) => page.locator(".line.marked").nth(4).waitFor() },
+  { name: "file-image", place: "/r/sample/files/tip/icon.png", agent: () => full, ready: (page) => shows(page, "2 × 2") },
+  { name: "file-binary", place: "/r/sample/files/tip/data.bin", agent: () => full, ready: (page) => shows(page, "is binary") },
+  { name: "settings", place: "/r/sample/settings", agent: () => full, ready: (page) => shows(page, "Forget sample") },
+  { name: "settings-error", place: "/r/unreachable/settings", agent: () => full, ready: (page) => page.getByRole("alert").first().waitFor() },
+  { name: "unknown", place: "/r/nobody/timeline", agent: () => full, ready: (page) => shows(page, "There is no repository called") },
+];
+
+/** @param {Page} page */
+async function addNothing(page) {
+  await page.getByLabel("File").fill("/nowhere/at/all.fossil");
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  await shows(page, "The file was not added");
+}
+
+for (const scheme of /** @type {const} */ (["light", "dark"])) {
+  for (const screen of screens) {
+    test(`${screen.name} in ${scheme} is whole and accessible at 900 px`, { timeout: 60_000 }, async () => {
+      const { page, errors } = await openPage(browser, screen.agent(), { scheme });
+      try {
+        await visit(page, screen.agent(), screen.place.replace("OLDEST", oldest));
+        await screen.ready(page);
+        await inspect(page, `${screen.name}-${scheme}`);
+        assert.deepEqual(errors, []);
+      } finally {
+        await page.context().close();
+      }
+    });
+  }
+}
+
+for (const name of ["overview", "add-clone", "timeline", "check-in", "file", "settings", "settings-error"]) {
+  test(`${name} fits a phone`, { timeout: 60_000 }, async () => {
+    const screen = screens.find((each) => each.name === name);
+    assert.ok(screen);
+    const { page } = await openPage(browser, screen.agent(), { width: 390, height: 780 });
+    try {
+      await visit(page, screen.agent(), screen.place);
+      await screen.ready(page);
+      await inspect(page, `${name}-phone`);
+    } finally {
+      await page.context().close();
+    }
+  });
+}
