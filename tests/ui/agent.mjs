@@ -16,7 +16,7 @@ const program = process.env.EDGESYNC_PROGRAM ?? path.join(target, "debug", "edge
  * @property {string} folder a temporary folder, for repositories
  * @property {(method: string, route: string, body?: unknown) => Promise<any>} call asks the API
  * @property {() => Promise<void>} stop ends the agent; a later `start` continues in the same home and folder
- * @property {(options?: string[]) => Promise<void>} start
+ * @property {(options?: string[], listen?: string) => Promise<void>} start
  * @property {() => Promise<void>} remove ends the agent and deletes its folder
  */
 
@@ -40,8 +40,8 @@ export async function startAgent(options = []) {
     api: "",
     token: "",
     folder,
-    async start(more = options) {
-      child = spawn(program, ["sync", "start", "--json", "--api", "127.0.0.1:0", ...more], {
+    async start(more = options, listen = "127.0.0.1:0") {
+      child = spawn(program, ["sync", "start", "--json", "--api", listen, ...more], {
         cwd: nowhere,
         env: environment,
         stdio: ["ignore", "pipe", "inherit"],

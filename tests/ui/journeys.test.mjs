@@ -86,14 +86,27 @@ test("a repository is cloned from a stock server and stays equal with it", { tim
   }
 });
 
-test("a clone that fails says why and keeps what was typed", { timeout }, async () => {
+test("a clone whose server is away says so and can be cancelled", { timeout }, async () => {
   await visit(page, agent, "/add/clone");
   await page.getByLabel("URL").fill("http://127.0.0.1:9/nowhere");
   await page.getByLabel("File").fill(path.join(agent.folder, "never.fossil"));
   await page.getByRole("button", { name: "Clone", exact: true }).click();
-  await page.getByText("The clone failed").waitFor();
+  await page.getByText("127.0.0.1:9 can't be reached").waitFor();
+  await inspect(page, "clone-waiting");
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Clone", exact: true }).waitFor();
   assert.equal(await page.getByLabel("URL").inputValue(), "http://127.0.0.1:9/nowhere");
   assert.equal(existsSync(path.join(agent.folder, "never.fossil")), false);
+});
+
+test("a clone that is refused says why and keeps what was typed", { timeout }, async () => {
+  const taken = path.join(agent.folder, "sample.fossil");
+  await visit(page, agent, "/add/clone");
+  await page.getByLabel("URL").fill("http://127.0.0.1:9/nowhere");
+  await page.getByLabel("File").fill(taken);
+  await page.getByRole("button", { name: "Clone", exact: true }).click();
+  await page.getByText("The clone failed").waitFor();
+  assert.equal(await page.getByLabel("File").inputValue(), taken);
 });
 
 test("a remote is set, its failure explained, and removed again", { timeout }, async () => {
@@ -132,7 +145,7 @@ test("a stopped agent is missed at once; a new one wants a fresh link", { timeou
   await agent.stop();
   await page.getByText("The agent is not answering · retrying").waitFor();
   await inspect(page, "disconnected");
-  await agent.start(["--api", `127.0.0.1:${port}`]);
+  await agent.start([], `127.0.0.1:${port}`);
   await page.getByRole("heading", { name: "This page needs a fresh link" }).waitFor();
   await inspect(page, "signed-out");
 });

@@ -5,6 +5,7 @@ import type { Problem, TimelineRow } from "../lib/types";
 
 const page_size = 200;
 const patience_ms = 150;
+const max_fetching = 2;
 
 export class Rows {
   /** `null` until the first page is here. */
@@ -16,6 +17,8 @@ export class Rows {
   /** How many rows are here, for a search over all of them. */
   loaded = $derived.by(() => [...this.#pages.values()].reduce((sum, page) => sum + page.rows.length, 0));
   #pages = $state.raw<ReadonlyMap<number, LoadedPage>>(new Map());
+  /** The pages in sight. */
+  #wanted: number[] = [];
   readonly #fetching = new Set<number>();
   readonly #abort = new AbortController();
   readonly #name: string;
@@ -38,11 +41,19 @@ export class Rows {
     this.slow = false;
   }
 
-  /** Sees to it that the rows from `first` to `last` come. */
+  /** Sees to it that the rows from `first` to `last` come. What was asked for before and passed by is not fetched any more. */
   ensure(first: number, last: number): void {
-    for (let page = Math.floor(first / page_size); page <= Math.floor(last / page_size); page += 1) {
-      if (!this.#pages.has(page)) void this.#fetch(page);
-    }
+    this.#wanted = [];
+    for (let page = Math.floor(first / page_size); page <= Math.floor(last / page_size); page += 1) this.#wanted.push(page);
+    this.#fetchWanted();
+  }
+
+  #fetchWanted(): void {
+    if (this.#fetching.size >= max_fetching) return;
+    const page = this.#wanted.find((each) => !this.#pages.has(each) && !this.#fetching.has(each));
+    if (page === undefined || this.#abort.signal.aborted) return;
+    void this.#fetch(page).then((came) => came && this.#fetchWanted());
+    this.#fetchWanted();
   }
 
   /** Fetches all that is missing, page after page, while `wanted` holds. */
@@ -58,9 +69,10 @@ export class Rows {
     return [...this.#pages.entries()].sort(([a], [b]) => a - b).flatMap(([, page]) => page.rows);
   }
 
-  /** Fetches the pages around `first` to `last` anew and drops the others. Returns how many rows came on top. */
-  async renew(first: number, last: number): Promise<number> {
-    const before = this.total ?? 0;
+  /** Fetches the pages around `first` to `last` anew and drops the others; `onadded` hears first how many rows come on top. */
+  async renew(first: number, last: number, onadded: (rows: number) => void): Promise<void> {
+    let total = this.total ?? 0;
+    let lanes = this.lanes;
     const wanted = new Set([0]);
     for (let page = Math.floor(first / page_size); page <= Math.floor(last / page_size) + 1; page += 1) wanted.add(page);
     const pages = new Map<number, LoadedPage>();
@@ -68,15 +80,17 @@ export class Rows {
       for (const page of wanted) {
         const answer = await this.#get(page);
         if (answer.rows.length > 0) pages.set(page, loadedPage(answer.rows));
-        this.total = answer.total;
-        this.lanes = Math.max(1, answer.lanes);
+        total = answer.total;
+        lanes = Math.max(1, answer.lanes);
       }
+      if (this.total !== null && total > this.total) onadded(total - this.total);
+      this.total = total;
+      this.lanes = lanes;
       this.#pages = pages;
       this.problem = null;
     } catch (thrown) {
       this.#failed(thrown);
     }
-    return (this.total ?? 0) - before;
   }
 
   stop(): void {
@@ -87,8 +101,9 @@ export class Rows {
     return api.timeline(this.#name, { offset: page * page_size, limit: page_size, type: this.#type }, this.#abort.signal);
   }
 
-  async #fetch(page: number): Promise<void> {
-    if (this.#fetching.has(page)) return;
+  /** Returns whether the page is here now. */
+  async #fetch(page: number): Promise<boolean> {
+    if (this.#fetching.has(page)) return false;
     this.#fetching.add(page);
     try {
       const answer = await this.#get(page);
@@ -96,8 +111,10 @@ export class Rows {
       this.lanes = Math.max(this.lanes, answer.lanes);
       this.#pages = new Map(this.#pages).set(page, loadedPage(answer.rows));
       this.problem = null;
+      return true;
     } catch (thrown) {
       this.#failed(thrown);
+      return false;
     } finally {
       this.#fetching.delete(page);
     }
