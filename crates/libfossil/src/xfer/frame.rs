@@ -22,6 +22,12 @@ const FAMILY: &str = "application/x-fossil";
 /// reply ends soon after 5,000,000, except for one large file.
 pub const MAX_MESSAGE_BYTES: usize = crate::limits::MAX_CONTENT_BYTES + (16 << 20);
 
+/// Messages up to this length may be packed as tightly as they like, in bytes.
+const FREE_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Longer messages are at most this many times as long as their body: a stranger's small request must not take much memory.
+const MAX_RATIO: usize = 20;
+
 /// Bodies this short hold no message.
 const EMPTY_BODY_BYTES: usize = 4;
 
@@ -75,7 +81,7 @@ impl ContentType {
 /// Returns the message in `body`. A body of up to four bytes holds the empty message.
 ///
 /// # Errors
-/// The body is too long, or does not unpack. Memory is bounded by [`MAX_MESSAGE_BYTES`] and by the body's own length.
+/// The body is too long, or does not unpack, or to a length out of all proportion.
 pub fn decode(content_type: ContentType, body: Bytes) -> Result<Bytes, FrameError> {
     if body.len() > MAX_MESSAGE_BYTES {
         return Err(FrameError::TooLarge {
@@ -85,7 +91,10 @@ pub fn decode(content_type: ContentType, body: Bytes) -> Result<Bytes, FrameErro
     }
     match content_type {
         ContentType::Packed if body.len() <= EMPTY_BODY_BYTES => Ok(Bytes::new()),
-        ContentType::Packed => Ok(codec::unpack(&body, MAX_MESSAGE_BYTES)?.into()),
+        ContentType::Packed => {
+            let fair = body.len().saturating_mul(MAX_RATIO).max(FREE_MESSAGE_BYTES);
+            Ok(codec::unpack(&body, fair.min(MAX_MESSAGE_BYTES))?.into())
+        }
         ContentType::Plain | ContentType::Debug => Ok(body),
     }
 }
@@ -138,6 +147,17 @@ mod tests {
         body[..4].copy_from_slice(&[0xff; 4]);
         assert!(matches!(
             decode(ContentType::Packed, body.into()),
+            Err(FrameError::Codec(CodecError::TooLarge { .. }))
+        ));
+    }
+
+    #[test]
+    fn a_small_body_does_not_become_a_huge_message() {
+        let body = codec::pack(&vec![b'#'; FREE_MESSAGE_BYTES + 1]);
+        assert!(body.len() * MAX_RATIO < FREE_MESSAGE_BYTES);
+        let refused = decode(ContentType::Packed, body.into());
+        assert!(matches!(
+            refused,
             Err(FrameError::Codec(CodecError::TooLarge { .. }))
         ));
     }

@@ -193,7 +193,6 @@ fn act(tx: &mut Transaction<'_>, plan: &Plan) -> Result<Received, ReceiveError> 
                 let content = super::receive::unpack(hash, content)?;
                 receiver.file(hash, source.as_ref(), &content, *visibility)?;
             }
-            Act::Announced { hash, visibility } => receiver.announced(hash, *visibility)?,
             Act::Unversioned {
                 entry,
                 flags,
@@ -206,6 +205,9 @@ fn act(tx: &mut Transaction<'_>, plan: &Plan) -> Result<Received, ReceiveError> 
                 }
             }
         }
+    }
+    for (hash, visibility) in &plan.announced {
+        receiver.announced(hash, *visibility)?;
     }
     Ok(receiver.received)
 }

@@ -21,6 +21,9 @@ const UNPROVEN_USERS: [&str; 2] = ["anonymous", "nobody"];
 /// Longest id of a check-out that asks for a lock, in bytes; stock ids have 40.
 const MAX_CLIENT_ID_BYTES: usize = 64;
 
+/// Most names that are looked at in one message, of each kind; what exceeds this is ignored. A stock client announces what no cluster names.
+const MAX_NAMES: usize = 1_000_000;
+
 /// A change that the sender may make.
 #[derive(Debug)]
 pub(super) enum Act {
@@ -36,11 +39,6 @@ pub(super) enum Act {
         hash: HashName,
         source: Option<HashName>,
         content: Bytes,
-        visibility: Visibility,
-    },
-    /// Take note that the sender holds an artifact.
-    Announced {
-        hash: HashName,
         visibility: Visibility,
     },
     /// Store an unversioned file.
@@ -73,6 +71,8 @@ pub(super) struct Plan {
     pub(super) push: bool,
     pub(super) clone: Option<CloneRequest>,
     pub(super) acts: Vec<Act>,
+    /// What the client holds, as far as it may say so.
+    pub(super) announced: Vec<(HashName, Visibility)>,
     /// What the client holds.
     pub(super) known: HashSet<HashName>,
     pub(super) gimmes: Vec<HashName>,
@@ -162,10 +162,10 @@ impl Plan {
 
     /// Returns whether anything in the plan may change the repository. Announcing what is known and public does not.
     pub(super) fn changes(&self, repo: &Repository) -> Result<bool> {
-        for act in &self.acts {
-            let Act::Announced { hash, visibility } = act else {
-                return Ok(true);
-            };
+        if !self.acts.is_empty() {
+            return Ok(true);
+        }
+        for (hash, visibility) in &self.announced {
             match repo.rid(hash)? {
                 None => return Ok(true),
                 Some(rid) if *visibility == Visibility::Public && repo.is_private(rid)? => {
@@ -265,7 +265,9 @@ impl Reader<'_> {
                 });
             }
             Card::IGot { hash, private } => self.igot(hash, private),
-            Card::Gimme(hash) if self.plan.pull => self.plan.gimmes.push(hash),
+            Card::Gimme(hash) if self.plan.pull && self.plan.gimmes.len() < MAX_NAMES => {
+                self.plan.gimmes.push(hash);
+            }
             Card::UvGimme(name) if capabilities.may_read() => self.plan.uv_gimmes.push(name),
             // Logins were looked at before; the others need a right, or nobody reads them.
             Card::Gimme(_) | Card::UvGimme(_) | Card::Cookie(_) | Card::Login(_) => {}
@@ -375,7 +377,9 @@ impl Reader<'_> {
     }
 
     fn igot(&mut self, hash: HashName, private: bool) {
-        self.plan.known.insert(hash);
+        if self.plan.known.len() >= MAX_NAMES || !self.plan.known.insert(hash) {
+            return;
+        }
         if !self.plan.push || (private && !self.plan.capabilities.may_see_private()) {
             return;
         }
@@ -384,7 +388,7 @@ impl Reader<'_> {
         } else {
             Visibility::Public
         };
-        self.plan.acts.push(Act::Announced { hash, visibility });
+        self.plan.announced.push((hash, visibility));
     }
 
     fn pragma(&mut self, pragma: Pragma) {

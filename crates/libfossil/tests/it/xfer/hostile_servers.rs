@@ -175,3 +175,41 @@ fn a_clone_that_never_advances_is_left() {
         assert!(matches!(error, SyncError::Stalled), "{error:?}");
     }
 }
+
+#[test]
+fn a_clone_with_other_content_than_its_names_promise_is_refused_at_its_end() {
+    let lab = Lab::new();
+    let mut repo = rig::new_clone(&lab.path("a.fossil"));
+    let mut client = rig::start_clone(&mut repo, PULL, None).unwrap();
+    let packed = libfossil::blob::codec::pack(b"other content");
+    let head = format!(
+        "cfile {} 13 {}\n",
+        HashName::sha3_of(b"this content"),
+        packed.len()
+    );
+    let tail = format!(
+        "clone_seqno 0\npush {} {}\n",
+        "1".repeat(40),
+        "2".repeat(40)
+    );
+    let reply = plain([head.as_bytes(), &packed, tail.as_bytes()].concat());
+    let rest = plain("# nothing more\n");
+    let mut round = 0;
+    let error = rig::drive(&mut client, &mut repo, |_| {
+        round += 1;
+        if round == 1 {
+            reply.clone()
+        } else {
+            rest.clone()
+        }
+    })
+    .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            SyncError::Repository(libfossil::db::Error::HashMismatch { .. })
+        ),
+        "{error:?}"
+    );
+    assert!(libfossil::xfer::client::is_partial_clone(&repo).unwrap());
+}

@@ -505,3 +505,16 @@ fn what_exceeds_the_budget_is_named_so_that_it_is_asked_for_again() {
         "{reply}"
     );
 }
+
+#[test]
+fn the_oldest_form_of_a_clone_names_everything() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let hash = put(&mut repo, b"content", Visibility::Public);
+    let reply = ask(&mut repo, &granted("g"), format!("{VERSION}clone\n"));
+    let (push, names) = (
+        reply.find("push ").unwrap(),
+        reply.find(&format!("igot {hash}\n")).unwrap(),
+    );
+    assert!(push < names, "{reply}");
+}
