@@ -1,4 +1,4 @@
-//! Runs what the documents tell the reader to type. A block marked `console` holds commands after `$ ` and the output each
+//! Runs what the documents tell the reader to type, and follows their links. A block marked `console` holds commands after `$ ` and the output each
 //! is said to give; the blocks of one document run in order, in one fresh folder with its own home.
 //!
 //! In the expected output `[..]` stands for any text within a line and a line `…` for any number of lines; a last line
@@ -160,7 +160,7 @@ fn documents() -> Vec<PathBuf> {
         .map(|entry| entry.expect("docs/ can be listed").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
         .collect();
-    documents.push(root.join("README.md"));
+    documents.extend(["README.md", "SHORTCOMINGS.md"].map(|name| root.join(name)));
     documents.sort();
     documents
 }
@@ -189,6 +189,38 @@ fn every_command_in_the_documents_does_what_they_say() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert!(ran > 0, "no document shows a command");
+}
+
+/// Returns the relative addresses that a Markdown text links to or shows, without their fragments.
+fn links(markdown: &str) -> Vec<&str> {
+    markdown
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(address, _)| address.split('#').next().unwrap_or_default())
+        .filter(|address| !address.is_empty() && !address.contains("://"))
+        .collect()
+}
+
+#[test]
+fn every_link_in_the_documents_leads_somewhere() {
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("the document can be read");
+        let folder = document.parent().expect("a document is in a folder");
+        for link in links(&text) {
+            assert!(
+                folder.join(link).exists(),
+                "{} links to {link}",
+                document.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn links_are_found_and_addresses_left_alone() {
+    let text = "[a](b.md#c), ![d](e.png) [f](https://example.org/g) [h](#i)\n[j](../k)";
+    assert_eq!(links(text), ["b.md", "e.png", "../k"]);
 }
 
 #[test]

@@ -27,7 +27,7 @@ const STUB: &str = "This is EdgeSync. It answers Fossil: clone this address with
 
 /// What the handlers share.
 #[derive(Debug, Clone)]
-struct Service {
+struct Door {
     core: Arc<Core>,
     /// Places for large bodies.
     places: Arc<Semaphore>,
@@ -35,14 +35,14 @@ struct Service {
 
 /// Returns the router of the listener for Fossil clients.
 pub(crate) fn router(core: Arc<Core>) -> Router {
-    let service = Service {
+    let door = Door {
         core,
         places: Arc::new(Semaphore::new(limits::LARGE_BODIES)),
     };
     Router::new()
         .route("/healthz", get(health))
         .fallback(answer)
-        .with_state(service)
+        .with_state(door)
 }
 
 async fn health() -> Response {
@@ -53,8 +53,8 @@ async fn health() -> Response {
         .into_response()
 }
 
-async fn answer(State(service): State<Service>, request: Request) -> Response {
-    match converse(&service, request).await {
+async fn answer(State(door): State<Door>, request: Request) -> Response {
+    match converse(&door, request).await {
         Ok(response) => response,
         Err(error) => {
             tracing::debug!(code = %error.code, %error, "a client was refused");
@@ -63,8 +63,8 @@ async fn answer(State(service): State<Service>, request: Request) -> Response {
     }
 }
 
-async fn converse(service: &Service, request: Request) -> Result<Response, Error> {
-    let hosted = select(&service.core.all(), request.uri())?;
+async fn converse(door: &Door, request: Request) -> Result<Response, Error> {
+    let hosted = select(&door.core.all(), request.uri())?;
     let kind = request
         .headers()
         .get(header::CONTENT_TYPE)
@@ -87,7 +87,7 @@ async fn converse(service: &Service, request: Request) -> Result<Response, Error
         .and_then(|cookie| cookie.to_str().ok())
         .map(ToOwned::to_owned);
     // The place is held until the reply is made: the body lives as long.
-    let (body, _place) = body::read(request, &service.places).await?;
+    let (body, _place) = body::read(request, &door.places).await?;
     let auth = AuthContext {
         granted: None,
         address: address.unwrap_or_default(),
