@@ -29,6 +29,7 @@ mod runtime;
 mod serve;
 mod shell;
 mod state;
+mod supervise;
 pub mod sync;
 mod text;
 mod watch;

@@ -71,7 +71,13 @@ pub(super) async fn set_remote(
 ) -> Answer<Json<Repository>> {
     let remote = match &wish.url {
         None => None,
-        Some(url) => Some(parse_remote(url)?.with_login(wish.user, wish.password)),
+        Some(url) => {
+            let remote = parse_remote(url)?.with_login(wish.user, wish.password);
+            Some(match named.repository.remote() {
+                Some(known) => remote.with_password_of(&known),
+                None => remote,
+            })
+        }
     };
     let hosted = blocking(core, move |core| {
         core.set_remote(named.repository.name(), remote)

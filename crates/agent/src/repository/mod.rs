@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::{self, Level, State};
 use crate::events::Events;
 use crate::limits;
+use crate::supervise::supervise;
 use crate::sync::{Link, Linker, Remote};
 use facts::Unreadable;
 use readers::Readers;
@@ -242,6 +243,18 @@ impl Hosted {
         self.facts_due.notify_one();
     }
 
+    /// Returns the first remote.
+    pub(crate) fn remote(&self) -> Option<Remote> {
+        locked(&self.links)
+            .first()
+            .map(|link| link.remote().clone())
+    }
+
+    /// The events of the agent that hosts this.
+    pub(crate) fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
     /// Sets the remotes. Links to earlier ones are cut.
     pub(crate) fn link(self: &Arc<Self>, remotes: Vec<Remote>, linker: &Linker) {
         let links: Vec<_> = remotes
@@ -266,23 +279,32 @@ impl Hosted {
         tasks: &TaskTracker,
     ) {
         let hosted = Arc::clone(self);
-        tasks.spawn(async move {
-            let mut next_poll = Instant::now();
-            loop {
-                tokio::select! {
-                    () = hosted.closed.cancelled() => break,
-                    () = hosted.facts_due.notified() => hosted.refresh().await,
-                    () = touched.notified() => {
-                        settle(&touched).await;
-                        hosted.look().await;
-                    }
-                    () = sleep_until(next_poll) => {
-                        hosted.look().await;
-                        next_poll = Instant::now() + poll;
-                    }
+        let begin = move || Arc::clone(&hosted).watch_over(Arc::clone(&touched), poll);
+        supervise(
+            tasks,
+            Arc::clone(&self.events),
+            self.name.clone(),
+            self.closed.clone(),
+            begin,
+        );
+    }
+
+    async fn watch_over(self: Arc<Self>, touched: Arc<Notify>, poll: Duration) {
+        let mut next_poll = Instant::now();
+        loop {
+            tokio::select! {
+                () = self.closed.cancelled() => break,
+                () = self.facts_due.notified() => self.refresh().await,
+                () = touched.notified() => {
+                    settle(&touched).await;
+                    self.look().await;
+                }
+                () = sleep_until(next_poll) => {
+                    self.look().await;
+                    next_poll = Instant::now() + poll;
                 }
             }
-        });
+        }
     }
 
     /// Looks whether others changed the file.
@@ -305,7 +327,12 @@ impl Hosted {
         };
         let was_readable = {
             let mut known = locked(&self.facts);
-            if matches!((&*known, &facts), (Ok(old), Ok(new)) if old == new) {
+            let same = match (&*known, &facts) {
+                (Ok(old), Ok(new)) => old == new,
+                (Err(old), Err(new)) => old.to_string() == new.to_string(),
+                _ => false,
+            };
+            if same {
                 return;
             }
             std::mem::replace(&mut *known, facts).is_ok()

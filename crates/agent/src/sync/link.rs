@@ -17,6 +17,7 @@ use super::{Remote, Wishes, exchange, jitter};
 use crate::api::{Code, Error, Level, State, Time};
 use crate::limits;
 use crate::repository::{Hosted, Origin, file_error};
+use crate::supervise::supervise;
 
 /// What starting a link takes.
 #[derive(Debug, Clone)]
@@ -59,8 +60,10 @@ impl Linker {
             pushes: self.wishes.push,
             cut: hosted.closed().child_token(),
         });
-        self.tasks
-            .spawn(Arc::clone(&link).run(Arc::clone(hosted), self.clone()));
+        let (begun, host, linker) = (Arc::clone(&link), Arc::clone(hosted), self.clone());
+        let begin = move || Arc::clone(&begun).run(Arc::clone(&host), linker.clone());
+        let (events, name) = (Arc::clone(hosted.events()), hosted.name().to_owned());
+        supervise(&self.tasks, events, name, link.cut.clone(), begin);
         link
     }
 }

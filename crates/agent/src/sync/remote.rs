@@ -86,6 +86,18 @@ impl Remote {
         self
     }
 
+    /// Returns this remote with the password of `known` where it has none of its own and is the same user's on the same server:
+    /// who edits a path need not type the password again.
+    pub(crate) fn with_password_of(mut self, known: &Self) -> Self {
+        if self.password.is_none()
+            && self.user == known.user
+            && self.url.origin() == known.url.origin()
+        {
+            self.password.clone_from(&known.password);
+        }
+        self
+    }
+
     /// Returns what may be shown.
     pub fn shown(&self) -> api::Remote {
         api::Remote {
@@ -192,6 +204,31 @@ mod tests {
                 bad.len() < 12 || !error.to_string().contains(bad),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_password_is_kept_for_the_same_user_on_the_same_server_alone() {
+        let known: Remote = "http://ada:secret@example.org/a".parse().expect("a remote");
+        let keeps = |text: &str| {
+            text.parse::<Remote>()
+                .expect("a remote")
+                .with_password_of(&known)
+                .password()
+                .map(ToOwned::to_owned)
+        };
+        assert_eq!(keeps("http://ada@example.org/b").as_deref(), Some("secret"));
+        assert_eq!(
+            keeps("http://ada:new@example.org/b").as_deref(),
+            Some("new")
+        );
+        for other in [
+            "http://bob@example.org/a",
+            "http://example.org/a",
+            "http://ada@example.com/a",
+            "http://ada@example.org:81/a",
+        ] {
+            assert_eq!(keeps(other), None, "{other}");
         }
     }
 

@@ -20,7 +20,7 @@ fn address(agent: &Agent) -> &str {
 
 /// Returns the names of the artifacts with content.
 fn artifacts(place: &Place, name: &str) -> Vec<String> {
-    place.artifacts(&place.path(&format!("{name}.fossil")))
+    Place::artifacts(&place.path(&format!("{name}.fossil")))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -88,7 +88,11 @@ impl Fake {
         let port = listener.local_addr().expect("an address").port();
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let (answer, seen) = (
-            answer.replace("PORT", &port.to_string()),
+            answer.replace("PORT", &port.to_string()).replacen(
+                "\r\n",
+                "\r\nConnection: close\r\n",
+                1,
+            ),
             Arc::clone(&bodies),
         );
         let task = tokio::spawn(async move {

@@ -62,7 +62,7 @@ impl Place {
     }
 
     /// Returns the names of the artifacts that a repository has with content.
-    pub(crate) fn artifacts(&self, repository: &Path) -> Vec<String> {
+    pub(crate) fn artifacts(repository: &Path) -> Vec<String> {
         let database = rusqlite::Connection::open(repository).expect("a database");
         let mut query = database
             .prepare("SELECT uuid FROM blob WHERE size>=0 ORDER BY 1")

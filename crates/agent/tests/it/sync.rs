@@ -44,7 +44,7 @@ async fn pair(place: &Place) -> (Agent, StockServer) {
 }
 
 fn artifacts(place: &Place, name: &str) -> Vec<String> {
-    place.artifacts(&place.path(name))
+    Place::artifacts(&place.path(name))
 }
 
 fn up_to_date(state: &State) -> bool {
