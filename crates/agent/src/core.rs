@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use libfossil::db::Access;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,7 +19,7 @@ use crate::api::{
 use crate::events::Events;
 use crate::identity::Identity;
 use crate::jobs::Jobs;
-use crate::repository::{Facts, Hosted, create};
+use crate::repository::{Facts, Hosted, create, file_error};
 use crate::shell::Shell;
 use crate::state::StateDb;
 use crate::sync::{Linker, Remote};
@@ -316,12 +317,16 @@ pub(crate) fn check_absolute(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Makes sure that the file at `path` is a repository that can be read: its form, and the tables that every list shows.
 fn check_readable(path: &Path) -> Result<(), Error> {
-    let checked = Facts::read(path);
-    checked.map(drop).map_err(|unreadable| Error {
-        hint: unreadable.hint(),
-        ..Error::new(Code::Repository, unreadable.to_string())
-    })
+    libfossil::db::Repository::open(path, Access::ReadOnly).map_err(|error| file_error(&error))?;
+    match Facts::read(path) {
+        Ok(_) => Ok(()),
+        Err(unreadable) => Err(Error {
+            hint: unreadable.hint(),
+            ..Error::new(Code::Repository, unreadable.to_string())
+        }),
+    }
 }
 
 fn state_failure(error: &rusqlite::Error) -> Error {

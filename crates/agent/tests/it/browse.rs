@@ -145,3 +145,42 @@ async fn a_created_repository_is_one_for_stock_fossil() {
     assert!(info.contains("Über alles"), "{info}");
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn files_that_are_no_whole_repository_are_refused_and_left_alone() {
+    let place = Place::new();
+    let agent = start(place.config()).await;
+    let whole = std::fs::read(place.repository("whole.fossil")).expect("read");
+    let mut garbled = whole.clone();
+    garbled[4096..12288].fill(0xa5);
+    let mut foreign = whole.clone();
+    foreign[..16].copy_from_slice(b"SQLite format 4\0");
+    for (name, content) in [
+        ("empty", Vec::new()),
+        (
+            "random",
+            (0..40_000_u32)
+                .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+                .collect(),
+        ),
+        ("short", whole[..whole.len() / 2].to_vec()),
+        ("garbled", garbled),
+        ("foreign", foreign),
+    ] {
+        let path = place.path(&format!("{name}.fossil"));
+        std::fs::write(&path, &content).expect("written");
+        let (code, answer) =
+            call(&agent, "POST", "/repositories/add", json!({ "path": path })).await;
+        assert_eq!(
+            (code, &answer["error"]["code"]),
+            (500, &json!("repository")),
+            "{name}: {answer}"
+        );
+        assert!(
+            std::fs::read(&path).expect("read") == content,
+            "{name} was changed"
+        );
+    }
+    assert!(agent.status().repositories.is_empty());
+    agent.stop().await;
+}

@@ -47,7 +47,7 @@ async fn stock_clones_commits_and_pushes_with_the_password_of_a_created_reposito
     place.check_in(&theirs, "a.txt", "a\n");
     place.fossil(&place.path(""), ["push", &url, "-R", text(&theirs)]);
     let mut events = agent.subscribe();
-    repository_event(&mut events, |shown| shown.artifacts == 3).await;
+    repository_event(&mut events, |shown| shown.check_ins == 2).await;
     assert_eq!(artifacts(&place, "ours"), artifacts(&place, "theirs"));
     agent.stop().await;
     let integrity = place.fossil(&place.path(""), ["test-integrity", text(&ours)]);

@@ -77,7 +77,7 @@ async fn a_stock_commit_reaches_the_remote_at_once() {
     place.check_in(&place.path("theirs.fossil"), "other.txt", "other\n");
     agent.sync_now(Some("ours")).expect("asked");
     repository_event(&mut events, |shown| {
-        shown.artifacts == 7 && up_to_date(&shown.state)
+        shown.check_ins == 4 && up_to_date(&shown.state)
     })
     .await;
     assert_eq!(
