@@ -4,7 +4,6 @@
     clippy::doc_markdown,
     reason = "comments on arguments are help texts, read on a terminal"
 )]
-#![allow(dead_code, reason = "the verbs of `repo` use what is not used yet")]
 
 mod agent;
 mod args;

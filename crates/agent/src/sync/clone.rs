@@ -36,7 +36,7 @@ pub(crate) fn start(core: &Arc<Core>, wish: CloneRepository) -> Result<Job, Erro
         .parse()
         .map_err(|error: super::RemoteError| Error::bad_request(error.to_string()))?;
     let remote = remote.with_login(wish.user, wish.password);
-    let target = Target::new(wish.path, &remote)?;
+    let target = Target::new(wish.path, remote.url())?;
     let job = core
         .jobs
         .start(JobKind::Clone, format!("Clone {remote}"), &core.stopped)?;
@@ -51,18 +51,18 @@ pub(crate) fn start(core: &Arc<Core>, wish: CloneRepository) -> Result<Job, Erro
 
 /// Where a clone goes.
 #[derive(Debug, Clone)]
-struct Target {
+pub(super) struct Target {
     path: PathBuf,
     /// The file while it is not complete. Its name has the address in it, so that a clone of something else begins anew.
     partial: PathBuf,
 }
 
 impl Target {
-    fn new(path: PathBuf, remote: &Remote) -> Result<Self, Error> {
+    pub(super) fn new(path: PathBuf, address: &str) -> Result<Self, Error> {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             return Err(Error::bad_request("the path names no file"));
         };
-        let mark = HashName::sha1_of(remote.url().as_bytes());
+        let mark = HashName::sha1_of(address.as_bytes());
         let partial = path.with_file_name(format!(".{name}.{}.clone", mark.short()));
         if path.symlink_metadata().is_ok() {
             return Err(Error::new(
@@ -79,8 +79,13 @@ impl Target {
         Ok(Self { path, partial })
     }
 
+    /// The file while it is not complete.
+    pub(super) fn partial(&self) -> &Path {
+        &self.partial
+    }
+
     /// Makes the partial file where there is none that can be gone on with. Blocks.
-    fn prepare(&self) -> Result<(), Error> {
+    pub(super) fn prepare(&self) -> Result<(), Error> {
         match Repository::open(&self.partial, Access::ReadOnly) {
             Ok(repository) if is_partial_clone(&repository).unwrap_or(false) => return Ok(()),
             Err(error @ FileError::Busy(_)) => return Err(file_error(&error)),
@@ -104,7 +109,7 @@ impl Target {
     }
 
     /// Gives the complete file its name, unless something has taken it meanwhile. Blocks.
-    fn publish(&self) -> Result<(), Error> {
+    pub(super) fn publish(&self) -> Result<(), Error> {
         // Unlike a rename, a link never replaces what is there.
         let published =
             fs::hard_link(&self.partial, &self.path).and_then(|()| fs::remove_file(&self.partial));

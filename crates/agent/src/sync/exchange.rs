@@ -106,7 +106,7 @@ async fn on_thread<T: Send + 'static>(
     }
 }
 
-fn credentials(remote: &Remote) -> Option<Credentials> {
+pub(super) fn credentials(remote: &Remote) -> Option<Credentials> {
     let user = remote.user()?.to_owned();
     let password = remote.password().unwrap_or_default().to_owned();
     Some(Credentials { user, password })

@@ -40,7 +40,11 @@ pub(crate) enum Answer {
 /// A round trip failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum HttpError {
+#[expect(
+    missing_docs,
+    reason = "the fields are who answered, and with what; the words above show them"
+)]
+pub enum HttpError {
     /// No connection, or it broke.
     #[error("{host} can't be reached: {reason}")]
     Unreachable { host: String, reason: String },
@@ -69,7 +73,8 @@ pub(crate) enum HttpError {
 
 impl HttpError {
     /// Returns what a person can do about it.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unreachable { .. } | Self::Slow { .. } => {
                 Some("Check the address and the network; it is tried again.")

@@ -6,10 +6,13 @@ mod condition;
 mod exchange;
 mod http;
 mod link;
+mod once;
 mod remote;
 
 pub(crate) use http::Http;
+pub use http::HttpError;
 pub(crate) use link::{Link, Linker};
+pub use once::{ExchangeError, Peer, clone as clone_once, exchange as exchange_once};
 pub use remote::{Remote, RemoteError};
 
 use libfossil::xfer::client::Goal;

@@ -46,8 +46,17 @@ impl Remote {
         self.user.as_deref()
     }
 
-    pub(crate) fn password(&self) -> Option<&str> {
+    /// The password there. Not for showing.
+    pub fn password(&self) -> Option<&str> {
         self.password.as_deref()
+    }
+
+    /// The address with the login in it, without the password.
+    pub fn url_with_user(&self) -> String {
+        let mut url = self.url.clone();
+        // Fails for addresses without a host, which no remote has.
+        let _ = url.set_username(self.user().unwrap_or_default());
+        url.into()
     }
 
     pub(crate) fn parsed(&self) -> &Url {

@@ -1,4 +1,4 @@
-//! `edgesync sync`: the agent's verbs.
+//! `edgesync sync`: the agent's verbs `start`, `now` and `status`, and without one of these Fossil's own `sync`.
 
 use clap::{Args, Subcommand};
 
@@ -6,12 +6,19 @@ use crate::agent::control::{Now, Status};
 use crate::agent::start::Start;
 use crate::error::Failure;
 use crate::output::Output;
+use crate::repo::transfer::SyncArgs;
 
-/// Run the agent, or ask it
+/// Run the agent, ask it, or exchange everything with a remote once
+///
+/// With `start`, `now` or `status` this is about the agent. Without, it pushes and pulls once, as `fossil sync` does.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Sync {
     #[command(subcommand)]
-    agent: AgentVerb,
+    agent: Option<AgentVerb>,
+
+    #[command(flatten)]
+    once: SyncArgs,
 }
 
 #[derive(Subcommand)]
@@ -24,9 +31,10 @@ enum AgentVerb {
 impl Sync {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         match self.agent {
-            AgentVerb::Start(start) => start.run(out),
-            AgentVerb::Now(now) => now.run(out),
-            AgentVerb::Status(status) => status.run(out),
+            Some(AgentVerb::Start(start)) => start.run(out),
+            Some(AgentVerb::Now(now)) => now.run(out),
+            Some(AgentVerb::Status(status)) => status.run(out),
+            None => self.once.run(out),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What an error of the repository library means to the one who typed the command.
 
+use edgesync_agent::sync::{ExchangeError, HttpError};
 use libfossil::db;
 use libfossil::history::VersionError;
+use libfossil::xfer::client::SyncError;
 
 use crate::error::{Failure, Kind, chain};
 
@@ -46,5 +48,40 @@ pub(crate) fn version(error: VersionError) -> Failure {
             Failure::new(Kind::NotFound, error).hint("give more digits")
         }
         _ => Failure::new(Kind::Failed, error),
+    }
+}
+
+/// Returns the failure for an exchange that did not come to its end.
+pub(crate) fn exchange(error: ExchangeError) -> Failure {
+    let message = chain(&error);
+    match error {
+        ExchangeError::Sync(SyncError::Repository(error)) => database(error),
+        ExchangeError::Sync(SyncError::LoginFailed) => {
+            Failure::new(Kind::Refused, message).hint("check the user in the URL and the password")
+        }
+        ExchangeError::Sync(SyncError::NotAuthorized(_)) => Failure::new(Kind::Refused, message)
+            .hint("log in as a user with the right: put the user into the URL"),
+        ExchangeError::Sync(SyncError::WrongProject) => Failure::new(Kind::Conflict, message)
+            .hint("check the URL: it is that of another project"),
+        ExchangeError::Sync(_) => Failure::new(Kind::Remote, message),
+        ExchangeError::Http(error) => {
+            let kind = match error {
+                HttpError::Unreachable { .. } | HttpError::Slow { .. } => Kind::Unreachable,
+                HttpError::Unauthorized { .. } => Kind::Refused,
+                _ => Kind::Remote,
+            };
+            let hint = error.hint().map(str::to_owned);
+            Failure {
+                hint,
+                ..Failure::new(kind, message)
+            }
+        }
+        ExchangeError::Place(error) => Failure {
+            kind: crate::agent::api::kind(error.code),
+            message: error.message,
+            hint: error.hint,
+        },
+        ExchangeError::File { .. } => Failure::new(Kind::Repository, message),
+        _ => Failure::new(Kind::Failed, message),
     }
 }

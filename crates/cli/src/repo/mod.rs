@@ -2,6 +2,7 @@
 
 pub(crate) mod cat;
 pub(crate) mod ci;
+pub(crate) mod clone;
 pub(crate) mod config;
 pub(crate) mod failure;
 pub(crate) mod info;
@@ -9,8 +10,10 @@ pub(crate) mod ls;
 pub(crate) mod new;
 pub(crate) mod shapes;
 pub(crate) mod timeline;
+pub(crate) mod transfer;
 pub(crate) mod user;
 pub(crate) mod uv;
+pub(crate) mod verify;
 
 use clap::Subcommand;
 use libfossil::time::Timestamp;
@@ -22,6 +25,7 @@ use crate::output::Output;
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     New(new::New),
+    Clone(clone::Clone),
     #[command(visible_alias = "commit")]
     Ci(ci::Ci),
     Timeline(timeline::Timeline),
@@ -30,12 +34,17 @@ pub(crate) enum Verb {
     Info(info::Info),
     User(user::User),
     Uv(uv::Uv),
+    Push(transfer::Push),
+    Pull(transfer::Pull),
+    Verify(verify::Verify),
+    Rebuild(verify::Rebuild),
     Config(config::Config),
 }
 
 /// The verbs behind `repo`: at the top level, `sync` has the agent's verbs as well.
 #[derive(Subcommand)]
 pub(crate) enum RepositoryVerb {
+    Sync(transfer::Sync),
     #[command(flatten)]
     Other(Verb),
 }
@@ -44,6 +53,7 @@ impl Verb {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         match self {
             Self::New(verb) => verb.run(out),
+            Self::Clone(verb) => verb.run(out),
             Self::Ci(verb) => verb.run(out),
             Self::Timeline(verb) => verb.run(out),
             Self::Ls(verb) => verb.run(out),
@@ -51,6 +61,10 @@ impl Verb {
             Self::Info(verb) => verb.run(out),
             Self::User(verb) => verb.run(out),
             Self::Uv(verb) => verb.run(out),
+            Self::Push(verb) => verb.run(out),
+            Self::Pull(verb) => verb.run(out),
+            Self::Verify(verb) => verb.run(out),
+            Self::Rebuild(verb) => verb.run(out),
             Self::Config(verb) => verb.run(out),
         }
     }
@@ -59,6 +73,7 @@ impl Verb {
 impl RepositoryVerb {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         match self {
+            Self::Sync(sync) => sync.run(out),
             Self::Other(verb) => verb.run(out),
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use libfossil::db::{Access, Repository};
 use libfossil::uv::{UvFile, check_name};
+use libfossil::xfer::client::Goal;
 use serde_json::json;
 
 use crate::error::{Failure, Kind, OrFail};
@@ -14,6 +15,7 @@ use crate::output::{Output, printable};
 use crate::repo::failure::database;
 use crate::repo::now;
 use crate::repo::shapes::seconds;
+use crate::repo::transfer::PeerArgs;
 
 /// Keep files of which only the newest content matters
 #[derive(Args)]
@@ -67,6 +69,11 @@ enum UvVerb {
         #[command(flatten)]
         repository: RepositoryArg,
     },
+    /// Exchange unversioned files, and nothing else, with a server or another file
+    Sync {
+        #[command(flatten)]
+        peer: PeerArgs,
+    },
     /// Remove files; the next sync removes them elsewhere too
     #[command(visible_aliases = ["remove", "delete"])]
     Rm {
@@ -101,6 +108,14 @@ impl Uv {
                 file,
                 repository,
             } => export(&repository.open(Access::ReadOnly)?, &name, &file, out),
+            UvVerb::Sync { peer } => peer.exchange(
+                "Sync",
+                Goal {
+                    unversioned: true,
+                    ..Goal::default()
+                },
+                out,
+            ),
             UvVerb::Rm { names, repository } => {
                 remove(&mut repository.open(Access::ReadWrite)?, &names, out)
             }

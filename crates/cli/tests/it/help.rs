@@ -24,6 +24,13 @@ const COMMANDS: &[&str] = &[
     "uv cat",
     "uv export",
     "uv rm",
+    "uv sync",
+    "clone",
+    "repo sync",
+    "push",
+    "pull",
+    "verify",
+    "rebuild",
     "timeline",
     "ls",
     "cat",
@@ -74,7 +81,7 @@ fn every_command_is_in_the_list_of_help_texts() {
             .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         {
             let name = line.split_whitespace().next().expect("a name");
-            let full = if matches!(parent, "" | "repo") {
+            let full = if matches!(parent, "" | "repo") && (parent, name) != ("repo", "sync") {
                 name.to_owned()
             } else {
                 format!("{parent} {name}")

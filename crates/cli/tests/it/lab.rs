@@ -103,6 +103,11 @@ impl Lab {
         self.fossil_in("", args)
     }
 
+    /// Returns stock fossil, to be run with `args`.
+    pub(crate) fn fossil_command(&self, args: &[&str]) -> Command {
+        self.command("fossil", args)
+    }
+
     /// Runs stock fossil in a folder below the usual one.
     pub(crate) fn fossil_in(&self, folder: &str, args: &[&str]) -> String {
         let mut command = self.command("fossil", args);

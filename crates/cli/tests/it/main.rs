@@ -2,9 +2,11 @@
 //! and stock `fossil` beside it as the judge.
 
 mod agent;
+mod check_in;
 mod errors;
 mod help;
 mod lab;
 mod look;
 mod manage;
+mod transfer;
 mod uv;

@@ -1,0 +1,236 @@
+//! Exchanges outside of a running agent, for commands that work on a repository's file by themselves: on the caller's thread,
+//! with a server or with another file on this machine.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use libfossil::auth::{AuthContext, Capabilities, Grant};
+use libfossil::db::{self, Access, Repository};
+use libfossil::xfer::Request;
+use libfossil::xfer::client::{Client, Credentials, NewClone, Response, Step, Summary, SyncError};
+use libfossil::xfer::server::Server;
+
+use super::clone::Target;
+use super::exchange::credentials;
+use super::http::{Answer, Http, HttpError, Post};
+use super::{Goal, Remote, RemoteError};
+use crate::api;
+use crate::clock;
+use crate::limits;
+use crate::text;
+
+/// The rights of who can open the other file anyway.
+const OWNER: &str = "sgoixye";
+
+/// The other side of an exchange.
+#[derive(Debug, Clone)]
+pub enum Peer {
+    /// A Fossil server.
+    Server(Remote),
+    /// A repository on this machine.
+    File(PathBuf),
+}
+
+/// Why an exchange did not come to its end. What had arrived before is stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExchangeError {
+    /// The server can't be reached, or answered with something else than a sync reply.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The protocol came to an early end.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// The other repository did not answer.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The clone's place can't be used.
+    #[error("{}", .0.message)]
+    Place(api::Error),
+    /// The system gives no threads, sockets or random bytes.
+    #[error("{0}")]
+    System(String),
+}
+
+impl From<db::Error> for ExchangeError {
+    fn from(error: db::Error) -> Self {
+        Self::Sync(error.into())
+    }
+}
+
+impl FromStr for Peer {
+    type Err = RemoteError;
+
+    /// Takes an address with a scheme for a server, `file:` and everything else for a path.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(path) = text.strip_prefix("file://") {
+            return Ok(Self::File(path.into()));
+        }
+        if text.contains("://") {
+            return text.parse().map(Self::Server);
+        }
+        Ok(Self::File(text.into()))
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(remote) => remote.fmt(f),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Makes one exchange. Reports how far it is after each round trip. Blocks.
+///
+/// # Errors
+/// See [`ExchangeError`].
+pub fn exchange(
+    repository: &mut Repository,
+    peer: &Peer,
+    goal: Goal,
+    progress: impl FnMut(&Summary),
+) -> Result<Summary, ExchangeError> {
+    let start = |_: &mut Repository, login| Ok(Client::new(goal, login));
+    converse(repository, peer, &start, progress)
+}
+
+/// Clones into a new file, which is there only once it is complete; a clone to the same place that was cut off goes on where it
+/// was. Blocks.
+///
+/// # Errors
+/// See [`ExchangeError`].
+pub fn clone(
+    path: &Path,
+    peer: &Peer,
+    goal: Goal,
+    owner: &NewClone,
+    progress: impl FnMut(&Summary),
+) -> Result<Summary, ExchangeError> {
+    let absolute =
+        std::path::absolute(path).map_err(|error| ExchangeError::System(error.to_string()))?;
+    let target = Target::new(absolute, &peer.to_string()).map_err(ExchangeError::Place)?;
+    target.prepare().map_err(ExchangeError::Place)?;
+    let mut repository = Repository::open(target.partial(), Access::ReadWrite)?;
+    let start = |repository: &mut Repository, login| {
+        Client::clone_into(repository, goal, login, owner.clone(), clock::now())
+    };
+    let summary = converse(&mut repository, peer, &start, progress)?;
+    drop(repository);
+    target.publish().map_err(ExchangeError::Place)?;
+    Ok(summary)
+}
+
+type Start<'a> = &'a dyn Fn(&mut Repository, Option<Credentials>) -> Result<Client, SyncError>;
+
+fn converse(
+    repository: &mut Repository,
+    peer: &Peer,
+    start: Start<'_>,
+    mut progress: impl FnMut(&Summary),
+) -> Result<Summary, ExchangeError> {
+    match peer {
+        Peer::File(path) => {
+            let mut other = Repository::open(path, Access::ReadWrite)?;
+            let mut client = start(repository, None)?;
+            run(repository, &mut client, &mut progress, |request| {
+                answer_of(&mut other, path, &request).map(Some)
+            })?
+            .ok_or_else(|| ExchangeError::System("a file does not move".to_owned()))
+        }
+        Peer::Server(remote) => over_http(repository, remote, start, &mut progress),
+    }
+}
+
+fn over_http(
+    repository: &mut Repository,
+    remote: &Remote,
+    start: Start<'_>,
+    progress: &mut impl FnMut(&Summary),
+) -> Result<Summary, ExchangeError> {
+    let system = |error: &dyn fmt::Display| ExchangeError::System(error.to_string());
+    let http = Http::new().map_err(|error| system(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| system(&error))?;
+    let mut place = remote.clone();
+    for _ in 0..=limits::REDIRECTS {
+        let mut client = start(repository, credentials(&place))?;
+        let summary = run(repository, &mut client, progress, |request| {
+            let post = Post {
+                content_type: request.content_type.as_str(),
+                cookie: request.cookie,
+                body: request.body,
+            };
+            let (answer, url) = runtime.block_on(http.post(&place, &post))?;
+            match answer {
+                Answer::Reply { content_type, body } => {
+                    place = place.moved_to(url);
+                    Ok(Some(Response { content_type, body }))
+                }
+                Answer::Elsewhere => {
+                    place = Remote::without_login(url);
+                    Ok(None)
+                }
+            }
+        })?;
+        if let Some(summary) = summary {
+            return Ok(summary);
+        }
+    }
+    let host = super::http::host_of(place.parsed());
+    Err(HttpError::Redirects { host }.into())
+}
+
+/// Lets the client talk until it is done; returns nothing when `carry` finds that the other side is elsewhere.
+fn run(
+    repository: &mut Repository,
+    client: &mut Client,
+    progress: &mut impl FnMut(&Summary),
+    mut carry: impl FnMut(Request) -> Result<Option<Response>, ExchangeError>,
+) -> Result<Option<Summary>, ExchangeError> {
+    loop {
+        let random = text::random().map_err(|error| ExchangeError::System(error.to_string()))?;
+        let request = match client.next(repository, clock::now(), random)? {
+            Step::Send(request) => request,
+            Step::Done(summary) => return Ok(Some(summary)),
+        };
+        let Some(response) = carry(request)? else {
+            return Ok(None);
+        };
+        client.receive(repository, &response, clock::now())?;
+        progress(client.progress());
+    }
+}
+
+/// Returns the answer of another file, whose owner asks.
+fn answer_of(
+    other: &mut Repository,
+    path: &Path,
+    request: &Request,
+) -> Result<Response, ExchangeError> {
+    let auth = AuthContext {
+        granted: Some(Grant {
+            login: crate::repository::system_user(),
+            capabilities: Capabilities::from_letters(OWNER),
+        }),
+        address: String::new(),
+    };
+    let reply = Server::default().exchange(other, &auth, request, clock::now());
+    let reply = reply.map_err(|error| ExchangeError::File {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(Response {
+        content_type: reply.content_type.as_str().to_owned(),
+        body: reply.body,
+    })
+}

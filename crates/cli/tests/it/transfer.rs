@@ -1,0 +1,249 @@
+//! Clone, sync, push and pull against stock's server, against the agent, and between files.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Stdio};
+
+use crate::lab::{Agent, Lab};
+
+/// Stock's server for one repository. It is killed with the test that started it.
+struct StockServer {
+    child: Child,
+    port: u16,
+}
+
+impl StockServer {
+    fn start(lab: &Lab, repository: &str) -> Self {
+        // A port that was free a moment ago may be taken when fossil comes to it.
+        (0..20)
+            .find_map(|_| Self::try_on(lab, repository, free_port()))
+            .expect("a free port for fossil")
+    }
+
+    fn try_on(lab: &Lab, repository: &str, port: u16) -> Option<Self> {
+        let mut command = lab.fossil_command(&[
+            "server",
+            "--localhost",
+            "--nojail",
+            "--port",
+            &port.to_string(),
+            repository,
+        ]);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("fossil starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output"));
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a line");
+        let server = Self { child, port };
+        line.starts_with("Listening").then_some(server)
+    }
+
+    fn url(&self, login: &str) -> String {
+        format!("http://{login}127.0.0.1:{}/", self.port)
+    }
+}
+
+impl Drop for StockServer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Returns the names of all artifacts with content.
+fn artifacts(lab: &Lab, repository: &str) -> String {
+    lab.fossil(&[
+        "sql",
+        "-R",
+        repository,
+        "SELECT uuid FROM blob WHERE size>=0 ORDER BY 1",
+    ])
+}
+
+/// Returns a lab in which stock serves a repository with history, where `ada` may write with the password `pw`.
+fn served_by_stock() -> (Lab, StockServer) {
+    let lab = Lab::new();
+    lab.stock_history("a.fossil");
+    lab.fossil(&["user", "password", "ada", "pw", "-R", "a.fossil"]);
+    lab.fossil(&["user", "capabilities", "ada", "sy", "-R", "a.fossil"]);
+    let server = StockServer::start(&lab, "a.fossil");
+    (lab, server)
+}
+
+#[test]
+fn a_clone_from_stock_goes_on_syncing_with_the_login_it_was_made_with() {
+    let (lab, server) = served_by_stock();
+    let said = lab.edgesync(&["clone", &server.url("ada:pw@"), "b.fossil"]);
+    assert!(
+        said.contains("Clone done, wire bytes sent: ")
+            && said.contains("admin-user: ada (password is \""),
+        "{said}"
+    );
+    assert!(!said.contains("pw@"), "{said}");
+    assert_eq!(artifacts(&lab, "a.fossil"), artifacts(&lab, "b.fossil"));
+    lab.write("new.txt", "new\n");
+    lab.edgesync(&["ci", "new.txt", "-m", "from here", "-R", "b.fossil"]);
+    let pushed = lab.json(&["sync", "-R", "b.fossil"]);
+    assert_eq!(pushed["artifacts_sent"], 2, "{pushed}");
+    assert_eq!(artifacts(&lab, "a.fossil"), artifacts(&lab, "b.fossil"));
+    // Stock goes on with what was remembered.
+    lab.write("new.txt", "newer\n");
+    lab.edgesync(&["ci", "new.txt", "-m", "again", "-R", "b.fossil"]);
+    lab.fossil(&["sync", "-R", "b.fossil"]);
+    assert_eq!(artifacts(&lab, "a.fossil"), artifacts(&lab, "b.fossil"));
+    assert_eq!(lab.json(&["verify", "-R", "b.fossil"])["ok"], true);
+}
+
+#[test]
+fn push_and_pull_go_one_way_and_a_refusal_ends_with_3() {
+    let (lab, server) = served_by_stock();
+    lab.edgesync(&["clone", &server.url(""), "b.fossil"]);
+    lab.write("x", "x");
+    lab.edgesync(&["ci", "x", "-m", "x", "-R", "b.fossil"]);
+    assert_eq!(lab.json(&["pull", "-R", "b.fossil"])["artifacts_sent"], 0);
+    assert_eq!(lab.run(&["push", "-R", "b.fossil", "-q"]).code, 3);
+    let ran = lab.run(&[
+        "sync",
+        &server.url("ada:wrong@"),
+        "--once",
+        "-R",
+        "b.fossil",
+        "--json",
+    ]);
+    assert_eq!(
+        (ran.code, ran.error()["code"].as_str()),
+        (3, Some("refused"))
+    );
+    lab.write("password", "pw\n");
+    lab.edgesync(&[
+        "push",
+        &server.url("ada@"),
+        "--once",
+        "--password-file",
+        "password",
+        "-R",
+        "b.fossil",
+    ]);
+    assert_eq!(artifacts(&lab, "a.fossil"), artifacts(&lab, "b.fossil"));
+    assert_eq!(
+        lab.run(&["push", &server.url("ada@"), "-R", "b.fossil"])
+            .code,
+        3
+    );
+}
+
+#[test]
+fn nobody_at_the_other_end_ends_with_4_and_nothing_is_left() {
+    let lab = Lab::new();
+    let ran = lab.run(&["clone", "http://127.0.0.1:1/", "b.fossil", "--json"]);
+    assert_eq!(
+        (ran.code, ran.error()["code"].as_str()),
+        (4, Some("unreachable"))
+    );
+    assert!(!lab.path("b.fossil").exists());
+    assert_eq!(
+        lab.run(&["clone", "ssh://example.org/x", "b.fossil"]).code,
+        64
+    );
+    lab.edgesync(&["new", "a.fossil"]);
+    assert_eq!(lab.run(&["sync", "-R", "a.fossil"]).code, 64);
+}
+
+#[test]
+fn a_path_is_cloned_and_synced_like_a_server() {
+    let lab = Lab::new();
+    lab.stock_history("a.fossil");
+    let made = lab.json(&["clone", "a.fossil", "b.fossil", "--admin-user", "zoe"]);
+    assert_eq!(made["user"], "zoe");
+    assert_eq!(artifacts(&lab, "a.fossil"), artifacts(&lab, "b.fossil"));
+    lab.write("x", "x");
+    lab.edgesync(&["ci", "x", "-m", "x", "-R", "b.fossil"]);
+    lab.edgesync(&["repo", "sync", "-R", "b.fossil"]);
+    assert_eq!(artifacts(&lab, "a.fossil"), artifacts(&lab, "b.fossil"));
+    assert_eq!(
+        lab.run(&["clone", "a.fossil", "b.fossil", "--json"])
+            .error()["code"],
+        "conflict"
+    );
+}
+
+#[test]
+fn unversioned_files_travel_on_their_own() {
+    let (lab, server) = served_by_stock();
+    lab.edgesync(&["clone", &server.url("ada:pw@"), "b.fossil"]);
+    lab.write("note", "text");
+    lab.edgesync(&["uv", "add", "note", "-R", "b.fossil"]);
+    assert_eq!(
+        lab.json(&["uv", "sync", "-R", "b.fossil"])["unversioned_sent"],
+        1
+    );
+    assert_eq!(lab.fossil(&["uv", "cat", "note", "-R", "a.fossil"]), "text");
+}
+
+#[test]
+fn an_agent_serves_clones_and_syncs_now_when_asked() {
+    let lab = Lab::new();
+    lab.stock_history("a.fossil");
+    lab.fossil(&["user", "password", "ada", "pw", "-R", "a.fossil"]);
+    let agent = Agent::start(
+        &lab,
+        &["-R", "a.fossil", "--json", "--serve-http", "127.0.0.1:0"],
+    );
+    let http = agent.ready()["http"]
+        .as_str()
+        .expect("an address")
+        .replace("http://", "http://ada:pw@");
+    lab.edgesync(&["clone", &http, "b.fossil"]);
+    assert_eq!(artifacts(&lab, "a.fossil"), artifacts(&lab, "b.fossil"));
+    drop(agent);
+    let server = StockServer::start(&lab, "a.fossil");
+    let _agent = Agent::start(
+        &lab,
+        &[
+            "-R",
+            "b.fossil",
+            "--poll",
+            "1h",
+            "--remote",
+            &server.url("ada:pw@"),
+        ],
+    );
+    assert_eq!(lab.json(&["sync", "now"])[0]["state"]["kind"], "up_to_date");
+    assert!(
+        lab.edgesync(&["sync", "status"])
+            .contains("b: up to date, ")
+    );
+}
+
+#[test]
+fn rebuild_keeps_what_people_see() {
+    let lab = Lab::new();
+    lab.stock_history("a.fossil");
+    let before = lab.fossil(&["timeline", "-n", "0", "-R", "a.fossil"]);
+    lab.edgesync(&["rebuild", "-R", "a.fossil"]);
+    assert_eq!(
+        lab.fossil(&["timeline", "-n", "0", "-R", "a.fossil"]),
+        before
+    );
+    assert!(
+        lab.edgesync(&["verify", "-R", "a.fossil"])
+            .ends_with(" artifacts checked: 0 errors\n")
+    );
+    lab.fossil(&[
+        "sql",
+        "-R",
+        "a.fossil",
+        "UPDATE blob SET content=x'00000001' WHERE rid=(SELECT max(rid) FROM blob)",
+    ]);
+    let ran = lab.run(&["verify", "-R", "a.fossil", "--json"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stdout.contains("\"ok\": false"), "{}", ran.stdout);
+}
