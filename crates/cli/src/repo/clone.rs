@@ -63,7 +63,7 @@ impl Clone {
         };
         let mut progress = out.progress("Clone");
         let summary = clone_once(&self.file, &peer, goal, &owner, |summary| {
-            progress.update_exchange(summary)
+            progress.update_exchange(summary);
         })
         .map_err(exchange)?;
         drop(progress);

@@ -145,7 +145,7 @@ impl PeerArgs {
         let peer = self.peer(&repository)?;
         let mut progress = out.progress(what);
         let summary = exchange_once(&mut repository, &peer, goal, |summary| {
-            progress.update_exchange(summary)
+            progress.update_exchange(summary);
         })
         .map_err(exchange)?;
         drop(progress);

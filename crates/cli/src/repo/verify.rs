@@ -99,7 +99,7 @@ impl Rebuild {
         let mut progress = out.progress("Rebuild");
         let rebuilt = repository
             .rebuild(now(), Trust::Stored, |done, total| {
-                progress.update(count(done), Some(count(total)), "")
+                progress.update(count(done), Some(count(total)), "");
             })
             .map_err(database)?;
         drop(progress);
