@@ -6,7 +6,7 @@ use rusqlite::params;
 
 use super::manifest::Manifest;
 use super::words::Words;
-use super::{Crosslinker, picks, row};
+use super::{Crosslinker, row};
 use crate::db::schema::FixedTag;
 use crate::db::{Result, Rid, Transaction};
 use crate::name::HashName;
@@ -56,9 +56,9 @@ impl Crosslinker {
             }
         }
         for pick in &manifest.cherrypicks {
-            picks::write(tx, rid, pick)?;
+            self.link_pick(tx, rid, pick)?;
         }
-        picks::catch_up(tx, rid)?;
+        self.link_waiting_picks(tx, rid)?;
         self.linked.insert(rid);
         let parent = self.link_lineage(tx, rid, manifest, &manifest.parents.clone())?;
         write_event(tx, rid, manifest)?;

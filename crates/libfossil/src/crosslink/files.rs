@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::manifest::{File, Tree};
+use super::manifest::{File, Tree, TreeFinder};
 use super::words::Words;
 use super::{Crosslinker, row};
 use crate::artifact::Permission;
@@ -108,15 +108,17 @@ impl Crosslinker {
         old: &Tree,
         new: &Tree,
     ) -> Result<()> {
+        let mut old_files = old.finder();
         for file in new.own.own_files() {
-            if let Some(change) = change_of(old, file) {
+            if let Some(change) = change_of(&mut old_files, file) {
                 self.write_change(tx, step, &change)?;
             }
         }
+        let mut new_files = new.own.finder();
         match (&old.baseline, &new.baseline) {
             (Some(_), Some(_)) => self.write_reverted(tx, step, old, new),
             (_, None) => old.each_file(|file| {
-                if new.own.own_file(file.name).is_some() {
+                if new_files.find(file.name).is_some() {
                     return Ok(());
                 }
                 let gone = Change {
@@ -141,12 +143,13 @@ impl Crosslinker {
         old: &Tree,
         new: &Tree,
     ) -> Result<()> {
+        let (mut new_own, mut new_files) = (new.own.finder(), new.finder());
         for file in old.own.own_files() {
-            let has_own_card = new.own.own_file(file.name).is_some();
+            let has_own_card = new_own.find(file.name).is_some();
             if has_own_card && file.hash.is_some() {
                 continue;
             }
-            if let Some(back) = new.file(file.name) {
+            if let Some(back) = new_files.find(file.name) {
                 let change = Change {
                     name: file.name,
                     old_name: None,
@@ -260,7 +263,7 @@ impl Crosslinker {
 }
 
 /// Returns how a file of the child differs from the parent, if it does.
-fn change_of<'m>(old: &Tree, file: File<'m>) -> Option<Change<'m>> {
+fn change_of<'m>(old: &mut TreeFinder<'_>, file: File<'m>) -> Option<Change<'m>> {
     let mut change = Change {
         name: file.name,
         old_name: None,
@@ -270,13 +273,13 @@ fn change_of<'m>(old: &Tree, file: File<'m>) -> Option<Change<'m>> {
     };
     if let Some(old_name) = file.old_name {
         // A rename of something that the parent does not have is taken for a new file.
-        if let Some(before) = old.file(old_name) {
+        if let Some(before) = old.find(old_name) {
             change.before = before.hash;
             change.old_name = Some(old_name);
         }
         return Some(change);
     }
-    match old.file(file.name) {
+    match old.find(file.name) {
         None => file.hash.map(|_| change),
         Some(before) if before.hash == file.hash && before.permission == file.permission => None,
         Some(before) => {

@@ -30,9 +30,15 @@ impl Crosslinker {
             params![rid, root, previous, replied_to, time],
         )?;
         let title = match (&post.title, replied_to) {
-            (_, Some(_)) => thread_title(tx, root)?,
-            (Some(title), None) if !title.as_bytes().is_empty() => title.as_bytes().to_vec(),
-            (_, None) => b"(Deleted)".to_vec(),
+            (_, Some(_)) => title_of(tx, root)?,
+            (own, None) => match later_version(tx, root, rid, time)? {
+                Some(later) => title_of(tx, later)?,
+                None => own
+                    .as_ref()
+                    .map(|title| title.as_bytes().to_vec())
+                    .filter(|title| !title.is_empty())
+                    .unwrap_or_else(|| b"(Deleted)".to_vec()),
+            },
         };
         let act: &[u8] = match (replied_to, previous) {
             (None, Some(_)) => b"Edit",
@@ -51,7 +57,7 @@ impl Crosslinker {
             ],
         )?;
         if replied_to.is_none() {
-            retitle_thread(tx, root, rid, time, &title)?;
+            retitle_thread(tx, root, &title)?;
         }
         Ok(())
     }
@@ -64,39 +70,37 @@ fn optional_row(tx: &mut Transaction<'_>, name: Option<&HashName>) -> Result<Opt
     }
 }
 
-/// Returns the title of the thread that begins with the post in row `root`.
-fn thread_title(tx: &Transaction<'_>, root: Rid) -> Result<Vec<u8>> {
+/// Returns the title in the line of a post.
+fn title_of(tx: &Transaction<'_>, post: Rid) -> Result<Vec<u8>> {
     let title = tx
         .conn()
         .prepare_cached(
             "SELECT CAST(substr(comment, instr(comment, ':')+2) AS BLOB) FROM event WHERE objid=?1",
         )?
-        .query_row([root], |row| row.get(0))
+        .query_row([post], |row| row.get(0))
         .optional()?;
     Ok(title.unwrap_or_else(|| b"<i>Unknown</i>".to_vec()))
 }
 
-/// Gives all posts of a thread the title that its first post has in the version `rid`, if that is the last one.
-fn retitle_thread(
-    tx: &mut Transaction<'_>,
-    root: Rid,
-    rid: Rid,
-    time: f64,
-    title: &[u8],
-) -> Result<()> {
-    // Stock compares `firt` with 0 here although it stores NULL, so that no version ever counts as a later one.
-    let superseded = tx
+/// Returns the last version of a thread's first post, if that is later than the version `rid`.
+fn later_version(tx: &Transaction<'_>, root: Rid, rid: Rid, time: f64) -> Result<Option<Rid>> {
+    Ok(tx
         .conn()
         .prepare_cached(
-            "SELECT 1 FROM forumpost WHERE froot=?1 AND firt=0 AND fpid<>?2 AND fmtime>?3",
+            "SELECT fpid FROM forumpost
+              WHERE froot=?1 AND firt IS NULL AND fpid<>?2 AND fmtime>?3
+              ORDER BY fmtime DESC LIMIT 1",
         )?
-        .exists(params![root, rid, time])?;
-    if !superseded {
-        tx.execute(
-            "UPDATE event SET comment=substr(comment, 1, instr(comment, ':')) || ?1
-              WHERE objid IN (SELECT fpid FROM forumpost WHERE froot=?2)",
-            params![Words(&[b" ", title].concat()), root],
-        )?;
-    }
+        .query_row(params![root, rid, time], |row| row.get(0))
+        .optional()?)
+}
+
+/// Gives all posts of a thread the same title.
+fn retitle_thread(tx: &mut Transaction<'_>, root: Rid, title: &[u8]) -> Result<()> {
+    tx.execute(
+        "UPDATE event SET comment=substr(comment, 1, instr(comment, ':')) || ?1
+          WHERE objid IN (SELECT fpid FROM forumpost WHERE froot=?2)",
+        params![Words(&[b" ", title].concat()), root],
+    )?;
     Ok(())
 }

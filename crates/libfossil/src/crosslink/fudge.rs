@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, params};
 
+use crate::db::schema::FixedTag;
 use crate::db::{Result, Rid, Transaction};
 use crate::time::Timestamp;
 
@@ -58,8 +59,9 @@ impl CloseTimes {
         }
         for (rid, close) in self.by_parent {
             tx.execute(
-                "UPDATE event SET mtime=?1 WHERE objid=?2 AND (mtime=omtime OR omtime IS NULL)",
-                params![close.parent_time, rid],
+                "UPDATE event SET mtime=?1 WHERE objid=?2 AND (mtime=omtime OR omtime IS NULL
+                    OR NOT EXISTS (SELECT 1 FROM tagxref WHERE tagid=?3 AND rid=objid))",
+                params![close.parent_time, rid, FixedTag::Date.id()],
             )?;
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! A parsed check-in in a compact form that can be kept, passed between threads, and compared file by file.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -93,7 +94,7 @@ impl Manifest {
     }
 
     /// Returns the F card of this check-in itself for `name`.
-    pub(crate) fn own_file(&self, name: &[u8]) -> Option<File<'_>> {
+    fn own_file(&self, name: &[u8]) -> Option<File<'_>> {
         let found = self
             .entries
             .binary_search_by(|entry| self.name(entry.name).cmp(name));
@@ -101,6 +102,14 @@ impl Manifest {
             .ok()
             .and_then(|index| self.entries.get(index))
             .map(|entry| self.file(entry))
+    }
+
+    /// Returns a finder for many names in ascending order.
+    pub(crate) fn finder(&self) -> Finder<'_> {
+        Finder {
+            manifest: self,
+            at: 0,
+        }
     }
 
     fn file<'m>(&'m self, entry: &'m Entry) -> File<'m> {
@@ -123,6 +132,58 @@ impl Manifest {
     }
 }
 
+/// Finds F cards by name, at little cost when the names come in ascending order.
+#[derive(Clone, Debug)]
+pub(crate) struct Finder<'m> {
+    manifest: &'m Manifest,
+    /// The first card that may come next.
+    at: usize,
+}
+
+impl<'m> Finder<'m> {
+    /// Returns the F card for `name`.
+    pub(crate) fn find(&mut self, name: &[u8]) -> Option<File<'m>> {
+        let manifest = self.manifest;
+        let is_behind = |entry: &Entry| manifest.name(entry.name) >= name;
+        let before = self
+            .at
+            .checked_sub(1)
+            .and_then(|at| manifest.entries.get(at));
+        if before.is_some_and(is_behind) {
+            return manifest.own_file(name);
+        }
+        while let Some(entry) = manifest.entries.get(self.at) {
+            match manifest.name(entry.name).cmp(name) {
+                Ordering::Less => self.at += 1,
+                Ordering::Equal => {
+                    self.at += 1;
+                    return Some(manifest.file(entry));
+                }
+                Ordering::Greater => return None,
+            }
+        }
+        None
+    }
+}
+
+/// Finds the files of a whole tree by name.
+#[derive(Clone, Debug)]
+pub(crate) struct TreeFinder<'m> {
+    own: Finder<'m>,
+    baseline: Option<Finder<'m>>,
+}
+
+impl<'m> TreeFinder<'m> {
+    /// Returns the file called `name`.
+    pub(crate) fn find(&mut self, name: &[u8]) -> Option<File<'m>> {
+        match (self.own.find(name), &mut self.baseline) {
+            (Some(file), _) => Some(file).filter(|file| file.hash.is_some()),
+            (None, Some(baseline)) => baseline.find(name),
+            (None, None) => None,
+        }
+    }
+}
+
 /// A check-in together with its baseline, if it needs one: a whole tree of files.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
@@ -131,12 +192,11 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Returns the file called `name`.
-    pub(crate) fn file(&self, name: &[u8]) -> Option<File<'_>> {
-        match (self.own.own_file(name), &self.baseline) {
-            (Some(file), _) => Some(file).filter(|file| file.hash.is_some()),
-            (None, Some(baseline)) => baseline.own_file(name),
-            (None, None) => None,
+    /// Returns a finder for many names in ascending order.
+    pub(crate) fn finder(&self) -> TreeFinder<'_> {
+        TreeFinder {
+            own: self.own.finder(),
+            baseline: self.baseline.as_ref().map(|baseline| baseline.finder()),
         }
     }
 
@@ -152,7 +212,8 @@ impl Tree {
             .baseline
             .iter()
             .flat_map(|baseline| baseline.own_files());
-        for file in inherited.filter(|file| self.own.own_file(file.name).is_none()) {
+        let mut own = self.own.finder();
+        for file in inherited.filter(|file| own.find(file.name).is_none()) {
             visit(file)?;
         }
         Ok(())

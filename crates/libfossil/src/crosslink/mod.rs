@@ -50,6 +50,8 @@ pub(crate) struct Crosslinker {
     doubtful_leaves: BTreeSet<Rid>,
     /// Tickets that changed.
     tickets: BTreeSet<HashName>,
+    /// Whether picks may be waiting for their source, once that was looked up.
+    picks_wait: Option<bool>,
     /// Check-ins that were linked.
     linked: HashSet<Rid>,
 }
@@ -67,6 +69,7 @@ impl Crosslinker {
             close_times: CloseTimes::default(),
             doubtful_leaves: BTreeSet::new(),
             tickets: BTreeSet::new(),
+            picks_wait: None,
             linked: HashSet::new(),
         }
     }

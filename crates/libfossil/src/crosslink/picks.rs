@@ -6,6 +6,7 @@
 
 use rusqlite::params;
 
+use super::Crosslinker;
 use crate::artifact::Cherrypick;
 use crate::db::{Result, Rid, Transaction};
 
@@ -14,41 +15,57 @@ CREATE TABLE IF NOT EXISTS fx_pending_cherrypick(
   source TEXT, childid INT, isExclude BOOLEAN, PRIMARY KEY(source, childid)
 ) WITHOUT ROWID";
 
-/// Writes that the check-in in row `child` picked another, or lists it for when that is known.
-pub(super) fn write(tx: &mut Transaction<'_>, child: Rid, pick: &Cherrypick) -> Result<()> {
-    let source = pick.target.as_str();
-    if let Some(source) = tx.rid(&pick.target)? {
-        tx.execute(
-            "REPLACE INTO cherrypick(parentid, childid, isExclude) VALUES(?1, ?2, ?3)",
-            params![source, child, pick.backout],
-        )?;
-    } else {
-        tx.execute_batch(CREATE)?;
-        tx.execute(
-            "REPLACE INTO fx_pending_cherrypick(source, childid, isExclude) VALUES(?1, ?2, ?3)",
-            params![source, child, pick.backout],
-        )?;
+impl Crosslinker {
+    /// Writes that the check-in in row `child` picked another, or lists it for when that is known.
+    pub(super) fn link_pick(
+        &mut self,
+        tx: &mut Transaction<'_>,
+        child: Rid,
+        pick: &Cherrypick,
+    ) -> Result<()> {
+        let source = pick.target.as_str();
+        if let Some(source) = tx.rid(&pick.target)? {
+            tx.execute(
+                "REPLACE INTO cherrypick(parentid, childid, isExclude) VALUES(?1, ?2, ?3)",
+                params![source, child, pick.backout],
+            )?;
+        } else {
+            tx.execute_batch(CREATE)?;
+            self.picks_wait = Some(true);
+            tx.execute(
+                "REPLACE INTO fx_pending_cherrypick(source, childid, isExclude) VALUES(?1, ?2, ?3)",
+                params![source, child, pick.backout],
+            )?;
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Writes the picks that were waiting for the check-in in row `source`.
-pub(super) fn catch_up(tx: &mut Transaction<'_>, source: Rid) -> Result<()> {
-    let is_any_waiting = tx
-        .conn()
-        .prepare_cached("SELECT 1 FROM sqlite_schema WHERE name='fx_pending_cherrypick'")?
-        .exists([])?;
-    if is_any_waiting {
-        let name = tx.name(source)?;
-        tx.execute(
-            "REPLACE INTO cherrypick(parentid, childid, isExclude)
-             SELECT ?1, childid, isExclude FROM fx_pending_cherrypick WHERE source=?2",
-            params![source, name.as_str()],
-        )?;
-        tx.execute(
-            "DELETE FROM fx_pending_cherrypick WHERE source=?1",
-            [name.as_str()],
-        )?;
+    /// Writes the picks that were waiting for the check-in in row `source`.
+    pub(super) fn link_waiting_picks(
+        &mut self,
+        tx: &mut Transaction<'_>,
+        source: Rid,
+    ) -> Result<()> {
+        let is_any_waiting = match self.picks_wait {
+            Some(known) => known,
+            None => tx
+                .conn()
+                .prepare("SELECT 1 FROM sqlite_schema WHERE name='fx_pending_cherrypick'")?
+                .exists([])?,
+        };
+        self.picks_wait = Some(is_any_waiting);
+        if is_any_waiting {
+            let name = tx.name(source)?;
+            tx.execute(
+                "REPLACE INTO cherrypick(parentid, childid, isExclude)
+                 SELECT ?1, childid, isExclude FROM fx_pending_cherrypick WHERE source=?2",
+                params![source, name.as_str()],
+            )?;
+            tx.execute(
+                "DELETE FROM fx_pending_cherrypick WHERE source=?1",
+                [name.as_str()],
+            )?;
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -5,6 +5,7 @@
 
 use std::ops::Deref;
 
+use rusqlite::hooks::{AuthContext, Authorization};
 use rusqlite::{OptionalExtension, Params, params};
 
 use super::cache::ContentCache;
@@ -121,6 +122,21 @@ impl<'r> Transaction<'r> {
     pub(crate) fn execute_batch(&mut self, sql: &str) -> Result<()> {
         self.repo.check_fault()?;
         Ok(self.repo.conn.execute_batch(sql)?)
+    }
+
+    /// Runs write statements of doubtful origin, of which `guard` decides what they may do.
+    pub(crate) fn execute_batch_guarded(
+        &mut self,
+        sql: &str,
+        guard: fn(AuthContext<'_>) -> Authorization,
+    ) -> Result<()> {
+        self.repo.check_fault()?;
+        self.repo.conn.authorizer(Some(guard))?;
+        let result = self.repo.conn.execute_batch(sql);
+        self.repo
+            .conn
+            .authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
+        Ok(result?)
     }
 
     /// Returns the number that the last inserting statement gave its row.

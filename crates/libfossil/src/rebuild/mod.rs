@@ -5,6 +5,7 @@
 
 pub(crate) mod plan;
 pub(crate) mod stream;
+mod tickets;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -93,9 +94,10 @@ fn rebuild(
         report: Rebuilt::default(),
         trust,
     };
-    for rid in &plan.unavailable {
-        let name = work.tx.name(*rid)?;
-        work.refuse(*rid, Error::Missing { name })?;
+    for &rid in &plan.unavailable {
+        if let Err(error) = work.tx.content_afresh(rid) {
+            work.refuse(rid, error)?;
+        }
     }
     stream::expand_all(
         &mut work,
@@ -185,28 +187,13 @@ fn remove_shunned(tx: &mut Transaction<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Drops and creates the derived tables, and fills those that need no artifact to be read. Ticket tables keep the columns
-/// that this project gave them.
+/// Drops and creates the derived tables, and fills those that need no artifact to be read.
 fn empty_tables(tx: &mut Transaction<'_>) -> Result<()> {
     for table in schema::DERIVED_TABLES {
         tx.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
     }
     tx.execute_batch(schema::DERIVED)?;
-    let has_tickets = tx
-        .conn()
-        .prepare("SELECT 1 FROM sqlite_schema WHERE name='ticket'")?
-        .exists([])?;
-    if !has_tickets {
-        tx.execute_batch(schema::DEFAULT_TICKET)?;
-    }
-    tx.execute_batch("DELETE FROM ticket")?;
-    let has_changes = tx
-        .conn()
-        .prepare("SELECT 1 FROM sqlite_schema WHERE name='ticketchng'")?
-        .exists([])?;
-    if has_changes {
-        tx.execute_batch("DELETE FROM ticketchng")?;
-    }
+    tickets::create(tx)?;
     tx.insert_fixed_tags()?;
     tx.execute_batch(
         "INSERT INTO unclustered SELECT rid FROM blob EXCEPT SELECT rid FROM private;

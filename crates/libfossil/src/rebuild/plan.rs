@@ -11,7 +11,7 @@ use rusqlite::blob::Blob;
 
 use crate::artifact::may_start_structural;
 use crate::blob::{codec, delta};
-use crate::db::{Error, Repository, Result, Rid};
+use crate::db::{Repository, Result, Rid};
 
 /// How many first bytes of a content are looked at: the longest mark of a signed artifact is shorter.
 const START_BYTES: usize = 16;
@@ -57,6 +57,7 @@ pub(crate) struct Plan {
 struct Row {
     rid: Rid,
     size: i64,
+    has_content: bool,
     children: Vec<usize>,
 }
 
@@ -66,7 +67,7 @@ impl Plan {
         let (rows, roots) = read_rows(repo)?;
         let mut plan = Self::default();
         let mut reached = HashSet::new();
-        let mut starts = match rows.iter().find(|row| row.size >= 0) {
+        let mut starts = match rows.iter().find(|row| row.has_content) {
             Some(row) => Starts::open(repo, row.rid)?,
             None => return Ok(plan),
         };
@@ -76,8 +77,11 @@ impl Plan {
             while let Some((index, source, source_start)) = todo.pop() {
                 let Some(row) = rows.get(index) else { continue };
                 reached.insert(row.rid);
-                let (start, size) = starts.of(row.rid, source.is_some(), &source_start)?;
-                if i64::try_from(size) != Ok(row.size) {
+                let start = starts.of(row.rid, source.is_some(), &source_start)?;
+                // What is damaged shows as such when it is expanded.
+                let is_damaged = start.is_none();
+                let (start, size) = start.unwrap_or_default();
+                if !is_damaged && i64::try_from(size) != Ok(row.size) {
                     plan.wrong_sizes.push((row.rid, size));
                 }
                 let step = tree.len();
@@ -85,7 +89,7 @@ impl Plan {
                     rid: row.rid,
                     source,
                     uses: 0,
-                    wanted: scope == Scope::Everything || is_suspicious(&start, size),
+                    wanted: scope == Scope::Everything || is_damaged || is_suspicious(&start, size),
                 });
                 let children = row.children.iter().rev();
                 todo.extend(children.map(|&child| (child, Some(step), start.clone())));
@@ -111,9 +115,10 @@ impl Plan {
 
 /// Returns all rows with their deltas, and the positions of those that hold full text.
 fn read_rows(repo: &Repository) -> Result<(Vec<Row>, Vec<usize>)> {
-    let mut query = repo
-        .conn()
-        .prepare("SELECT rid, size, srcid FROM blob LEFT JOIN delta USING(rid) ORDER BY rid")?;
+    let mut query = repo.conn().prepare(
+        "SELECT rid, size, srcid, size>=0 AND typeof(content)='blob'
+           FROM blob LEFT JOIN delta USING(rid) ORDER BY rid",
+    )?;
     let mut rows = Vec::new();
     let mut sources = Vec::new();
     let mut positions = HashMap::new();
@@ -125,12 +130,13 @@ fn read_rows(repo: &Repository) -> Result<(Vec<Row>, Vec<usize>)> {
         rows.push(Row {
             rid,
             size: row.get(1)?,
+            has_content: row.get(3)?,
             children: Vec::new(),
         });
     }
     let mut roots = Vec::new();
     for (index, source) in sources.into_iter().enumerate() {
-        let has_content = rows.get(index).is_some_and(|row| row.size >= 0);
+        let has_content = rows.get(index).is_some_and(|row| row.has_content);
         match source {
             None if has_content => roots.push(index),
             Some(source) if has_content => {
@@ -202,8 +208,13 @@ impl<'r> Starts<'r> {
         })
     }
 
-    /// Returns how a content begins, as far as that can be told, and its length.
-    fn of(&mut self, rid: Rid, is_delta: bool, source_start: &[u8]) -> Result<(Vec<u8>, usize)> {
+    /// Returns how a content begins, as far as that can be told, and its length; `None` if its packed form is damaged.
+    fn of(
+        &mut self,
+        rid: Rid,
+        is_delta: bool,
+        source_start: &[u8],
+    ) -> Result<Option<(Vec<u8>, usize)>> {
         self.content.reopen(rid.get())?;
         let wanted = if is_delta {
             DELTA_START_BYTES
@@ -211,25 +222,28 @@ impl<'r> Starts<'r> {
             START_BYTES
         };
         let whole = self.content.len();
-        let mut start = self.unpacked(PACKED_START_BYTES.min(whole), wanted);
-        if start.is_err() && whole > PACKED_START_BYTES {
-            start = self.unpacked(whole, wanted);
+        let mut start = self.unpacked(PACKED_START_BYTES.min(whole), wanted)?;
+        if start.is_none() && whole > PACKED_START_BYTES {
+            start = self.unpacked(whole, wanted)?;
         }
-        let start = start.map_err(|source| Error::Codec { rid, source })?;
-        if is_delta {
-            let size = delta::output_size(&start).map_err(|source| Error::Delta { rid, source })?;
-            return Ok((delta::beginning(source_start, &start, START_BYTES), size));
-        }
-        let size =
-            codec::declared_size(&self.buffer).map_err(|source| Error::Codec { rid, source })?;
-        Ok((start, size))
+        let size = match &start {
+            Some(start) if is_delta => delta::output_size(start).ok(),
+            _ => codec::declared_size(&self.buffer).ok(),
+        };
+        let start = start.map(|start| {
+            if is_delta {
+                delta::beginning(source_start, &start, START_BYTES)
+            } else {
+                start
+            }
+        });
+        Ok(start.zip(size))
     }
 
-    fn unpacked(&mut self, packed: usize, wanted: usize) -> Result<Vec<u8>, codec::CodecError> {
+    /// Unpacks the first `wanted` bytes out of the first `packed` bytes of the packed form.
+    fn unpacked(&mut self, packed: usize, wanted: usize) -> Result<Option<Vec<u8>>> {
         self.buffer.resize(packed, 0);
-        if self.content.read_at_exact(&mut self.buffer, 0).is_err() {
-            return Err(codec::CodecError::Truncated);
-        }
-        codec::peek(&self.buffer, wanted)
+        self.content.read_at_exact(&mut self.buffer, 0)?;
+        Ok(codec::peek(&self.buffer, wanted).ok())
     }
 }

@@ -48,7 +48,8 @@ pub(crate) struct Outcome {
 /// A step with what the file has for it.
 struct Load {
     step: Step,
-    name: HashName,
+    /// `None` when the name that the file has is no name.
+    name: Option<HashName>,
     packed: Vec<u8>,
 }
 
@@ -129,12 +130,18 @@ fn next_job<'p>(
 }
 
 fn load(repo: &Repository, step: Step) -> Result<Load> {
-    let (name, packed): (String, Vec<u8>) = repo
+    let mut query = repo
         .conn()
-        .prepare_cached("SELECT uuid, content FROM blob WHERE rid=?1")?
-        .query_row([step.rid], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let name = HashName::parse(name.as_bytes()).map_err(|_| Error::BadName(step.rid))?;
-    Ok(Load { step, name, packed })
+        .prepare_cached("SELECT uuid, content FROM blob WHERE rid=?1")?;
+    let mut rows = query.query([step.rid])?;
+    let row = rows.next()?.ok_or(Error::UnknownRid(step.rid))?;
+    let name = row.get_ref(0)?.as_bytes().unwrap_or_default();
+    let packed = row.get_ref(1)?.as_bytes().unwrap_or_default();
+    Ok(Load {
+        step,
+        name: HashName::parse(name).ok(),
+        packed: packed.to_vec(),
+    })
 }
 
 /// What each thread does: one job after the other, until there are no more or nobody wants the results.
@@ -164,10 +171,11 @@ fn expand_tree(tree: Vec<Load>, scope: Scope, results: &SyncSender<Outcome>) -> 
                 text.clone()
             }
         });
-        let text = match source {
-            None => unpack(step.rid, &packed),
-            Some(None) => Err(Error::Missing { name }),
-            Some(Some(source)) => apply(step.rid, &source, &packed),
+        let text = match (name, source) {
+            (None, _) => Err(Error::BadName(step.rid)),
+            (_, None) => unpack(step.rid, &packed),
+            (Some(name), Some(None)) => Err(Error::Missing { name }),
+            (_, Some(Some(source))) => apply(step.rid, &source, &packed),
         };
         let kept = text.as_ref().ok().filter(|_| step.uses > 0).cloned();
         texts.push((kept, step.uses));
@@ -192,12 +200,12 @@ fn apply(rid: Rid, source: &[u8], packed: &[u8]) -> Result<Bytes> {
         .map_err(|source| Error::Delta { rid, source })
 }
 
-fn inspect(rid: Rid, name: HashName, text: Result<Bytes>, scope: Scope) -> Outcome {
-    let text = match text {
-        Ok(text) if scope == Scope::Everything && !name.names(&text) => {
+fn inspect(rid: Rid, name: Option<HashName>, text: Result<Bytes>, scope: Scope) -> Outcome {
+    let text = match (text, name) {
+        (Ok(text), Some(name)) if scope == Scope::Everything && !name.names(&text) => {
             Err(Error::HashMismatch { name })
         }
-        text => text,
+        (text, _) => text,
     };
     let found = match text {
         Err(error) => Found::Damaged(error),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use libfossil::artifact::Md5;
 use libfossil::db::{Access, NewRepository, Repository, Visibility};
 use libfossil::name::{HashName, ProjectCode};
 use libfossil::rebuild::Trust;
@@ -10,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::dump::{assert_same, dump};
 use crate::stock::Lab;
-use crate::store::now;
+use crate::store::{create, now};
 
 /// Compares what a file says with what it says after stock has rebuilt it.
 fn assert_as_rebuilt(lab: &Lab, repository: &Path) {
@@ -133,4 +134,104 @@ fn an_imported_git_history_is_rebuilt_as_by_stock() {
     repo.rebuild(now(), Trust::Nothing, |_, _| {}).unwrap();
     drop(repo);
     assert_as_rebuilt(&lab, &path);
+}
+
+#[test]
+fn a_project_chooses_its_ticket_columns_and_nothing_else() {
+    let lab = Lab::new();
+    let path = lab.everything("a.fossil");
+    let own = "CREATE TABLE ticket(tkt_id INTEGER PRIMARY KEY, tkt_uuid TEXT UNIQUE, tkt_mtime DATE, title TEXT, extra);
+               CREATE INDEX ticket_i ON ticket(title);";
+    let hostile = format!("{own} DELETE FROM blob;");
+    for (script, has_extra) in [
+        (own, true),
+        (&hostile, false),
+        ("COMMIT; DROP TABLE user", false),
+    ] {
+        let mut repo = Repository::open(&path, Access::ReadWrite).unwrap();
+        repo.write(now(), |tx| tx.set_config("ticket-table", script))
+            .unwrap();
+        repo.rebuild(now(), Trust::Stored, |_, _| {}).unwrap();
+        drop(repo);
+        let conn = Connection::open(&path).unwrap();
+        let extra: bool = conn
+            .query_row(
+                "SELECT EXISTS(SELECT 1 FROM pragma_table_info('ticket') WHERE name='extra')",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(extra, has_extra, "{script}");
+        let title: String = conn
+            .query_row("SELECT title FROM ticket", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(title, "It <breaks>");
+        lab.assert_sound(&path);
+    }
+}
+
+/// Returns an artifact made of the given cards, with its seal.
+fn sealed(cards: &str) -> Vec<u8> {
+    let seal = Md5::of(cards.as_bytes()).to_hex();
+    [cards.as_bytes(), b"Z ", &seal, b"\n"].concat()
+}
+
+fn store_each(repo: &mut Repository, artifacts: &[Vec<u8>]) {
+    for content in artifacts {
+        repo.write(now(), |tx| tx.store(content, Visibility::Public))
+            .unwrap();
+    }
+}
+
+#[test]
+fn forum_threads_carry_their_present_title() {
+    let root = sealed("D 2024-01-01T10:00:00\nH A\\stitle\nU ann\nW 5\nhello\n");
+    let root_name = HashName::sha3_of(&root);
+    let reply = sealed(&format!(
+        "D 2024-01-01T11:00:00\nG {root_name}\nI {root_name}\nU bob\nW 5\nreply\n"
+    ));
+    let reply_name = HashName::sha3_of(&reply);
+    let retitled = sealed(&format!(
+        "D 2024-01-01T12:00:00\nG {root_name}\nH Another\\s'title'\nP {root_name}\nU ann\nW 3\nhey\n"
+    ));
+    let edited = sealed(&format!(
+        "D 2024-01-01T13:00:00\nG {root_name}\nI {root_name}\nP {reply_name}\nU bob\nW 6\nedited\n"
+    ));
+    let deleted = sealed(&format!(
+        "D 2024-01-01T14:00:00\nG {root_name}\nI {root_name}\nP {}\nU bob\nW 0\n\n",
+        HashName::sha3_of(&edited)
+    ));
+    let lab = Lab::new();
+    let thread = [root, reply, retitled, edited, deleted];
+    let backwards: Vec<Vec<u8>> = thread.iter().rev().cloned().collect();
+    for (name, posts) in [("f.fossil", &thread[..]), ("b.fossil", &backwards)] {
+        // With a trunk: where there is none, stock's rebuild makes one.
+        let mut repo = create(&lab, name);
+        let path = lab.path(name);
+        store_each(&mut repo, posts);
+        drop(repo);
+        let ours = dump(&path);
+        assert_same(&ours, &dump(&lab.rebuilt_copy(&path)), name);
+        let titled = ours.iter().filter(|line| line.contains("Another 'title'"));
+        assert_eq!(titled.count(), 5, "{ours:#?}");
+    }
+}
+
+#[test]
+fn check_ins_of_the_same_moment_stand_in_their_order() {
+    let lab = Lab::new();
+    let (mut repo, path) = empty(&lab, "a.fossil");
+    let mut history: Vec<Vec<u8>> = Vec::new();
+    // The fourth is by a clock that is a second behind.
+    for (number, second) in [20, 20, 20, 19, 19, 21, 21].into_iter().enumerate() {
+        let parent = history.last().map(|parent| HashName::sha3_of(parent));
+        let parent = parent.map_or(String::new(), |parent| format!("P {parent}\n"));
+        history.push(sealed(&format!(
+            "C number\\s{number}\nD 2024-01-01T10:00:{second}\n{parent}R d41d8cd98f00b204e9800998ecf8427e\n\
+             T *branch * trunk\nT *sym-trunk *\nU ann\n"
+        )));
+    }
+    store_each(&mut repo, &history);
+    drop(repo);
+    assert_same(&dump(&path), &dump(&lab.rebuilt_copy(&path)), "close times");
 }

@@ -116,3 +116,8 @@ fossil ticket set "$id" +comment ' and more' priority High >/dev/null
 fossil ticket set "$id" +icomment 'a remark' login x mimetype text/plain >/dev/null
 
 fossil close --force >/dev/null
+
+# A shunned file content, and clusters.
+fossil sql -R "$repo" "INSERT INTO shun SELECT uuid, 0, '' FROM blob JOIN mlink ON fid=rid
+  JOIN filename USING(fnid) WHERE name='many-7.txt' LIMIT 1" >/dev/null
+fossil rebuild --cluster "$repo" >/dev/null

@@ -162,6 +162,9 @@ fn verify_finds_what_is_wrong() {
     assert!(sound.structural > 40 && sound.artifacts > sound.structural);
     for damage in [
         "UPDATE blob SET content=(SELECT content FROM blob WHERE rid=1) WHERE rid=3",
+        "UPDATE blob SET content=x'00112233445566' WHERE rid=5",
+        "UPDATE blob SET content=NULL WHERE rid=7",
+        "UPDATE blob SET uuid=replace(uuid, '1', 'X') WHERE rid=4",
         "DELETE FROM leaf",
         "DELETE FROM event WHERE objid=1",
         "INSERT INTO phantom VALUES(1)",
