@@ -70,16 +70,11 @@ type Expected = fn(&CheckInError) -> bool;
 #[test]
 fn changes_that_make_no_sense_are_refused_by_name() {
     use CheckInError as E;
-    let mut project = Project::new();
-    project.change(vec![put("dir/file", "1\n"), put("file", "2\n")]);
-    let before = project.derived();
-    let file = HashName::sha3_of(b"1\n");
-    let absent = HashName::sha3_of(b"absent");
     let changes = |changes| NewCheckIn {
         changes,
         ..NewCheckIn::new("tester", "bad")
     };
-    let cases: Vec<(NewCheckIn<'_>, Expected)> = vec![
+    assert_refused(vec![
         (changes(vec![delete("none")]), |e| {
             matches!(e, E::NoSuchFile(_))
         }),
@@ -98,62 +93,84 @@ fn changes_that_make_no_sense_are_refused_by_name() {
         (changes(vec![rename("file", "dir")]), |e| {
             matches!(e, E::FileIsDirectory { .. })
         }),
+    ]);
+}
+
+#[test]
+fn parents_and_names_that_make_no_sense_are_refused_by_name() {
+    use CheckInError as E;
+    let file = HashName::sha3_of(b"1\n");
+    let absent = HashName::sha3_of(b"absent");
+    let new = || NewCheckIn::new("tester", "bad");
+    assert_refused(vec![
         (
             NewCheckIn {
                 parent: Some(absent),
-                ..changes(vec![])
+                ..new()
             },
             |e| matches!(e, E::UnknownParent(_)),
         ),
         (
             NewCheckIn {
                 parent: Some(file),
-                ..changes(vec![])
+                ..new()
             },
             |e| matches!(e, E::UnknownParent(_)),
         ),
         (
             NewCheckIn {
                 merged: vec![file],
-                ..changes(vec![])
+                ..new()
             },
             |e| matches!(e, E::UnknownParent(_)),
         ),
         (
             NewCheckIn {
                 branch: Some(""),
-                ..changes(vec![])
+                ..new()
             },
             |e| matches!(e, E::BadTagName(_)),
         ),
         (
             NewCheckIn {
                 branch: Some("tip"),
-                ..changes(vec![])
+                ..new()
             },
             |e| matches!(e, E::BadTagName(_)),
         ),
         (
             NewCheckIn {
                 tags: vec!["a\nb"],
-                ..changes(vec![])
+                ..new()
             },
             |e| matches!(e, E::BadTagName(_)),
         ),
         (
             NewCheckIn {
                 tags: vec![" a"],
-                ..changes(vec![])
+                ..new()
             },
             |e| matches!(e, E::BadTagName(_)),
         ),
-    ];
+    ]);
+}
+
+/// Tries each on a project with the files `file` and `dir/file`; a refusal changes nothing.
+fn assert_refused(cases: Vec<(NewCheckIn<'_>, Expected)>) {
+    let mut project = Project::new();
+    project.change(vec![put("dir/file", "1\n"), put("file", "2\n")]);
+    let before = project.derived();
     for (new, expected) in cases {
         let refused = project.commit(&new).expect_err("refused");
         assert!(expected(&refused), "{refused:?}");
     }
     assert_eq!(project.derived(), before);
-    // A file may make room for a directory, and a directory for a file.
+}
+
+#[test]
+fn a_file_may_make_room_for_a_directory_and_a_directory_for_a_file() {
+    let mut project = Project::new();
+    project.change(vec![put("dir/file", "1\n"), put("file", "2\n")]);
     project.change(vec![
         delete("file"),
         put("file/x", "3\n"),
