@@ -138,8 +138,16 @@ async fn agent(home: &Home, checks: &mut Vec<Check>) -> (Option<AgentApi>, Optio
 
 fn repository(path: &Path) -> Check {
     let place = path.display();
-    match Repository::open(path, Access::ReadOnly) {
-        Ok(_) => Check::pass("repository", format!("{place} opens")),
+    let looked = Repository::open(path, Access::ReadOnly).and_then(|it| it.quick_check());
+    match looked {
+        Ok(complaints) if complaints.is_empty() => {
+            Check::pass("repository", format!("{place} is sound"))
+        }
+        Ok(complaints) => Check::fail(
+            "repository",
+            format!("{place}: {}", complaints.join("; ")),
+            format!("get it anew: edgesync clone URL '{place}.new'"),
+        ),
         Err(error) => Check::fail(
             "repository",
             chain(&error),

@@ -90,6 +90,19 @@ impl Repository {
             .query_row([], |row| row.get(0))?)
     }
 
+    /// Lets the engine look through the file's pages; returns what it complains about, nothing when they are sound. The artifacts
+    /// themselves are looked at by [`Repository::verify`].
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`] when the file is too damaged to be looked through.
+    pub fn quick_check(&self) -> Result<Vec<String>> {
+        let mut query = self.conn.prepare("PRAGMA quick_check(10)")?;
+        let lines = query.query_map([], |row| row.get::<_, String>(0))?;
+        let mut complaints = lines.collect::<rusqlite::Result<Vec<_>>>()?;
+        complaints.retain(|line| line != "ok");
+        Ok(complaints)
+    }
+
     /// Returns the connection, for reading by the modules of this crate.
     pub(crate) fn conn(&self) -> &Connection {
         &self.conn
