@@ -45,7 +45,6 @@ async function addSample() {
   await add(sampleRepository(full.folder, "sample"));
   await add(largeRepository(full.folder, "rows", { checkIns: 1000, files: 1000 }));
   oldest = (await full.call("GET", "/repositories/rows/timeline?offset=999&limit=1")).rows[0].hash;
-  await full.call("POST", "/repositories/create", { path: path.join(full.folder, "unborn.fossil") });
   await add(emptyRepository(full.folder, "unreachable"));
   // Port 9 is discard's: nobody answers there.
   await full.call("PUT", "/repositories/unreachable/remote", { url: "http://127.0.0.1:9/nowhere" });
@@ -85,7 +84,7 @@ const screens = [
   { name: "add-clone", place: "/add/clone", agent: () => bare, ready: (page) => page.getByLabel("URL").waitFor() },
   { name: "add-error", place: "/add", agent: () => full, ready: addNothing },
   { name: "timeline", place: "/r/sample/timeline", agent: () => full, ready: rows },
-  { name: "timeline-empty", place: "/r/unborn/timeline", agent: () => full, ready: (page) => shows(page, "Check-ins will be here") },
+  { name: "timeline-empty", place: "/r/sample/timeline", agent: () => full, ready: noTickets },
   { name: "timeline-1000", place: "/r/rows/timeline", agent: () => full, ready: rows },
   { name: "timeline-error", place: "/r/gone/timeline", agent: () => full, ready: (page) => shows(page, "The file can't be opened") },
   { name: "check-in", place: "/r/sample/c/release-1.1", agent: () => full, ready: (page) => page.locator("[data-path] table").first().waitFor() },
@@ -93,7 +92,7 @@ const screens = [
   { name: "check-in-1000", place: "/r/rows/c/OLDEST", agent: () => full, ready: (page) => page.locator("[data-path]").nth(50).waitFor() },
   { name: "check-in-error", place: "/r/sample/c/0123456789", agent: () => full, ready: (page) => shows(page, "The check-in can't be shown") },
   { name: "files", place: "/r/sample/files/tip", agent: () => full, ready: (page) => page.getByRole("treeitem").nth(2).waitFor() },
-  { name: "files-empty", place: "/r/unborn/files", agent: () => full, ready: (page) => shows(page, "Files will be here") },
+  { name: "files-empty", place: "/r/unreachable/files", agent: () => full, ready: (page) => shows(page, "This version has no files") },
   { name: "files-1000", place: "/r/rows/files/tip/part-3/file-0403.txt", agent: () => full, ready: (page) => page.getByRole("region", { name: /^Text of/ }).waitFor() },
   { name: "files-error", place: "/r/sample/files/no-such-tag", agent: () => full, ready: (page) => shows(page, "can't be shown") },
   { name: "file", place: "/r/sample/files/tip/src/main.rs#L5-9", agent: () => full, ready: (page) => page.locator(".line.marked").nth(4).waitFor() },
@@ -103,6 +102,12 @@ const screens = [
   { name: "settings-error", place: "/r/unreachable/settings", agent: () => full, ready: (page) => page.getByRole("alert").first().waitFor() },
   { name: "unknown", place: "/r/nobody/timeline", agent: () => full, ready: (page) => shows(page, "There is no repository called") },
 ];
+
+/** @param {Page} page */
+async function noTickets(page) {
+  await page.getByText("Tickets").click();
+  await shows(page, "Nothing of this kind is in the history");
+}
 
 /** @param {Page} page */
 async function addNothing(page) {

@@ -6,6 +6,7 @@ import type { Problem, TimelineRow } from "../lib/types";
 const page_size = 200;
 const patience_ms = 150;
 const max_fetching = 2;
+const again_ms = 1000;
 
 export class Rows {
   /** `null` until the first page is here. */
@@ -52,7 +53,7 @@ export class Rows {
     if (this.#fetching.size >= max_fetching) return;
     const page = this.#wanted.find((each) => !this.#pages.has(each) && !this.#fetching.has(each));
     if (page === undefined || this.#abort.signal.aborted) return;
-    void this.#fetch(page).then((came) => came && this.#fetchWanted());
+    void this.#fetch(page).then((came) => (came ? this.#fetchWanted() : setTimeout(() => this.#fetchWanted(), again_ms)));
     this.#fetchWanted();
   }
 
