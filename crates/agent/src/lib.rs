@@ -4,11 +4,6 @@
 //! No logic lives in the fronts: they show [`api`] types and call the routes of `docs/api.md`. SQLite never runs inside an
 //! async function.
 
-#![allow(
-    dead_code,
-    reason = "jobs and remotes are listed before the exchange that uses them lands"
-)]
-
 mod agent;
 pub mod api;
 mod clock;
@@ -38,6 +33,7 @@ pub use agent::{Agent, Config, StartError};
 pub use events::Subscription;
 pub use home::{HOME_VARIABLE, Home, HomeError};
 pub use identity::{Identity, IdentityError};
+pub use repository::browse::check_in;
 pub use runtime::Runtime;
 pub use shell::{Headless, Shell, ShellError};
 pub use state::StateError;

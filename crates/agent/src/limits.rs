@@ -48,9 +48,6 @@ pub(crate) const ROUND_TRIP_DEADLINE: Duration = Duration::from_secs(600);
 /// Redirects followed in one exchange; stock's number.
 pub(crate) const REDIRECTS: usize = 20;
 
-/// Round trips of one exchange, against a peer that never comes to an end.
-pub(crate) const ROUND_TRIPS: u32 = 100_000;
-
 /// Longest wait between two tries at a failing remote.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(300);
 

@@ -2,6 +2,7 @@
 //! API answers. Nothing here acts.
 
 mod error;
+mod from_fossil;
 mod history;
 mod state;
 mod time;

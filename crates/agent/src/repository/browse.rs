@@ -4,15 +4,13 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use libfossil::artifact::Permission;
 use libfossil::db::{Error as FileError, Repository, Rid};
-use libfossil::history::{self, Change, ChangedFile, EventRow, VersionError};
+use libfossil::history::{self, ChangedFile, VersionError};
 use libfossil::name::{HashName, RepoPath};
 
 use super::file_error;
 use crate::api::{
-    CheckIn, Code, Diff, Error, FileChange, FileChangeKind, FileContent, FileEntry, FileList, Line,
-    Permissions, Relative, StrokeKind, Time, Timeline, TimelineRow,
+    CheckIn, Code, Diff, Error, FileChange, FileContent, FileEntry, FileList, Timeline,
 };
 use crate::diff::{self, Comparison};
 use crate::limits;
@@ -31,38 +29,15 @@ pub(crate) fn timeline_page(
         total: timeline.len() as u64,
         offset: offset as u64,
         lanes: timeline.lanes(),
-        rows: rows.into_iter().map(timeline_row).collect(),
+        rows: rows.into_iter().map(Into::into).collect(),
     })
 }
 
-fn timeline_row(row: EventRow) -> TimelineRow {
-    let line = |line: history::LaidOutLine| Line {
-        from: line.from,
-        to: line.to,
-        branch: line.branch,
-        kind: match line.kind {
-            history::graph::LineKind::Parent => StrokeKind::Parent,
-            history::graph::LineKind::Merge => StrokeKind::Merge,
-        },
-    };
-    TimelineRow {
-        kind: row.kind.letters().to_owned(),
-        hash: row.name.to_string(),
-        time: Time::from_unix_millis(row.time.unix_millis()),
-        user: row.user,
-        comment: row.comment,
-        branch: row.branch,
-        tags: row.tags,
-        closed: row.closed,
-        leaf: row.leaf,
-        merge: row.merge,
-        lane: row.lane,
-        lines: row.lines.into_iter().map(line).collect(),
-    }
-}
-
 /// Returns a check-in with the files that it changed.
-pub(crate) fn check_in(repository: &Repository, version: &str) -> Result<CheckIn, Error> {
+///
+/// # Errors
+/// [`Code::NotFound`] when `version` names none, others when the repository cannot be read.
+pub fn check_in(repository: &Repository, version: &str) -> Result<CheckIn, Error> {
     let details = describe(repository, version)?;
     let (changed, total) = details
         .changed_files(repository, 0, limits::CHECK_IN_FILES)
@@ -72,20 +47,15 @@ pub(crate) fn check_in(repository: &Repository, version: &str) -> Result<CheckIn
         .into_iter()
         .map(|file| file_change(repository, file, started))
         .collect::<Result<_, _>>()?;
-    let relative = |relative: history::Relative| Relative {
-        hash: relative.name.to_string(),
-        comment: relative.comment,
-        merge: relative.merge,
-    };
     Ok(CheckIn {
         hash: details.name.to_string(),
-        time: Time::from_unix_millis(details.time.unix_millis()),
+        time: details.time.into(),
         user: details.user,
         comment: details.comment,
         branch: details.branch,
         tags: details.tags,
-        parents: details.parents.into_iter().map(relative).collect(),
-        children: details.children.into_iter().map(relative).collect(),
+        parents: details.parents.into_iter().map(Into::into).collect(),
+        children: details.children.into_iter().map(Into::into).collect(),
         files,
         files_total: total as u64,
     })
@@ -111,13 +81,8 @@ fn file_change(
         counts = diff::count(&old, &new, budget);
     }
     Ok(FileChange {
-        change: match file.change {
-            Change::Added => FileChangeKind::Added,
-            Change::Modified => FileChangeKind::Modified,
-            Change::Deleted => FileChangeKind::Deleted,
-            Change::Renamed => FileChangeKind::Renamed,
-        },
-        permissions: permissions(file.permission),
+        change: file.change.into(),
+        permissions: file.permission.into(),
         path: file.path,
         old_path: file.old_path,
         hash: file.name.map(|name| name.to_string()),
@@ -174,17 +139,9 @@ pub(crate) fn files(repository: &Repository, version: &str) -> Result<FileList, 
     let rid = resolve(repository, version)?;
     let name = repository.name(rid).map_err(|error| file_error(&error))?;
     let files = history::files(repository, rid).map_err(|error| file_error(&error))?;
-    let entry = |file: history::FileEntry| {
-        Ok(FileEntry {
-            size: file.size(repository)?,
-            path: file.path.to_str_lossy().into_owned(),
-            hash: file.name.to_string(),
-            permissions: permissions(file.permission),
-        })
-    };
     let files = files
-        .into_iter()
-        .map(entry)
+        .iter()
+        .map(|file| FileEntry::read(repository, file))
         .collect::<Result<_, FileError>>()
         .map_err(|error| file_error(&error))?;
     Ok(FileList {
@@ -213,7 +170,7 @@ pub(crate) fn file(
         path: file.path.to_str_lossy().into_owned(),
         hash: file.name.to_string(),
         size: content.len() as u64,
-        permissions: permissions(file.permission),
+        permissions: file.permission.into(),
         binary,
         text: shown.map(|(text, _)| text),
         truncated,
@@ -280,14 +237,6 @@ fn version_error(error: &VersionError) -> Error {
             Error::new(Code::BadRequest, error.to_string()).with_hint("Give more digits.")
         }
         _ => Error::not_found(error.to_string()),
-    }
-}
-
-fn permissions(permission: Permission) -> Permissions {
-    match permission {
-        Permission::Executable => Permissions::Executable,
-        Permission::Symlink => Permissions::Symlink,
-        Permission::Regular => Permissions::File,
     }
 }
 

@@ -91,11 +91,7 @@ impl AgentApi {
         }
         let status = response.status();
         match response.json::<ErrorBody>().await {
-            Ok(body) => Err(Failure {
-                kind: kind(body.error.code),
-                message: body.error.message,
-                hint: body.error.hint,
-            }),
+            Ok(body) => Err(body.error.into()),
             Err(_) => Err(Failure::new(
                 Kind::Remote,
                 format!("the agent answered with {status}"),
@@ -157,5 +153,15 @@ pub(crate) fn kind(code: Code) -> Kind {
         Code::Repository => Kind::Repository,
         Code::Remote => Kind::Remote,
         _ => Kind::Failed,
+    }
+}
+
+impl From<edgesync_agent::api::Error> for Failure {
+    fn from(error: edgesync_agent::api::Error) -> Self {
+        Self {
+            kind: kind(error.code),
+            message: error.message,
+            hint: error.hint,
+        }
     }
 }

@@ -10,7 +10,6 @@ use crate::error::{Failure, Kind, OrFail};
 use crate::locate::{RepositoryArg, version_or_default};
 use crate::output::{Output, printable};
 use crate::repo::failure::database;
-use crate::repo::shapes::permissions;
 
 /// Print files as they are in a version
 #[derive(Args)]
@@ -52,7 +51,7 @@ impl Cat {
                 path: entry.path.to_str_lossy().into_owned(),
                 hash: entry.name.to_string(),
                 size: u64::try_from(content.len()).unwrap_or(u64::MAX),
-                permissions: permissions(entry.permission),
+                permissions: entry.permission.into(),
                 binary: text.is_none(),
                 text: text.map(str::to_owned),
                 truncated: false,

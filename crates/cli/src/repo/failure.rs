@@ -76,11 +76,7 @@ pub(crate) fn exchange(error: ExchangeError) -> Failure {
                 ..Failure::new(kind, message)
             }
         }
-        ExchangeError::Place(error) => Failure {
-            kind: crate::agent::api::kind(error.code),
-            message: error.message,
-            hint: error.hint,
-        },
+        ExchangeError::Place(error) => error.into(),
         ExchangeError::File { .. } => Failure::new(Kind::Repository, message),
         _ => Failure::new(Kind::Failed, message),
     }

@@ -3,12 +3,10 @@
 use std::path::Path;
 
 use clap::Args;
-use edgesync_agent::api::{self, FileChangeKind};
+use edgesync_agent::check_in;
 use libfossil::checkout::CheckOut;
-use libfossil::db::{Access, Repository, Rid};
-use libfossil::history::{
-    Change, ChangedFile, CheckInDetails, EventKind, Relative, Timeline, describe, resolve,
-};
+use libfossil::db::{Access, Repository};
+use libfossil::history::{CheckInDetails, EventKind, Relative, Timeline, describe, resolve};
 use libfossil::time::Timestamp;
 use serde_json::json;
 
@@ -16,7 +14,6 @@ use crate::error::Failure;
 use crate::locate::{RepositoryArg, current_dir};
 use crate::output::{Output, printable};
 use crate::repo::failure::{database, version};
-use crate::repo::shapes::{permissions, time};
 
 /// Digits of a hash that stock shows here.
 const HASH_DIGITS: usize = 40;
@@ -47,9 +44,9 @@ impl Info {
                 let rid = resolve(&repository, name).map_err(version)?;
                 let details = describe(&repository, rid).map_err(version)?;
                 if out.json {
-                    return out.json(&shape(&repository, &details)?);
+                    return out.json(&check_in(&repository, details.name.as_str())?);
                 }
-                out.bytes(check_in(&repository, &details, "hash:")?.as_bytes())
+                out.bytes(words(&repository, &details, "hash:")?.as_bytes())
             }
             None if self.repository.repo.is_none() => {
                 let check_out = CheckOut::around(&current_dir()?).map_err(database)?;
@@ -98,14 +95,14 @@ fn of_repository(
     text.push_str(&format!("project-code: {code}\n"));
     if let Some(rid) = shown {
         let details = describe(repository, rid).map_err(version)?;
-        text.push_str(&check_in(repository, &details, "checkout:")?);
+        text.push_str(&words(repository, &details, "checkout:")?);
     }
     text.push_str(&format!("check-ins:    {check_ins}\n"));
     out.bytes(text.as_bytes())
 }
 
 /// Returns a check-in in stock's words, its own hash under `label`.
-fn check_in(
+fn words(
     repository: &Repository,
     details: &CheckInDetails,
     label: &str,
@@ -167,60 +164,4 @@ fn check_in(
         printable(&details.user)
     ));
     Ok(text)
-}
-
-/// Returns the API's form of a check-in. Lines are not counted here.
-fn shape(repository: &Repository, details: &CheckInDetails) -> Result<api::CheckIn, Failure> {
-    let relative = |relative: &Relative| api::Relative {
-        hash: relative.name.to_string(),
-        comment: relative.comment.clone(),
-        merge: relative.merge,
-    };
-    let (files, total) = details
-        .changed_files(repository, 0, usize::MAX)
-        .map_err(database)?;
-    Ok(api::CheckIn {
-        hash: details.name.to_string(),
-        time: time(details.time),
-        user: details.user.clone(),
-        comment: details.comment.clone(),
-        branch: details.branch.clone(),
-        tags: details.tags.clone(),
-        parents: details.parents.iter().map(relative).collect(),
-        children: details.children.iter().map(relative).collect(),
-        files: files
-            .into_iter()
-            .map(|file| changed(repository, file))
-            .collect::<Result<_, _>>()?,
-        files_total: u64::try_from(total).unwrap_or(u64::MAX),
-    })
-}
-
-fn changed(repository: &Repository, file: ChangedFile) -> Result<api::FileChange, Failure> {
-    let rid = match file.name.or(file.old_name) {
-        Some(name) => repository.rid(&name).map_err(database)?,
-        None => None,
-    };
-    let binary = rid.is_some_and(|rid: Rid| {
-        repository
-            .content(rid)
-            .is_ok_and(|content| content.contains(&0))
-    });
-    Ok(api::FileChange {
-        path: file.path,
-        old_path: file.old_path,
-        change: match file.change {
-            Change::Added => FileChangeKind::Added,
-            Change::Modified => FileChangeKind::Modified,
-            Change::Deleted => FileChangeKind::Deleted,
-            Change::Renamed => FileChangeKind::Renamed,
-        },
-        permissions: permissions(file.permission),
-        hash: file.name.map(|name| name.to_string()),
-        old_hash: file.old_name.map(|name| name.to_string()),
-        size: file.size.unwrap_or(0),
-        binary,
-        additions: None,
-        deletions: None,
-    })
 }

@@ -11,7 +11,6 @@ use crate::error::{Failure, Kind};
 use crate::locate::{RepositoryArg, version_or_default};
 use crate::output::{Output, printable};
 use crate::repo::failure::database;
-use crate::repo::shapes::file_entry;
 
 /// List the files of a version
 #[derive(Args)]
@@ -42,7 +41,7 @@ impl Ls {
         if out.json {
             let entries: Result<Vec<_>, _> = files
                 .iter()
-                .map(|file| file_entry(&repository, file))
+                .map(|file| api::FileEntry::read(&repository, file))
                 .collect();
             let hash = repository.name(rid).map_err(database)?.to_string();
             return out.json(&api::FileList {

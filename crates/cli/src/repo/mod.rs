@@ -8,7 +8,6 @@ pub(crate) mod failure;
 pub(crate) mod info;
 pub(crate) mod ls;
 pub(crate) mod new;
-pub(crate) mod shapes;
 pub(crate) mod timeline;
 pub(crate) mod transfer;
 pub(crate) mod user;

@@ -3,14 +3,15 @@
 use clap::Args;
 use edgesync_agent::api;
 use libfossil::db::{Access, Repository};
-use libfossil::history::{EventKind, EventRow, Timeline as Events, branch_of, describe};
+use libfossil::history::{
+    Change, ChangedFile, EventKind, EventRow, Timeline as Events, branch_of, describe,
+};
 use libfossil::name::HashName;
 
 use crate::error::Failure;
 use crate::locate::{RepositoryArg, checked_out};
 use crate::output::{Output, printable};
 use crate::repo::failure::{database, version};
-use crate::repo::shapes::{changed_file_words, timeline_row};
 
 /// Rows read from the repository at a time.
 const PAGE_ROWS: usize = 200;
@@ -70,7 +71,7 @@ impl Timeline {
                 total: count(events.len()),
                 offset: count(self.offset),
                 lanes: events.lanes(),
-                rows: rows.into_iter().map(timeline_row).collect(),
+                rows: rows.into_iter().map(Into::into).collect(),
             });
         }
         let rows = self.rows(&repository, &events, self.entries_max().saturating_add(1))?;
@@ -276,6 +277,20 @@ fn changed_files(repository: &Repository, name: &HashName) -> Result<String, Fai
         .iter()
         .map(|file| format!("   {}\n", printable(&changed_file_words(file))))
         .collect())
+}
+
+/// Returns a changed file as stock lists it, with the former path where there is one.
+fn changed_file_words(file: &ChangedFile) -> String {
+    let word = match file.change {
+        Change::Added => "ADDED",
+        Change::Modified => "EDITED",
+        Change::Deleted => "DELETED",
+        Change::Renamed => "RENAMED",
+    };
+    match &file.old_path {
+        Some(old) => format!("{word} {old} -> {}", file.path),
+        None => format!("{word} {}", file.path),
+    }
 }
 
 /// Breaks the text at spaces so that every line is shorter than `width`, unless that is 0; further lines are indented.

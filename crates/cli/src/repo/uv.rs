@@ -14,7 +14,6 @@ use crate::locate::RepositoryArg;
 use crate::output::{Output, printable};
 use crate::repo::failure::database;
 use crate::repo::now;
-use crate::repo::shapes::seconds;
 use crate::repo::transfer::PeerArgs;
 
 /// Keep files of which only the newest content matters
@@ -153,7 +152,7 @@ fn add(
     repository
         .write(now, |tx| {
             contents.iter().try_for_each(|(name, hash, content)| {
-                tx.put_unversioned(name, seconds(now), hash, content)
+                tx.put_unversioned(name, now.unix_seconds(), hash, content)
             })
         })
         .map_err(database)?;
@@ -228,7 +227,7 @@ fn remove(repository: &mut Repository, names: &[String], out: Output) -> Result<
         .write(now, |tx| {
             names
                 .iter()
-                .try_for_each(|name| tx.delete_unversioned(name, seconds(now)))
+                .try_for_each(|name| tx.delete_unversioned(name, now.unix_seconds()))
         })
         .map_err(database)?;
     out.print(&json!({ "removed": names }), |_| String::new())
