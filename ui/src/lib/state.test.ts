@@ -28,5 +28,5 @@ test("a repository without a remote is not called up to date", () => {
 });
 
 test("the likely fix follows from the code", () => {
-  expect([fixOf("login_failed"), fixOf("wrong_project"), fixOf("remote")]).toEqual(["login", "address", "retry"]);
+  expect([fixOf("remote_login"), fixOf("remote_address"), fixOf("remote")]).toEqual(["login", "address", "retry"]);
 });

@@ -63,7 +63,7 @@ export type Fix = "login" | "address" | "retry";
 
 /** Picks the one likely fix for a failed exchange from its code. */
 export function fixOf(code: string): Fix {
-  if (/login|auth|denied|forbidden|password|capab/.test(code)) return "login";
-  if (/project|url|address|scheme|not_fossil|protocol/.test(code)) return "address";
+  if (code === "remote_login") return "login";
+  if (code === "remote_address") return "address";
   return "retry";
 }

@@ -25,8 +25,12 @@ pub enum Code {
     Unsupported,
     /// The repository file cannot be read or written.
     Repository,
-    /// The remote refused or cannot be reached.
+    /// The remote failed or cannot be reached.
     Remote,
+    /// The remote does not take this login, or this user lacks the right.
+    RemoteLogin,
+    /// What answers at the remote's address is no Fossil server, or has another project.
+    RemoteAddress,
     /// A bug.
     Internal,
 }
@@ -43,7 +47,7 @@ impl Code {
             Self::TooLarge => 413,
             Self::Repository | Self::Internal => 500,
             Self::Unsupported => 501,
-            Self::Remote => 502,
+            Self::Remote | Self::RemoteLogin | Self::RemoteAddress => 502,
         }
     }
 }
@@ -60,6 +64,8 @@ impl fmt::Display for Code {
             Self::Unsupported => "unsupported",
             Self::Repository => "repository",
             Self::Remote => "remote",
+            Self::RemoteLogin => "remote_login",
+            Self::RemoteAddress => "remote_address",
             Self::Internal => "internal",
         })
     }

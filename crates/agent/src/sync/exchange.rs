@@ -114,27 +114,35 @@ pub(super) fn credentials(remote: &Remote) -> Option<Credentials> {
 
 fn http_error(error: &HttpError) -> Error {
     let hint = error.hint().map(ToOwned::to_owned);
+    let code = match error {
+        HttpError::Unauthorized { .. } => Code::RemoteLogin,
+        HttpError::Status { status: 404, .. }
+        | HttpError::NotFossil { .. }
+        | HttpError::Redirects { .. }
+        | HttpError::Redirect { .. } => Code::RemoteAddress,
+        _ => Code::Remote,
+    };
     Error {
         hint,
-        ..Error::new(Code::Remote, error.to_string()).retryable()
+        ..Error::new(code, error.to_string()).retryable()
     }
 }
 
 fn sync_error(error: &SyncError) -> Error {
-    let api = Error::new(Code::Remote, error.to_string());
+    let coded = |code| Error::new(code, error.to_string());
     match error {
         SyncError::Repository(error) => file_error(error),
         SyncError::Misuse(_) => Error::internal(error.to_string()),
-        SyncError::LoginFailed => api.with_hint("Check the remote's user and password."),
-        SyncError::WrongProject => {
-            api.with_hint("The address is that of another repository; check it.")
+        SyncError::LoginFailed => {
+            coded(Code::RemoteLogin).with_hint("Check the remote's user and password.")
         }
-        SyncError::NotAuthorized(_) => {
-            api.with_hint("Ask the server's administrator for the right, or use another user.")
-        }
-        SyncError::WebPage(_) => api
+        SyncError::WrongProject => coded(Code::RemoteAddress)
+            .with_hint("The address is that of another repository; check it."),
+        SyncError::NotAuthorized(_) => coded(Code::RemoteLogin)
+            .with_hint("Ask the server's administrator for the right, or use another user."),
+        SyncError::WebPage(_) => coded(Code::RemoteAddress)
             .with_hint("Check the address; a network's login page answers like this too.")
             .retryable(),
-        _ => api.retryable(),
+        _ => coded(Code::Remote).retryable(),
     }
 }

@@ -181,7 +181,7 @@ impl Link {
                 );
                 let message =
                     format!("the server does not let {who} write; what is new here stays here");
-                Err(Error::new(Code::Remote, message)
+                Err(Error::new(Code::RemoteLogin, message)
                     .with_hint("Set a user and password that may write there."))
             }
             Ok(Err(error)) => Err(file_error(&error)),

@@ -133,9 +133,16 @@ async fn a_failure_is_shown_and_goes_away_with_its_cause() {
         matches!(shown.state, State::Error { .. })
     })
     .await;
-    let State::Error { message, hint, .. } = shown.state else {
+    let State::Error {
+        code,
+        message,
+        hint,
+        ..
+    } = shown.state
+    else {
         unreachable!()
     };
+    assert_eq!(code, Code::RemoteLogin);
     assert!(
         message.contains("user name and password") && hint.is_some(),
         "{message}"
@@ -155,36 +162,43 @@ async fn what_is_no_fossil_server_is_named() {
     let place = Place::new();
     let (agent, _server) = pair(&place).await;
     let mut events = agent.subscribe();
-    for (answer, expected) in [
+    for (answer, expected, expected_code) in [
         (
             "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>",
             "no sync reply",
+            Code::RemoteAddress,
         ),
         (
             "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n",
             "not allowed",
+            Code::RemoteAddress,
         ),
         (
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:PORT/on\r\nContent-Length: 0\r\n\r\n",
             "too often",
+            Code::RemoteAddress,
         ),
         (
             "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
             "wants a login",
+            Code::RemoteLogin,
         ),
         (
             "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
             "answered 500",
+            Code::Remote,
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Type: application/x-fossil\r\nContent-Length: 9999999999\r\n\r\n",
             "over the limit",
+            Code::Remote,
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Type: application/x-fossil\r\nContent-Length: 9\r\n\r\n\x7f\x7f\x7f\x7fwhat?",
             "can't be read",
+            Code::Remote,
         ),
-        ("SSH-2.0-OpenSSH\r\n", "can't be reached"),
+        ("SSH-2.0-OpenSSH\r\n", "can't be reached", Code::Remote),
     ] {
         let fake = Fake::start(answer).await;
         let remote = json!({ "url": format!("http://ada:secret@127.0.0.1:{}/", fake.port) });
@@ -202,10 +216,11 @@ async fn what_is_no_fossil_server_is_named() {
             here && matches!(shown.state, State::Error { .. })
         })
         .await;
-        let State::Error { message, .. } = shown.state else {
+        let State::Error { code, message, .. } = shown.state else {
             unreachable!()
         };
         assert!(message.contains(expected), "{message}");
+        assert_eq!(code, expected_code, "{message}");
     }
     agent.stop().await;
 }

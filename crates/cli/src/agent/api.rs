@@ -149,9 +149,9 @@ pub(crate) fn kind(code: Code) -> Kind {
     match code {
         Code::NotFound => Kind::NotFound,
         Code::Conflict => Kind::Conflict,
-        Code::Unauthorized | Code::Forbidden => Kind::Refused,
+        Code::Unauthorized | Code::Forbidden | Code::RemoteLogin => Kind::Refused,
         Code::Repository => Kind::Repository,
-        Code::Remote => Kind::Remote,
+        Code::Remote | Code::RemoteAddress => Kind::Remote,
         _ => Kind::Failed,
     }
 }
