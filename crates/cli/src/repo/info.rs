@@ -6,7 +6,7 @@ use clap::Args;
 use edgesync_agent::check_in;
 use libfossil::checkout::CheckOut;
 use libfossil::db::{Access, Repository};
-use libfossil::history::{CheckInDetails, EventKind, Relative, Timeline, describe, resolve};
+use libfossil::history::{CheckInDetails, EventKind, Relative, count, describe, resolve};
 use libfossil::time::Timestamp;
 use serde_json::json;
 
@@ -64,9 +64,7 @@ fn of_repository(
 ) -> Result<(), Failure> {
     let name = repository.config("project-name").map_err(database)?;
     let code = repository.project_code().map_err(database)?;
-    let check_ins = Timeline::read(repository, Some(EventKind::CheckIn))
-        .map_err(database)?
-        .len();
+    let check_ins = count(repository, EventKind::CheckIn).map_err(database)?;
     let path = repository
         .path()
         .canonicalize()

@@ -4,7 +4,7 @@ use clap::Args;
 use edgesync_agent::api;
 use libfossil::db::{Access, Repository};
 use libfossil::history::{
-    Change, ChangedFile, EventKind, EventRow, Timeline as Events, branch_of, describe,
+    Change, ChangedFile, EventKind, EventRow, Timeline as Events, branch_of, describe, recent,
 };
 use libfossil::name::HashName;
 
@@ -64,9 +64,10 @@ impl Timeline {
         let kind = self
             .kind
             .or(self.branch.is_some().then_some(EventKind::CheckIn));
-        let events = Events::read(&repository, kind).map_err(database)?;
         if out.json {
-            let rows = self.rows(&repository, &events, self.entries_max())?;
+            let events = Events::read(&repository, kind).map_err(database)?;
+            let page = |offset| events.page(&repository, offset, PAGE_ROWS);
+            let rows = self.rows(page, self.entries_max())?;
             return out.json(&api::Timeline {
                 total: count(events.len()),
                 offset: count(self.offset),
@@ -74,7 +75,8 @@ impl Timeline {
                 rows: rows.into_iter().map(Into::into).collect(),
             });
         }
-        let rows = self.rows(&repository, &events, self.entries_max().saturating_add(1))?;
+        let page = |offset| recent(&repository, kind, offset, PAGE_ROWS);
+        let rows = self.rows(page, self.entries_max().saturating_add(1))?;
         let current = checked_out(&repository)?;
         out.bytes(self.text(&repository, &rows, current.as_ref())?.as_bytes())
     }
@@ -87,20 +89,20 @@ impl Timeline {
         }
     }
 
-    /// Returns the rows asked for, at most `max`.
+    /// Returns the rows asked for, at most `max`; `page` reads the next of them from an offset on.
     fn rows(
         &self,
-        repository: &Repository,
-        events: &Events,
+        page: impl Fn(usize) -> libfossil::db::Result<Vec<EventRow>>,
         max: usize,
     ) -> Result<Vec<EventRow>, Failure> {
         let mut rows = Vec::new();
         let mut skip = self.offset;
-        for offset in (0..events.len()).step_by(PAGE_ROWS) {
-            for row in events
-                .page(repository, offset, PAGE_ROWS)
-                .map_err(database)?
-            {
+        for offset in (0..).step_by(PAGE_ROWS) {
+            let found = page(offset).map_err(database)?;
+            if found.is_empty() {
+                break;
+            }
+            for row in found {
                 if self.branch.is_some() && row.branch != self.branch {
                     continue;
                 }
@@ -212,29 +214,25 @@ fn marks(
     if row.merge {
         marks.push_str("*MERGE* ");
     }
-    if let Some(rid) = repository.rid(&row.name).map_err(database)? {
-        let details = describe(repository, rid).map_err(version)?;
-        let mut children = 0;
+    if row.primary_children > 1 {
+        let details = describe(repository, row.rid).map_err(version)?;
         let mut same_branch = 0;
         for child in details.children.iter().filter(|child| !child.merge) {
-            children += 1;
             if branch_of(repository, child.rid).map_err(database)? == details.branch {
                 same_branch += 1;
             }
         }
-        if children > 1 {
-            marks.push_str(if same_branch > 1 {
-                "*FORK* "
-            } else {
-                "*BRANCH* "
-            });
-        }
-        if current == Some(&row.name) {
-            marks.push_str("*CURRENT* ");
-        }
-        if repository.is_private(rid).map_err(database)? {
-            marks.push_str("*UNPUBLISHED* ");
-        }
+        marks.push_str(if same_branch > 1 {
+            "*FORK* "
+        } else {
+            "*BRANCH* "
+        });
+    }
+    if current == Some(&row.name) {
+        marks.push_str("*CURRENT* ");
+    }
+    if row.private {
+        marks.push_str("*UNPUBLISHED* ");
     }
     Ok(marks)
 }

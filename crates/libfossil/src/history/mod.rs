@@ -3,12 +3,13 @@
 //! Everything here reads; the derived tables that it reads are kept by [`crosslink`](crate::crosslink).
 //!
 //! - [`resolve`]: from what a person types to a check-in.
-//! - [`Timeline`]: all events, newest first, in pages, with [`graph`] layout.
+//! - [`recent`], [`count`]: events, newest first; [`Timeline`]: all of them, in pages, with a [`graph`].
 //! - [`describe`]: one check-in with its relatives and the files it changed.
 //! - [`files`], [`file`], [`first_seen`]: what a version consists of, and since when.
 
 mod age;
 mod describe;
+mod events;
 mod files;
 pub mod graph;
 mod timeline;
@@ -16,8 +17,9 @@ mod version;
 
 pub use age::first_seen;
 pub use describe::{Change, ChangedFile, CheckInDetails, Relative, describe};
+pub use events::{EventKind, EventRow, LaidOutLine, count, recent};
 pub use files::{FileEntry, file, files};
-pub use timeline::{EventKind, EventRow, LaidOutLine, Timeline};
+pub use timeline::Timeline;
 pub use version::{VersionError, resolve};
 
 use crate::db::{Repository, Result, Rid};

@@ -2,103 +2,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::OptionalExtension;
-
-use super::graph::{self, Graph, LineKind, Node};
-use super::{MAIN_BRANCH, branch_of, tags_of};
+use super::MAIN_BRANCH;
+use super::events::{EventKind, EventRow, LaidOutLine, event};
+use super::graph::{self, Graph, Line, Node};
 use crate::db::{Repository, Result, Rid};
-use crate::name::HashName;
-use crate::time::Timestamp;
-
-/// What an event is about. The letters are those of `event.type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EventKind {
-    /// A check-in, `ci`.
-    CheckIn,
-    /// A wiki page, `w`.
-    Wiki,
-    /// A ticket, `t`.
-    Ticket,
-    /// A technical note, `e`.
-    Technote,
-    /// A change of tags or other control artifact, `g`.
-    Control,
-    /// A forum post, `f`.
-    Forum,
-}
-
-impl EventKind {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::CheckIn,
-        Self::Wiki,
-        Self::Ticket,
-        Self::Technote,
-        Self::Control,
-        Self::Forum,
-    ];
-
-    /// Returns the letters that stand for it in `event.type`.
-    #[must_use]
-    pub const fn letters(self) -> &'static str {
-        match self {
-            Self::CheckIn => "ci",
-            Self::Wiki => "w",
-            Self::Ticket => "t",
-            Self::Technote => "e",
-            Self::Control => "g",
-            Self::Forum => "f",
-        }
-    }
-
-    /// Returns the kind that `letters` stand for.
-    #[must_use]
-    pub fn from_letters(letters: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.letters() == letters)
-    }
-}
-
-/// A stroke of the graph between one row and the next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LaidOutLine {
-    /// Column at this row.
-    pub from: u32,
-    /// Column at the next row.
-    pub to: u32,
-    /// Name of the branch that it belongs to.
-    pub branch: String,
-    /// What it stands for.
-    pub kind: LineKind,
-}
-
-/// One row of the timeline.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EventRow {
-    /// What it is about.
-    pub kind: EventKind,
-    /// The artifact behind it.
-    pub name: HashName,
-    /// When, as the timeline sorts it.
-    pub time: Timestamp,
-    /// Who.
-    pub user: String,
-    /// What was said.
-    pub comment: String,
-    /// The branch; only check-ins have one.
-    pub branch: Option<String>,
-    /// Symbolic names besides the branch.
-    pub tags: Vec<String>,
-    /// Whether the check-in closes its branch.
-    pub closed: bool,
-    /// Whether nothing on the same branch follows.
-    pub leaf: bool,
-    /// Whether it has more than one parent.
-    pub merge: bool,
-    /// Column of its dot.
-    pub lane: Option<u32>,
-    /// Strokes to the next row.
-    pub lines: Vec<LaidOutLine>,
-}
 
 /// Order and graph of all events as they were when it was read; texts are read a page at a time.
 #[derive(Debug)]
@@ -176,72 +83,36 @@ impl Timeline {
     /// [`Error::Sqlite`](crate::db::Error::Sqlite) when the file cannot be read.
     pub fn page(&self, repo: &Repository, offset: usize, limit: usize) -> Result<Vec<EventRow>> {
         let mut page = Vec::new();
-        for (at, (rid, kind)) in self.rows.iter().enumerate().skip(offset).take(limit) {
-            if let Some(row) = self.row(repo, at, *rid, *kind)? {
+        for (at, (rid, _)) in self.rows.iter().enumerate().skip(offset).take(limit) {
+            if let Some(row) = self.row(repo, at, *rid)? {
                 page.push(row);
             }
         }
         Ok(page)
     }
 
-    fn row(
-        &self,
-        repo: &Repository,
-        at: usize,
-        rid: Rid,
-        kind: EventKind,
-    ) -> Result<Option<EventRow>> {
-        let mut query = repo.conn().prepare_cached(
-            "SELECT uuid, mtime, coalesce(euser, user, ''), coalesce(ecomment, comment, ''),
-                    EXISTS(SELECT 1 FROM leaf WHERE leaf.rid=?1),
-                    (SELECT count(*) FROM plink WHERE cid=?1)>1,
-                    EXISTS(SELECT 1 FROM tagxref WHERE tagxref.rid=?1 AND tagtype>0
-                            AND tagid=(SELECT tagid FROM tag WHERE tagname='closed'))
-               FROM event JOIN blob ON blob.rid=event.objid WHERE objid=?1",
-        )?;
-        let found = query
-            .query_row([rid], |row| {
-                Ok(EventRow {
-                    kind,
-                    name: row.get(0)?,
-                    time: row.get(1)?,
-                    user: row.get(2)?,
-                    comment: row.get(3)?,
-                    branch: None,
-                    tags: Vec::new(),
-                    closed: row.get(6)?,
-                    leaf: row.get(4)?,
-                    merge: row.get(5)?,
-                    lane: None,
-                    lines: Vec::new(),
-                })
-            })
-            .optional()?;
-        let Some(mut row) = found else {
+    fn row(&self, repo: &Repository, at: usize, rid: Rid) -> Result<Option<EventRow>> {
+        let Some(mut row) = event(repo, rid)? else {
             return Ok(None);
         };
-        if kind == EventKind::CheckIn {
-            row.branch = Some(branch_of(repo, rid)?);
-            row.tags = tags_of(repo, rid)?;
-        }
         if let Some(layout) = self.graph.rows.get(at) {
             row.lane = layout.lane;
-            row.lines = layout
-                .lines
-                .iter()
-                .map(|line| LaidOutLine {
-                    from: line.from,
-                    to: line.to,
-                    branch: usize::try_from(line.branch)
-                        .ok()
-                        .and_then(|branch| self.branches.get(branch))
-                        .cloned()
-                        .unwrap_or_default(),
-                    kind: line.kind,
-                })
-                .collect();
+            row.lines = layout.lines.iter().map(|line| self.line(line)).collect();
         }
         Ok(Some(row))
+    }
+
+    fn line(&self, line: &Line) -> LaidOutLine {
+        let branch = usize::try_from(line.branch).ok();
+        LaidOutLine {
+            from: line.from,
+            to: line.to,
+            branch: branch
+                .and_then(|branch| self.branches.get(branch))
+                .cloned()
+                .unwrap_or_default(),
+            kind: line.kind,
+        }
     }
 }
 
