@@ -105,6 +105,9 @@ impl Http {
                 .http1_title_case_headers()
                 .redirect(redirect::Policy::none())
                 .referer(false)
+                // One connection for each round trip, as stock does. The work between two of them may take longer than a
+                // server keeps a connection, and a POST on one that it has just closed can't be told from a lost one.
+                .pool_max_idle_per_host(0)
                 .connect_timeout(limits::CONNECT_DEADLINE)
                 .read_timeout(limits::REPLY_STALL)
                 .timeout(limits::ROUND_TRIP_DEADLINE)
@@ -294,6 +297,10 @@ fn failure(error: &reqwest::Error, url: &Url) -> HttpError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener};
+    use std::sync::mpsc;
+
     use super::*;
 
     fn url(text: &str) -> Url {
@@ -313,6 +320,60 @@ mod tests {
             "http://example.com/a",
         ] {
             assert!(!same_host(&from, &url(other)), "{other}");
+        }
+    }
+
+    /// Answers one request on each of two connections, keeps each until the test has `read` the answer, and says when it has
+    /// `closed` one.
+    fn forgetful_server(read: mpsc::Receiver<()>, closed: mpsc::Sender<()>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().expect("a connection");
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream
+                        .read_exact(&mut byte)
+                        .expect("a request without a body");
+                    head.extend_from_slice(&byte);
+                }
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-fossil\r\nContent-Length: 0\r\n\r\n")
+                    .expect("the answer leaves");
+                read.recv().expect("the test reads");
+                drop(stream);
+                closed.send(()).expect("the test waits");
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn a_server_may_close_its_connection_between_two_round_trips() {
+        let (read, readings) = mpsc::channel();
+        let (closed, closings) = mpsc::channel();
+        let address = forgetful_server(readings, closed);
+        let remote: Remote = format!("http://{address}/").parse().expect("an address");
+        let post = Post {
+            content_type: "application/x-fossil",
+            cookie: None,
+            body: Bytes::new(),
+        };
+        let http = Http::new().expect("clients");
+        // As in the command line: nothing looks at the connections while a reply is worked on.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        for _ in 0..2 {
+            let (answer, _) = runtime
+                .block_on(http.post(&remote, &post))
+                .expect("an answer");
+            assert!(matches!(answer, Answer::Reply { .. }));
+            read.send(()).expect("the server keeps the connection");
+            closings.recv().expect("the server closes");
         }
     }
 
