@@ -12,7 +12,7 @@ use crate::xfer::card::{Card, Pragma};
 use crate::xfer::config::{self, Area};
 use crate::xfer::frame::{self, ContentType};
 use crate::xfer::parse::{Item, Items};
-use crate::xfer::receive::{self, ReceiveError, Receiver};
+use crate::xfer::receive::{self, ReceiveError, Received, Receiver};
 
 /// Messages for the user that are kept, at most.
 const MAX_MESSAGES: usize = 100;
@@ -39,6 +39,11 @@ impl Client {
         if self.judge(repo, &cards)? {
             return Ok(());
         }
+        if !self.changes(repo, &cards)? {
+            self.settle(&Received::default(), false);
+            self.end();
+            return Ok(());
+        }
         let discard = self.clone.is_some()
             && self.goal.private
             && self.credentials.is_some()
@@ -52,11 +57,38 @@ impl Client {
                 Fault::Receive(ReceiveError::Repository(error)) => error.into(),
             })
         })?;
+        self.end();
+        Ok(())
+    }
+
+    /// Notes that a reply was taken.
+    fn end(&mut self) {
         self.fresh = false;
         self.private_ok = self.goal.private;
         self.uv.end_reply();
         self.summary.unversioned_sent = self.uv.sent;
-        Ok(())
+    }
+
+    /// Returns whether anything in a reply, or that it came at all, may change the repository. A transaction for nothing would
+    /// lock out a stock command that has begun to read and then wants to write: it does not wait, it fails.
+    fn changes(&self, repo: &Repository, cards: &[Card]) -> Result<bool, SyncError> {
+        if self.clone.is_some() || !self.in_flight.is_empty() {
+            return Ok(true);
+        }
+        for card in cards {
+            let changes = match card {
+                Card::Message(_) | Card::Error(_) | Card::Pragma(Pragma::ServerVersion(_)) => false,
+                Card::IGot { hash, private } if self.goal.pull => match repo.rid(hash)? {
+                    Some(rid) => !repo.is_available(rid)? || (!private && repo.is_private(rid)?),
+                    None => !private || self.goal.private,
+                },
+                _ => true,
+            };
+            if changes {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads the cards of a message, and what its comments tell.
@@ -115,6 +147,7 @@ impl Client {
         for card in cards {
             match card {
                 Card::Message(text) => self.message(text),
+                Card::Pragma(Pragma::ServerVersion(version)) => self.server = *version,
                 // The first request of a clone can't be signed; the second one will be.
                 Card::Error(_) if unsigned_clone && names_project && self.credentials.is_some() => {
                 }
@@ -221,6 +254,12 @@ impl Client {
             }
         }
         let received = receiver.received;
+        self.settle(&received, named_again);
+        Ok(())
+    }
+
+    /// Counts what a reply brought. `named_again` says that it named content which was asked for before and did not come.
+    fn settle(&mut self, received: &Received, named_again: bool) {
         self.idle_rounds = if received.artifacts.is_empty() {
             self.idle_rounds + 1
         } else {
@@ -231,7 +270,6 @@ impl Client {
         self.gimme_limit = GIMMES.max(received.artifacts.len().saturating_mul(2));
         self.summary.artifacts_received += received.artifacts.len();
         self.summary.unversioned_received += received.unversioned;
-        Ok(())
     }
 
     /// Returns whether content of this kind was asked for.
@@ -259,7 +297,6 @@ impl Client {
             Card::Cookie(text) if text.len() <= MAX_COOKIE_BYTES => {
                 receiver.transaction().set_config("cookie", text)?;
             }
-            Card::Pragma(Pragma::ServerVersion(version)) => self.server = *version,
             Card::Pragma(Pragma::UvPushOk) => {
                 self.uv.begin_catalogue(receiver.transaction(), true)?;
             }

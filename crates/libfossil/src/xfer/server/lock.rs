@@ -15,6 +15,17 @@ const TIMEOUT_S: i64 = 60;
 /// The name of a lock's config entry before the check-in's hash.
 const PREFIX: &str = "ci-lock-";
 
+/// Returns whether the plan may give or take a lock. Check-outs give theirs back with every message, held or not.
+pub(super) fn changes(repo: &Repository, plan: &Plan) -> Result<bool> {
+    if plan.ci_lock.is_some() || plan.ci_unlock.is_none() {
+        return Ok(plan.ci_lock.is_some());
+    }
+    let mut held = repo
+        .conn()
+        .prepare_cached("SELECT 1 FROM config WHERE name GLOB ?1 || '*'")?;
+    Ok(held.exists([PREFIX])?)
+}
+
 /// Gives and takes locks as the plan says, and clears away those that no longer count.
 pub(super) fn settle(tx: &mut Transaction<'_>, plan: &Plan) -> Result<()> {
     if plan.ci_lock.is_none() && plan.ci_unlock.is_none() {

@@ -154,8 +154,7 @@ fn store(
 ) -> Result<Received, ReceiveError> {
     let clusters =
         plan.lists_content() && repo.access() == Access::ReadWrite && repo.wants_clusters()?;
-    let locks = plan.ci_lock.is_some() || plan.ci_unlock.is_some();
-    if !clusters && !locks && !plan.changes(repo)? {
+    if !clusters && !lock::changes(repo, plan)? && !plan.changes(repo)? {
         return Ok(Received::default());
     }
     repo.write(now, |tx| {

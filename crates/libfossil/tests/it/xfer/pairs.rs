@@ -79,6 +79,18 @@ fn a_sync_makes_both_sides_equal_and_the_next_one_does_nothing() {
 }
 
 #[test]
+fn an_exchange_that_brings_nothing_leaves_both_files_unlocked() {
+    let mut pair = Pair::new();
+    put(&mut pair.server, b"one", Visibility::Public);
+    pair.run(SYNC, "io").unwrap();
+    let mut here = rig::open(&pair.lab.path("client.fossil"));
+    let mut there = rig::open(&pair.lab.path("server.fossil"));
+    // Only one program at a time can be in a transaction that writes.
+    let summary = here.write(now(), |_| there.write(now(), |_| pair.run(SYNC, "io")));
+    assert_eq!(summary.unwrap().rounds, 1);
+}
+
+#[test]
 fn pull_only_fetches_and_push_only_sends() {
     let mut pair = Pair::new();
     let (here, there) = (
