@@ -22,6 +22,7 @@ mod net;
 mod repository;
 mod runtime;
 mod serve;
+mod share;
 mod shell;
 mod state;
 mod supervise;

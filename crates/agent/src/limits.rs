@@ -15,6 +15,10 @@ pub(crate) const REPLY_BYTES: usize = 256 * 1024 * 1024;
 /// Connections served at once by one listener. More wait in the kernel's queue.
 pub(crate) const CONNECTIONS: usize = 128;
 
+/// Connections that one address may hold at once; more are closed. Fossil clients hold one each, and a large office behind one
+/// address shares these.
+pub(crate) const CONNECTIONS_OF_ONE: usize = 32;
+
 /// A body of an `/xfer` request up to this size is read without a place among [`LARGE_BODIES`]; nearly all are.
 pub(crate) const SMALL_BODY_BYTES: usize = 1024 * 1024;
 

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::limits;
+use crate::share::Shares;
 
 /// How long answers under way may take when the agent stops.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -38,15 +39,20 @@ pub(crate) async fn serve(
     stopped: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let shares = Shares::new(limits::CONNECTIONS_OF_ONE);
     let connections = TaskTracker::new();
     while let Some((stream, peer)) = accept(&listener, door, &stopped).await {
+        let Some(share) = shares.take(peer.ip()) else {
+            tracing::debug!(door = door.name, %peer, "too many connections from one address");
+            continue;
+        };
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             break;
         };
         let router = router.clone().layer(Extension(ConnectInfo(peer)));
         let stopped = stopped.clone();
         connections.spawn(async move {
-            let _place = place;
+            let _held = (place, share);
             if let Err(error) = converse(stream, router, door, stopped).await {
                 tracing::debug!(door = door.name, %error, "a connection ended early");
             }
