@@ -20,7 +20,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; s
 
 const UNBUILT: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>EdgeSync</title></head>\n<body>\n\
 <h1>The page is not built yet</h1>\n<p>This program was compiled before the page. In the project's folder, run</p>\n\
-<pre>npm run build</pre>\n<p>and start it again. <code>npm start</code> does all of it. The agent and its API work without the page.</p>\n\
+<pre>npm run ui:build</pre>\n<p>then build the program again and start it. <code>npm start</code> does all of it. The agent and its API work without the page.</p>\n\
 </body></html>\n";
 
 /// Answers requests for the page's files. Paths that name no file are places inside the app and get its front page.
