@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use libfossil::db::{Access, Error as FileError, NewRepository, Repository};
 use libfossil::name::{HashName, ProjectCode};
-use libfossil::xfer::client::{Client, Goal, NewClone, Summary, SyncError, is_partial_clone};
+use libfossil::xfer::client::{
+    Client, Goal, NewClone, Summary, SyncError, is_empty_clone, is_partial_clone,
+};
 
 use super::condition::backoff;
 use super::exchange;
@@ -108,6 +110,15 @@ impl Target {
             .map_err(|error| file_error(&error))
     }
 
+    /// Removes the partial file if nothing has arrived in it. Blocks.
+    pub(super) fn remove_if_empty(&self) {
+        let empty = Repository::open(&self.partial, Access::ReadOnly)
+            .and_then(|repository| is_empty_clone(&repository));
+        if matches!(empty, Ok(true)) {
+            self.remove();
+        }
+    }
+
     /// Gives the complete file its name, unless something has taken it meanwhile. Blocks.
     pub(super) fn publish(&self) -> Result<(), Error> {
         // Unlike a rename, a link never replaces what is there.
@@ -175,6 +186,8 @@ async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, remote: &Remote
             job.repository = Some(name);
         }),
         Some(Err(error)) => {
+            let target = target.clone();
+            let _ = tokio::task::spawn_blocking(move || target.remove_if_empty()).await;
             core.events.log(
                 Level::Error,
                 None,

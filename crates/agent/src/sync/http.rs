@@ -77,7 +77,7 @@ impl HttpError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unreachable { .. } | Self::Slow { .. } => {
-                Some("Check the address and the network; it is tried again.")
+                Some("Check the address and the network.")
             }
             Self::Unauthorized { .. } => Some(
                 "Check the remote's user and password; the server may be behind another login.",

@@ -122,8 +122,12 @@ pub fn clone(
     let start = |repository: &mut Repository, login| {
         Client::clone_into(repository, goal, login, owner.clone(), clock::now())
     };
-    let summary = converse(&mut repository, peer, &start, progress)?;
+    let cloned = converse(&mut repository, peer, &start, progress);
     drop(repository);
+    if cloned.is_err() {
+        target.remove_if_empty();
+    }
+    let summary = cloned?;
     target.publish().map_err(ExchangeError::Place)?;
     Ok(summary)
 }

@@ -55,6 +55,11 @@ pub(crate) fn version(error: VersionError) -> Failure {
 pub(crate) fn exchange(error: ExchangeError) -> Failure {
     let message = chain(&error);
     match error {
+        // The file here was opened before: it is the other one that is not there.
+        ExchangeError::Sync(SyncError::Repository(db::Error::NotFound(_))) => {
+            Failure::new(Kind::NotFound, message)
+                .hint("check the path; a server's address begins with https:// or http://")
+        }
         ExchangeError::Sync(SyncError::Repository(error)) => database(error),
         ExchangeError::Sync(SyncError::LoginFailed) => {
             Failure::new(Kind::Refused, message).hint("check the user in the URL and the password")

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use libfossil::db::{NewRepository, Repository};
+use libfossil::db::{self, NewRepository, Repository};
 use libfossil::name::ProjectCode;
 use serde_json::json;
 
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::output::Output;
 use crate::repo::failure::database;
 use crate::repo::{generated_password, login_of_environment, now, random};
@@ -52,7 +52,15 @@ impl New {
             initial_check_in: true,
             now,
         };
-        let mut repository = Repository::create(&self.file, &new).map_err(database)?;
+        let created = Repository::create(&self.file, &new);
+        let mut repository = created.map_err(|error| match error {
+            db::Error::NotFound(path) => Failure::new(
+                Kind::NotFound,
+                format!("{} cannot be made in its folder", path.display()),
+            )
+            .hint("the folder has to be there, and you have to be allowed to write in it"),
+            error => database(error),
+        })?;
         if let Some(description) = &self.project_desc {
             repository
                 .write(now, |tx| tx.set_config("project-description", description))

@@ -103,3 +103,24 @@ fn a_file_that_is_no_repository_is_refused_and_left_alone() {
         b"no database"
     );
 }
+
+#[test]
+fn what_is_not_there_is_named_for_what_it_is() {
+    let lab = Lab::new();
+    let ran = lab.run(&["new", "no-folder/a.fossil"]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(
+        ran.stderr,
+        "error: no-folder/a.fossil cannot be made in its folder\n\
+         hint: the folder has to be there, and you have to be allowed to write in it\n"
+    );
+    let ran = lab.run(&["clone", "nowhere.fossil", "copy.fossil"]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(
+        ran.stderr,
+        "error: nowhere.fossil does not exist\n\
+         hint: check the path; a server's address begins with https:// or http://\n"
+    );
+    let left = std::fs::read_dir(lab.path("")).expect("the folder").count();
+    assert_eq!(left, 0, "a clone of nothing leaves nothing");
+}

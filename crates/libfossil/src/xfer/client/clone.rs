@@ -45,6 +45,15 @@ pub fn is_partial_clone(repo: &Repository) -> Result<bool> {
     Ok(repo.config(MARK)?.is_some())
 }
 
+/// Returns whether `repo` is an interrupted clone into which nothing has arrived that a further try could build on.
+///
+/// # Errors
+/// [`Error::Sqlite`](crate::db::Error::Sqlite) when the file cannot be read.
+pub fn is_empty_clone(repo: &Repository) -> Result<bool> {
+    let mut query = repo.conn().prepare_cached("SELECT 1 FROM blob")?;
+    Ok(is_partial_clone(repo)? && !query.exists([])?)
+}
+
 impl Client {
     /// Returns a client that clones into `repo`: a repository that was created without a project code and check-in, or an interrupted clone.
     ///

@@ -19,7 +19,7 @@ use super::{Request, login};
 use crate::db::{Error, Repository, Rid};
 use crate::name::HashName;
 use crate::time::Timestamp;
-pub use clone::{NewClone, is_partial_clone};
+pub use clone::{NewClone, is_empty_clone, is_partial_clone};
 use unversioned::UvState;
 
 /// Most rounds of one exchange. A round moves at least one artifact or 200 names, so real exchanges end long before.
