@@ -45,13 +45,13 @@ pub fn is_partial_clone(repo: &Repository) -> Result<bool> {
     Ok(repo.config(MARK)?.is_some())
 }
 
-/// Returns whether `repo` is an interrupted clone into which nothing has arrived that a further try could build on.
+/// Returns whether nothing has arrived in `repo`, a clone in the making, that a further try could build on.
 ///
 /// # Errors
 /// [`Error::Sqlite`](crate::db::Error::Sqlite) when the file cannot be read.
 pub fn is_empty_clone(repo: &Repository) -> Result<bool> {
     let mut query = repo.conn().prepare_cached("SELECT 1 FROM blob")?;
-    Ok(is_partial_clone(repo)? && !query.exists([])?)
+    Ok(!query.exists([])?)
 }
 
 impl Client {
