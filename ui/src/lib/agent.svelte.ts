@@ -1,5 +1,6 @@
 // What the page knows of the agent: its status, repositories and jobs, kept true by the event stream.
 import * as api from "./api";
+import { withRepository } from "./state";
 import { dropToken, token } from "./token";
 import type { AgentEvent, AgentInfo, Job, Repository } from "./types";
 
@@ -39,8 +40,7 @@ export const agent = {
 };
 
 function noteRepository(changed: Repository): void {
-  const known = repositories.some((each) => each.name === changed.name);
-  repositories = known ? repositories.map((each) => (each.name === changed.name ? changed : each)) : [...repositories, changed];
+  repositories = withRepository(repositories, changed);
 }
 
 function noteRemoved(name: string): void {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { fixOf, progress, stateWords } from "./state";
+import { fixOf, progress, stateWords, withRepository } from "./state";
+import type { Repository } from "./types";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
 const at = "2026-11-22T11:59:48Z";
@@ -29,4 +30,14 @@ test("a repository without a remote is not called up to date", () => {
 
 test("the likely fix follows from the code", () => {
   expect([fixOf("remote_login"), fixOf("remote_address"), fixOf("remote")]).toEqual(["login", "address", "retry"]);
+});
+
+test("a repository that comes or changes keeps the order that a reload would show", () => {
+  const named = (name: string, size = 0) => ({ name, size }) as Repository;
+  const list = [named("docs"), named("src")];
+  const names = (changed: Repository) => withRepository(list, changed).map((each) => each.name);
+  expect(names(named("apple"))).toEqual(["apple", "docs", "src"]);
+  expect(names(named("notes"))).toEqual(["docs", "notes", "src"]);
+  expect(names(named("web"))).toEqual(["docs", "src", "web"]);
+  expect(withRepository(list, named("docs", 7)).map((each) => each.size)).toEqual([7, 0]);
 });

@@ -1,4 +1,4 @@
-// The words of a state: the same everywhere it is shown.
+// The words of a state, the same everywhere it is shown, and the list of repositories as it changes.
 import { age, count, hostOf, until } from "./format";
 import type { Phase, Repository, State } from "./types";
 
@@ -66,4 +66,11 @@ export function fixOf(code: string): Fix {
   if (code === "remote_login") return "login";
   if (code === "remote_address") return "address";
   return "retry";
+}
+
+/** The list with `changed` in it, in the agent's order: by name. */
+export function withRepository(list: Repository[], changed: Repository): Repository[] {
+  const others = list.filter((each) => each.name !== changed.name);
+  const after = others.findIndex((each) => each.name > changed.name);
+  return others.toSpliced(after < 0 ? others.length : after, 0, changed);
 }
