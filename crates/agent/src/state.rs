@@ -329,7 +329,11 @@ fn wished_name(path: &Path) -> String {
             '-'
         }
     };
-    let name: String = stem.chars().take(64).map(plain).collect();
+    let mut name: String = stem.chars().take(64).map(plain).collect();
+    // Words in a script that is left out, or with signs between them, leave one stroke.
+    while name.contains("--") {
+        name = name.replace("--", "-");
+    }
     let name = name.trim_matches(['-', '.']);
     if name.is_empty() {
         "repository".to_owned()
@@ -368,6 +372,16 @@ mod tests {
         assert_eq!(
             state.name(Path::new("/b/healthz.fossil")).expect("a name"),
             "healthz-2"
+        );
+        assert_eq!(
+            state
+                .name(Path::new("/b/we ird & ü.fossil"))
+                .expect("a name"),
+            "we-ird"
+        );
+        assert_eq!(
+            state.name(Path::new("/b/a & b.fossil")).expect("a name"),
+            "a-b"
         );
         assert_eq!(
             state.name(Path::new("/b/é.fossil")).expect("a name"),

@@ -216,11 +216,24 @@ fn announce(agent: &Agent, out: Output) -> Result<(), Failure> {
 fn not_started(error: &StartError) -> Failure {
     let failure = Failure::new(Kind::Failed, chain(error));
     match error {
-        StartError::AlreadyRunning { .. } => Failure { kind: Kind::Conflict, ..failure }
-            .hint("edgesync sync status asks that one; EDGESYNC_HOME=FOLDER gives another agent a place of its own"),
+        StartError::AlreadyRunning { runtime } => Failure {
+            kind: Kind::Conflict,
+            ..failure
+        }
+        .hint(format!(
+            "its page is {}; EDGESYNC_HOME=FOLDER gives another agent a place of its own",
+            runtime.page_url()
+        )),
         StartError::Listen { .. } => failure.hint("choose another port, or 0 for any free one"),
-        StartError::NotLoopback(_) | StartError::Remotes { .. } => Failure { kind: Kind::Usage, ..failure },
-        StartError::Repository(error) => Failure { kind: api::kind(error.code), hint: error.hint.clone(), ..failure },
+        StartError::NotLoopback(_) | StartError::Remotes { .. } => Failure {
+            kind: Kind::Usage,
+            ..failure
+        },
+        StartError::Repository(error) => Failure {
+            kind: api::kind(error.code),
+            hint: error.hint.clone(),
+            ..failure
+        },
         _ => failure.hint("edgesync doctor looks at the agent's folder"),
     }
 }

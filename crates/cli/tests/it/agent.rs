@@ -112,6 +112,9 @@ fn a_second_agent_in_the_same_home_is_refused() {
         (ran.code, ran.error()["code"].as_str()),
         (1, Some("conflict"))
     );
+    // Who starts it again most likely wants its page.
+    let hint = ran.error()["hint"].as_str().unwrap_or_default().to_owned();
+    assert!(hint.contains("/#token="), "{hint}");
 }
 
 #[test]
