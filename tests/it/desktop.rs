@@ -272,11 +272,9 @@ async fn app_quits_by_api(app: &mut App) -> Result<()> {
 async fn without_a_tray_the_window_opens_and_says_so() -> Result<()> {
     let desktop = Desktop::start().await?;
     let repository = new_repository(&desktop, "lighthouse")?;
-    let app = App::start(
-        desktop.app()?.arg("-R").arg(&repository),
-        &desktop.path("home"),
-    )
-    .await?;
+    let mut command = desktop.app()?;
+    let door = Door::open(command.arg("-R").arg(&repository))?;
+    let app = App::start(&mut command, &desktop.path("home")).await?;
     app.program.line("no tray").await?;
     app.program.line("page loaded").await?;
     until("the title says it", || {
@@ -287,7 +285,13 @@ async fn without_a_tray_the_window_opens_and_says_so() -> Result<()> {
         })
     })
     .await?;
+    let page = door.enter().await?;
+    page.element("nav button[title^='Quit EdgeSync']").await?;
     desktop.picture("no-tray").await?;
+
+    // Without a tray's menu the window is the only place to quit from.
+    page.press("Quit").await?;
+    app.program.line("stopped").await?;
     Ok(())
 }
 

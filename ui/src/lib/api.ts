@@ -114,6 +114,9 @@ export const cancelJob = (id: string) => nothing("DELETE", `/jobs/${encodeURICom
 
 export const reveal = (name: string) => send("POST", "/shell/reveal", { name });
 
+/** Ends the agent, and with it the app. */
+export const quit = () => nothing("POST", "/quit");
+
 export const timeline = (name: string, query: { offset: number; limit: number; type: string }, signal?: AbortSignal) =>
   json<TimelinePage>(
     "GET",

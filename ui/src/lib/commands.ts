@@ -8,11 +8,11 @@ export interface Command {
   name: string;
   /** The repository it is about; empty for the whole. */
   about: string;
-  does: { go: string } | { sync: string | null } | { copy: string };
+  does: { go: string } | { sync: string | null } | { copy: string } | "quit";
 }
 
-/** All commands, those of the repository in sight first. */
-export function commandsFor(repositories: Repository[], current: string | null): Command[] {
+/** All commands, those of the repository in sight first; quitting only in the app, which has no terminal to end it from. */
+export function commandsFor(repositories: Repository[], current: string | null, isApp = false): Command[] {
   const rank = (each: Repository) => (each.name === current ? 0 : 1);
   const ordered = [...repositories].sort((a, b) => rank(a) - rank(b));
   const syncing = repositories.some((each) => each.remote !== null);
@@ -24,6 +24,7 @@ export function commandsFor(repositories: Repository[], current: string | null):
     { id: "add", name: "Add an existing repository", about: "", does: { go: to.add() } },
     { id: "create", name: "Create a repository", about: "", does: { go: to.add("create") } },
     { id: "clone", name: "Clone from a URL", about: "", does: { go: to.add("clone") } },
+    ...(isApp ? [{ id: "quit", name: "Quit EdgeSync", about: "", does: "quit" as const }] : []),
   ];
 }
 
