@@ -121,6 +121,38 @@ test("a remote is set, its failure explained, and removed again", { timeout }, a
   assert.equal((await agent.call("GET", "/repositories/lonely")).remote, null);
 });
 
+test("a refused login is answered where a login is changed", { timeout }, async () => {
+  const server = await serve(agent.folder, path.join(agent.folder, "sample.fossil"));
+  try {
+    await agent.call("PUT", "/repositories/lonely/remote", { url: server.url, user: "ada", password: "wrong" });
+    await visit(page, agent, "/");
+    await page.locator("[data-repository=lonely]").getByRole("link", { name: "Change login" }).click();
+    await page.getByRole("heading", { name: "Remote" }).waitFor();
+    assert.equal(await page.getByLabel("User").inputValue(), "ada");
+    await agent.call("PUT", "/repositories/lonely/remote", { url: null });
+  } finally {
+    await server.stop();
+  }
+});
+
+test("a clone that failed behind one's back is told until it is dismissed", { timeout }, async () => {
+  const target = path.join(agent.folder, "refused.fossil");
+  const server = await serve(agent.folder, path.join(agent.folder, "sample.fossil"));
+  try {
+    await visit(page, agent, "/");
+    await agent.call("POST", "/repositories/clone", { url: server.url, path: target, user: "ada", password: "wrong" });
+    const notice = page.getByRole("alert").filter({ hasText: "The server does not accept this user name and password" });
+    await notice.waitFor();
+    await notice.getByRole("button", { name: "Dismiss" }).click();
+    await notice.waitFor({ state: "detached" });
+    await page.reload();
+    await page.locator("[data-repository=sample]").waitFor();
+    assert.equal(await notice.count(), 0);
+  } finally {
+    await server.stop();
+  }
+});
+
 test("a forgotten repository is gone from the app and its file is kept", { timeout }, async () => {
   await visit(page, agent, "/r/lonely/settings");
   await page.getByRole("button", { name: "Forget lonely" }).click();

@@ -88,7 +88,7 @@ const screens = [
   { name: "timeline-1000", place: "/r/rows/timeline", agent: () => full, ready: rows },
   { name: "timeline-error", place: "/r/gone/timeline", agent: () => full, ready: (page) => shows(page, "The file can't be opened") },
   { name: "check-in", place: "/r/sample/c/release-1.1", agent: () => full, ready: (page) => page.locator("[data-path] table").first().waitFor() },
-  { name: "check-in-empty", place: "/r/unreachable/c/tip", agent: () => full, ready: (page) => shows(page, "0 files changed") },
+  { name: "check-in-empty", place: "/r/unreachable/c/tip", agent: () => full, ready: (page) => shows(page, "No files changed") },
   { name: "check-in-1000", place: "/r/rows/c/OLDEST", agent: () => full, ready: (page) => page.locator("[data-path]").nth(50).waitFor() },
   { name: "check-in-error", place: "/r/sample/c/0123456789", agent: () => full, ready: (page) => shows(page, "The check-in can't be shown") },
   { name: "files", place: "/r/sample/files/tip", agent: () => full, ready: (page) => page.getByRole("treeitem").nth(2).waitFor() },

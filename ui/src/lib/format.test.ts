@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { age, baseName, body, count, dayName, folderOf, hostOf, plural, reflow, saying, size, title, until } from "./format";
+import { age, baseName, body, count, dayName, folderOf, hostOf, plural, reflow, saying, sentence, size, title, until } from "./format";
 
 const now = new Date(2026, 10, 22, 12, 0, 0).getTime();
 const ago = (ms: number) => new Date(now - ms).toISOString();
@@ -63,6 +63,18 @@ test("a wiki page's event is put in words", () => {
   expect(saying({ kind: "w", comment: "+Home" })).toBe("Page “Home” added");
   expect(saying({ kind: "w", comment: "Home of wiki" })).toBe("Home of wiki");
   expect(saying({ kind: "ci", comment: "+1 for this" })).toBe("+1 for this");
+});
+
+test("what Fossil says of tickets and tag changes loses its markup", () => {
+  const comment = "New ticket [b561b0550b347c4f|b561b0550b] <i>T &lt;img src=x onerror=alert(7)&gt; &amp;lt;</i>.";
+  expect(saying({ kind: "t", comment })).toBe("New ticket b561b0550b T <img src=x onerror=alert(7)> &lt;.");
+  expect(saying({ kind: "ci", comment: "Print <b> as &lt;b&gt;" })).toBe("Print <b> as &lt;b&gt;");
+});
+
+test("a message begins with a capital unless it begins with a name", () => {
+  expect(sentence("there is no /tmp/a.fossil")).toBe("There is no /tmp/a.fossil");
+  expect(sentence("/tmp/a is not a file")).toBe("/tmp/a is not a file");
+  expect(sentence("sync.example.org can't be reached")).toBe("sync.example.org can't be reached");
 });
 
 test("paths and addresses are shortened to what tells them apart", () => {

@@ -84,12 +84,28 @@ export const shortHash = (hash: string): string => hash.slice(0, 10);
 /** The first line of a comment: its title. */
 export const title = (comment: string): string => comment.trim().split(/\r?\n/, 1)[0] || "(no comment)";
 
-/** What a timeline's row says: the title, or what a wiki page's event stands for (Fossil marks it by its first character). */
+/**
+ * What a timeline's row says: the title, or what a wiki page's event stands for (Fossil marks it by its first character).
+ * The events of tickets and tag changes are told by Fossil itself, in its markup.
+ */
 export function saying(row: { kind: string; comment: string }): string {
+  if (row.kind === "t" || row.kind === "g") return title(unmarked(row.comment));
   const acts: Record<string, string> = { "+": "added", "-": "deleted", ":": "changed" };
   const act = row.kind === "w" ? acts[row.comment.charAt(0)] : undefined;
   return act ? `Page “${row.comment.slice(1)}” ${act}` : title(row.comment);
 }
+
+const entities: Record<string, string> = { "&lt;": "<", "&gt;": ">", "&amp;": "&", "&quot;": '"', "&#39;": "'" };
+
+/** The words of Fossil's markup: links by their label, no tags, entities as what they stand for. */
+export const unmarked = (text: string): string =>
+  text
+    .replace(/\[[^\]|]*\|([^\]]*)\]/g, "$1")
+    .replace(/<\/?[a-z][^<>]*>/gi, "")
+    .replace(/&(lt|gt|amp|quot|#39);/g, (entity) => entities[entity] ?? entity);
+
+/** A message as a sentence: with a capital, unless it begins with a path, an address or a name. */
+export const sentence = (text: string): string => text.replace(/^[a-z]+(?= )/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
 
 /** What follows the first line of a comment. */
 export const body = (comment: string): string => comment.trim().split(/\r?\n/).slice(1).join("\n").trim();
