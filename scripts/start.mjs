@@ -5,7 +5,7 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { announce, prepare, run, step, takeTargetDir, targetDir } from "./steps.mjs";
+import { announce, buildPage, prepare, run, step, takeTargetDir, targetDir } from "./steps.mjs";
 
 const profile = process.env.EDGESYNC_PROFILE ?? "release";
 const display = Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY);
@@ -15,7 +15,7 @@ const [program, packages, words] = display
   : ["edgesync", ["-p", "edgesync"], ["sync", "start"]];
 
 await prepare(display ? "build" : "headless");
-await step("page: build", "npm", ["run", "--silent", "ui:build"]);
+await buildPage();
 
 if (!existsSync(path.join(built, program))) {
   announce("the first build compiles everything EdgeSync is made of: 5 to 15 minutes on two cores, later ones seconds");

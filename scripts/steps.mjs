@@ -2,7 +2,7 @@
 // cargo builds into.
 
 import { spawn, spawnSync } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -93,6 +93,28 @@ export async function takeTargetDir() {
   }
   writeFileSync(note, root);
   return () => closeSync(lock);
+}
+
+/**
+ * Builds the page unless it is newer than all it is made of: the agent embeds its files, so a page written anew would have
+ * cargo compile everything above it again.
+ */
+export async function buildPage() {
+  const built = path.join(root, "ui", "dist", "index.html");
+  const sources = ["index.html", "vite.config.ts", "tsconfig.json", "src", "public"].map((name) => path.join(root, "ui", name));
+  sources.push(path.join(root, "package-lock.json"));
+  if (existsSync(built) && Math.max(...sources.map(newest)) < statSync(built).mtimeMs) {
+    announce("page: built already");
+    return;
+  }
+  await step("page: build", "npm", ["run", "--silent", "ui:build"]);
+}
+
+/** When the file, or anything in the folder, last changed. A folder changes when something in it comes or goes. */
+function newest(place) {
+  const found = statSync(place);
+  const inside = found.isDirectory() ? readdirSync(place).map((name) => newest(path.join(place, name))) : [];
+  return Math.max(found.mtimeMs, ...inside);
 }
 
 /** Installs what is missing for `mode`, one of those of scripts/setup.sh. */

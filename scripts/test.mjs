@@ -3,7 +3,7 @@
 // Cargo is always given the whole workspace with all its targets, so that lint, build and tests share one set of compiled
 // crates.
 
-import { announce, prepare, step, takeTargetDir, targetDir } from "./steps.mjs";
+import { announce, buildPage, prepare, step, takeTargetDir, targetDir } from "./steps.mjs";
 
 const everything = ["--workspace", "--all-targets", "--locked"];
 
@@ -11,7 +11,7 @@ await prepare("test");
 await step("format", "cargo", ["fmt", "--all", "--check"]);
 await step("page: types", "npm", ["run", "--silent", "ui:check"]);
 await step("page: unit tests", "npm", ["run", "--silent", "ui:unit"]);
-await step("page: build", "npm", ["run", "--silent", "ui:build"]);
+await buildPage();
 
 announce(`building into ${targetDir}: the first time takes 10 to 30 minutes, later ones a few`);
 const giveBack = await takeTargetDir();
