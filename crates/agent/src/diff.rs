@@ -184,8 +184,7 @@ fn line(tag: ChangeTag, old: Option<usize>, new: Option<usize>, mut spans: Vec<S
     let newline = spans.last().is_some_and(|span| span.text.ends_with('\n'));
     if let Some(last) = spans.last_mut() {
         let text = last.text.strip_suffix('\n').unwrap_or(&last.text);
-        last.text
-            .truncate(text.strip_suffix('\r').unwrap_or(text).len());
+        last.text.truncate(text.len());
     }
     spans.retain(|span| !span.text.is_empty());
     let kind = match tag {
@@ -209,6 +208,24 @@ mod tests {
 
     fn text(line: &DiffLine) -> String {
         line.spans.iter().map(|span| span.text.as_str()).collect()
+    }
+
+    #[test]
+    fn a_carriage_return_is_part_of_the_line_that_it_makes_another() {
+        let comparison = compare(b"one\r\ntwo\r\n", b"one\ntwo\r\n");
+        let lines: Vec<_> = comparison.hunks[0]
+            .lines
+            .iter()
+            .map(|line| (line.kind, text(line)))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                (LineKind::Delete, "one\r".into()),
+                (LineKind::Add, "one".into()),
+                (LineKind::Context, "two\r".into())
+            ]
+        );
     }
 
     #[test]

@@ -42,3 +42,11 @@ test("deletions stand beside the additions that replace them", () => {
   const text = sideBySide(shownLines({ ...hunk, lines }, "x")).map(({ left, right }) => [left?.pieces[0]?.text ?? null, right?.pieces[0]?.text ?? null]);
   expect(text).toEqual([["same", "same"], ["a", "b"], [null, "c"], ["end", "end"], ["z", null]]);
 });
+
+test("a carriage return is named where it is what differs, and never printed", () => {
+  const hunk = { old_start: 1, old_lines: 1, new_start: 1, new_lines: 1 };
+  const shown = shownLines({ ...hunk, lines: [line("context", "same\r"), line("delete", "one\r"), line("add", "one")] }, "x");
+  expect(shown.map((each) => [each.carriage, each.pieces[0]?.text])).toEqual([[false, "same"], [true, "one"], [false, "one"]]);
+  const dos = shownLines({ ...hunk, lines: [line("delete", "one\r"), line("add", "two\r")] }, "x");
+  expect(dos.map((each) => each.carriage)).toEqual([false, false]);
+});

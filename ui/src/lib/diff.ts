@@ -12,6 +12,8 @@ export interface ShownLine {
   new: number | null;
   pieces: Piece[];
   newline: boolean;
+  /** It ends with a carriage return, and not all changed lines around it do: what cannot be seen has to be named. */
+  carriage: boolean;
 }
 
 /** One row of the side by side view; a side without a line is `null`. */
@@ -20,7 +22,9 @@ export interface Pair {
   right: ShownLine | null;
 }
 
-const textOf = (line: DiffLine): string => line.spans.map((span) => span.text).join("");
+const wholeText = (line: DiffLine): string => line.spans.map((span) => span.text).join("");
+const textOf = (line: DiffLine): string => wholeText(line).replace(/\r$/, "");
+const endsWithReturn = (line: DiffLine): boolean => wholeText(line).endsWith("\r");
 
 /** Colours a hunk's lines: each side is read as a text of its own, so that what was deleted cannot colour what stays. */
 export function shownLines(hunk: Hunk, path: string): ShownLine[] {
@@ -28,13 +32,16 @@ export function shownLines(hunk: Hunk, path: string): ShownLine[] {
   const side = (not: DiffLine["kind"]) => highlight(hunk.lines.filter((line) => line.kind !== not).map(textOf).join("\n"), language);
   const old = side("add");
   const young = side("delete");
+  const changed = hunk.lines.filter((line) => line.kind !== "context");
+  const mixed = changed.some(endsWithReturn) && !changed.every(endsWithReturn);
   let atOld = 0;
   let atNew = 0;
   return hunk.lines.map((line) => {
     const tokens = line.kind === "delete" ? old[atOld] : young[atNew];
     if (line.kind !== "add") atOld += 1;
     if (line.kind !== "delete") atNew += 1;
-    return { kind: line.kind, old: line.old, new: line.new, pieces: mix(tokens ?? [], line.spans), newline: line.newline };
+    const carriage = mixed && line.kind !== "context" && endsWithReturn(line);
+    return { kind: line.kind, old: line.old, new: line.new, pieces: mix(tokens ?? [], line.spans), newline: line.newline, carriage };
   });
 }
 
