@@ -290,7 +290,8 @@ async fn without_a_tray_the_window_opens_and_says_so() -> Result<()> {
     desktop.picture("no-tray").await?;
 
     // Without a tray's menu the window is the only place to quit from.
-    page.press("Quit").await?;
+    // The app may be gone before it has answered the driver; whether it ends is what counts.
+    let _ = page.press("Quit").await;
     app.program.line("stopped").await?;
     Ok(())
 }
