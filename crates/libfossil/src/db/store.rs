@@ -341,10 +341,13 @@ impl Transaction<'_> {
 
     /// Fails if the artifact `name` is among those that `source` waits for.
     fn refuse_loop(&self, name: &HashName, source: Rid) -> Result<()> {
+        // Nothing can wait for what nothing has named yet.
+        let Some(own) = self.rid(name)? else {
+            return Ok(());
+        };
         let mut next = Some(source);
-        let own = self.rid(name)?;
         while let Some(rid) = next {
-            if Some(rid) == own {
+            if rid == own {
                 return Err(Error::DeltaLoop { name: *name });
             }
             next = self.delta_source(rid)?;

@@ -64,7 +64,8 @@ struct Row {
 impl Plan {
     /// Looks at the start of every content in the repository.
     pub(crate) fn new(repo: &Repository, scope: Scope) -> Result<Self> {
-        let (rows, roots) = read_rows(repo)?;
+        let (mut rows, roots) = read_rows(repo)?;
+        order_children(&mut rows, &roots);
         let mut plan = Self::default();
         let mut reached = HashSet::new();
         let mut starts = match rows.iter().find(|row| row.has_content) {
@@ -149,6 +150,32 @@ fn read_rows(repo: &Repository) -> Result<(Vec<Row>, Vec<usize>)> {
         }
     }
     Ok((rows, roots))
+}
+
+/// Puts the content that most others depend on last among the deltas on the same source.
+///
+/// Where a branch was merged, that is the way along the trunk. So a branch is done before the trunk is followed further back,
+/// relatives come near each other however long the history is, and few contents wait for a last delta on them.
+fn order_children(rows: &mut [Row], roots: &[usize]) {
+    let mut order = Vec::with_capacity(rows.len());
+    let mut todo = roots.to_vec();
+    while let Some(index) = todo.pop() {
+        order.push(index);
+        let children = rows.get(index).map(|row| row.children.as_slice());
+        todo.extend_from_slice(children.unwrap_or_default());
+    }
+    let mut weights = vec![1_usize; rows.len()];
+    for &index in order.iter().rev() {
+        let Some(row) = rows.get_mut(index) else {
+            continue;
+        };
+        let weight_of = |child: &usize| weights.get(*child).copied().unwrap_or_default();
+        row.children.sort_by_key(weight_of);
+        let weight = 1 + row.children.iter().map(weight_of).sum::<usize>();
+        if let Some(place) = weights.get_mut(index) {
+            *place = weight;
+        }
+    }
 }
 
 /// Returns whether a content that starts so may be structural; if too little is known it may.

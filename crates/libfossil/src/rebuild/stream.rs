@@ -1,11 +1,13 @@
 //! Expanding contents on all cores while one thread reads the file and uses the results.
 //!
-//! Each tree of deltas is the work of one thread, which passes its results on in order through a short queue of its own. The
-//! reading thread takes the queues in the order of the plan, so the results arrive in that order whatever the threads do,
-//! and what is in memory is bounded by the length of the queues.
+//! Each tree of deltas is expanded by one thread, because most contents need the one before them. What comes out is looked
+//! into in batches, by a thread that has nothing else to do or else by the expanding one; so one long chain of versions keeps
+//! all cores busy too. The outcomes pass through a short queue for each job, and the reading thread takes the queues in the
+//! order of the plan: outcomes arrive in that order whatever the threads do, and what is in memory is bounded by the length
+//! of the queues.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -19,8 +21,14 @@ use crate::db::{Error, Repository, Result, Rid};
 use crate::limits::MAX_CONTENT_BYTES;
 use crate::name::HashName;
 
-/// Results that wait in the queue of one tree.
-const QUEUE_RESULTS: usize = 64;
+/// Batches that wait in the queue of one job.
+const QUEUE_BATCHES: usize = 4;
+
+/// Contents of one batch, unless their bytes fill it first.
+const BATCH_CONTENTS: usize = 32;
+
+/// Bytes that fill a batch.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Steps of small trees that are handed out together.
 const JOB_STEPS: usize = 128;
@@ -53,11 +61,34 @@ struct Load {
     packed: Vec<u8>,
 }
 
+/// An expanded content that is to be looked into.
+struct Expanded {
+    rid: Rid,
+    name: Option<HashName>,
+    text: Result<Bytes>,
+}
+
+/// What a thread is asked to do.
+enum Task {
+    Expand(Job),
+    Inspect(Inspection),
+}
+
 /// Some trees and the way back for what is found in them.
 struct Job {
     trees: Vec<Vec<Load>>,
     scope: Scope,
-    results: SyncSender<Outcome>,
+    /// One receiver for each batch, in order.
+    results: SyncSender<Receiver<Vec<Outcome>>>,
+    /// Reaches a thread that waits for work.
+    idle: SyncSender<Task>,
+}
+
+/// Contents to look into and the way back for what they are.
+struct Inspection {
+    batch: Vec<Expanded>,
+    scope: Scope,
+    result: SyncSender<Vec<Outcome>>,
 }
 
 /// Expands all trees, and calls `use_outcome` for each wanted row in order.
@@ -72,30 +103,39 @@ pub(crate) fn expand_all<C>(
     mut use_outcome: impl FnMut(&mut C, Outcome) -> Result<()>,
 ) -> Result<()> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    let (job_sender, job_receiver) = sync_channel::<Job>(workers);
-    let job_receiver = Mutex::new(job_receiver);
+    // Without room in the channel a task is taken only by a thread that waits for one. There are never more jobs under way
+    // than threads, so one takes the next job soon, and none waits for another.
+    let (sender, receiver) = sync_channel::<Task>(0);
+    let receiver = Mutex::new(receiver);
     thread::scope(|threads| {
-        // Dropped on every way out, which is what ends the threads.
-        let job_sender = job_sender;
+        // Dropped on every way out, as the jobs' own are when they end, which is what ends the threads.
+        let sender = sender;
         for _ in 0..workers {
-            threads.spawn(|| work(&job_receiver));
+            threads.spawn(|| work(&receiver));
         }
         let mut trees = trees.iter();
-        let mut queues: VecDeque<Receiver<Outcome>> = VecDeque::new();
+        let mut queues: VecDeque<Receiver<Receiver<Vec<Outcome>>>> = VecDeque::new();
         loop {
             while queues.len() < workers {
-                let Some((job, results)) = next_job(repository(context), &mut trees, scope)? else {
+                let Some(loads) = next_loads(repository(context), &mut trees)? else {
                     break;
                 };
-                queues.push_back(results);
-                if job_sender.send(job).is_err() {
+                let (results, queue) = sync_channel(QUEUE_BATCHES);
+                queues.push_back(queue);
+                let job = Job {
+                    trees: loads,
+                    scope,
+                    results,
+                    idle: sender.clone(),
+                };
+                if sender.send(Task::Expand(job)).is_err() {
                     break;
                 }
             }
             let Some(queue) = queues.pop_front() else {
                 return Ok(());
             };
-            for outcome in queue {
+            for outcome in queue.into_iter().flatten().flatten() {
                 use_outcome(context, outcome)?;
             }
         }
@@ -103,11 +143,10 @@ pub(crate) fn expand_all<C>(
 }
 
 /// Reads the next trees from the file, enough to be worth a thread's while.
-fn next_job<'p>(
+fn next_loads<'p>(
     repo: &Repository,
     trees: &mut impl Iterator<Item = &'p Vec<Step>>,
-    scope: Scope,
-) -> Result<Option<(Job, Receiver<Outcome>)>> {
+) -> Result<Option<Vec<Vec<Load>>>> {
     let mut loads = Vec::new();
     let mut steps = 0;
     while steps < JOB_STEPS
@@ -117,16 +156,7 @@ fn next_job<'p>(
         let tree: Result<Vec<Load>> = tree.iter().map(|&step| load(repo, step)).collect();
         loads.push(tree?);
     }
-    if loads.is_empty() {
-        return Ok(None);
-    }
-    let (results, queue) = sync_channel(QUEUE_RESULTS);
-    let job = Job {
-        trees: loads,
-        scope,
-        results,
-    };
-    Ok(Some((job, queue)))
+    Ok(Some(loads).filter(|loads| !loads.is_empty()))
 }
 
 fn load(repo: &Repository, step: Step) -> Result<Load> {
@@ -144,25 +174,86 @@ fn load(repo: &Repository, step: Step) -> Result<Load> {
     })
 }
 
-/// What each thread does: one job after the other, until there are no more or nobody wants the results.
-fn work(jobs: &Mutex<Receiver<Job>>) {
+/// What each thread does: one task after the other, until there can be no more.
+fn work(tasks: &Mutex<Receiver<Task>>) {
     loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        for tree in job.trees {
-            if expand_tree(tree, job.scope, &job.results).is_none() {
-                break;
-            }
+        let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match task {
+            Err(_) => return,
+            Ok(Task::Inspect(inspection)) => inspection.run(),
+            // Stopped in the middle when nobody wants the results any more.
+            Ok(Task::Expand(job)) => drop(job.run()),
         }
     }
 }
 
-/// Expands the contents of a tree one after the other. Returns `None` when nobody wants the results any more.
-fn expand_tree(tree: Vec<Load>, scope: Scope, results: &SyncSender<Outcome>) -> Option<()> {
-    let mut texts: Vec<(Option<Bytes>, usize)> = Vec::with_capacity(tree.len());
-    for load in tree {
+impl Inspection {
+    fn run(self) {
+        let Self {
+            batch,
+            scope,
+            result,
+        } = self;
+        let outcomes = batch.into_iter().map(|content| inspect(content, scope));
+        // Fails only when nobody wants the results any more.
+        let _ = result.send(outcomes.collect());
+    }
+}
+
+impl Job {
+    /// Expands the trees one after the other. Returns `None` when nobody wants the results any more.
+    fn run(mut self) -> Option<()> {
+        let mut batch = Vec::new();
+        let mut batch_bytes = 0;
+        for tree in std::mem::take(&mut self.trees) {
+            let mut expansion = Expansion::default();
+            for load in tree {
+                let wanted = load.step.wanted;
+                let content = expansion.expand(load);
+                if !wanted {
+                    continue;
+                }
+                batch_bytes += content.text.as_ref().map_or(0, Bytes::len);
+                batch.push(content);
+                if batch.len() >= BATCH_CONTENTS || batch_bytes >= BATCH_BYTES {
+                    self.hand_over(std::mem::take(&mut batch))?;
+                    batch_bytes = 0;
+                }
+            }
+        }
+        self.hand_over(batch)
+    }
+
+    /// Has a batch looked into, elsewhere if a thread is idle.
+    fn hand_over(&self, batch: Vec<Expanded>) -> Option<()> {
+        let (result, outcomes) = sync_channel(1);
+        self.results.send(outcomes).ok()?;
+        let inspection = Inspection {
+            batch,
+            scope: self.scope,
+            result,
+        };
+        let refused = self.idle.try_send(Task::Inspect(inspection));
+        if let Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) = refused
+            && let Task::Inspect(inspection) = task
+        {
+            inspection.run();
+        }
+        Some(())
+    }
+}
+
+/// The contents of a tree that later ones are deltas on, with how many of these are still to come.
+#[derive(Default)]
+struct Expansion {
+    texts: Vec<(Option<Bytes>, usize)>,
+}
+
+impl Expansion {
+    /// Expands the next content of the tree.
+    fn expand(&mut self, load: Load) -> Expanded {
         let Load { step, name, packed } = load;
-        let source = step.source.and_then(|source| texts.get_mut(source));
+        let source = step.source.and_then(|source| self.texts.get_mut(source));
         let source = source.map(|(text, uses)| {
             *uses = uses.saturating_sub(1);
             if *uses == 0 {
@@ -178,13 +269,13 @@ fn expand_tree(tree: Vec<Load>, scope: Scope, results: &SyncSender<Outcome>) -> 
             (_, Some(Some(source))) => apply(step.rid, &source, &packed),
         };
         let kept = text.as_ref().ok().filter(|_| step.uses > 0).cloned();
-        texts.push((kept, step.uses));
-        if step.wanted {
-            let outcome = inspect(step.rid, name, text, scope);
-            results.send(outcome).ok()?;
+        self.texts.push((kept, step.uses));
+        Expanded {
+            rid: step.rid,
+            name,
+            text,
         }
     }
-    Some(())
 }
 
 fn unpack(rid: Rid, packed: &[u8]) -> Result<Bytes> {
@@ -200,7 +291,8 @@ fn apply(rid: Rid, source: &[u8], packed: &[u8]) -> Result<Bytes> {
         .map_err(|source| Error::Delta { rid, source })
 }
 
-fn inspect(rid: Rid, name: Option<HashName>, text: Result<Bytes>, scope: Scope) -> Outcome {
+fn inspect(content: Expanded, scope: Scope) -> Outcome {
+    let Expanded { rid, name, text } = content;
     let text = match (text, name) {
         (Ok(text), Some(name)) if scope == Scope::Everything && !name.names(&text) => {
             Err(Error::HashMismatch { name })
