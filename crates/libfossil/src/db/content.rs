@@ -62,6 +62,18 @@ impl Repository {
         self.expand(rid, &mut self.cache.borrow_mut())
     }
 
+    /// Returns the content of the artifact in a row, or nothing when [it cannot be had](Repository::is_available).
+    ///
+    /// # Errors
+    /// [`Error::DeltaLoop`], [`Error::Codec`] and [`Error::Delta`] when the file is damaged.
+    pub(crate) fn content_if_available(&self, rid: Rid) -> Result<Option<Bytes>> {
+        match self.content(rid) {
+            Ok(content) => Ok(Some(content)),
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Returns whether the content of the artifact in a row can be had: neither it nor any it is a delta of
     /// is known by name only.
     ///

@@ -103,6 +103,14 @@ impl Repository {
         Ok(complaints)
     }
 
+    /// Runs `work` on one state of the file, whatever other programs do to it meanwhile. Without this, each query takes the file's lock
+    /// and looks whether the engine's page cache is still good, which costs more than most queries themselves.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        // Ended without a change when it is dropped, however `work` ends.
+        let _snapshot = self.conn.unchecked_transaction()?;
+        work(self)
+    }
+
     /// Returns the connection, for reading by the modules of this crate.
     pub(crate) fn conn(&self) -> &Connection {
         &self.conn

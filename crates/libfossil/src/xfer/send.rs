@@ -20,21 +20,20 @@ const MAX_DELTA_BYTES: usize = 8 << 20;
 /// A delta must be shorter than the content by this much, in bytes.
 const MIN_SAVING_BYTES: usize = 50;
 
-/// Returns the card with the content of `rid`, which is available.
-pub(super) fn file_card(repo: &Repository, rid: Rid, hash: HashName) -> Result<Card> {
-    let content = repo.content(rid)?;
-    if let Some((source, change)) = as_delta(repo, rid, &content)? {
-        return Ok(Card::File {
-            hash,
-            source: Some(source),
-            content: change.into(),
-        });
-    }
-    Ok(Card::File {
+/// Returns the card with the content of `rid`, or nothing when that is not here.
+pub(super) fn file_card(repo: &Repository, rid: Rid, hash: HashName) -> Result<Option<Card>> {
+    let Some(content) = repo.content_if_available(rid)? else {
+        return Ok(None);
+    };
+    let (source, content) = match as_delta(repo, rid, &content)? {
+        Some((source, change)) => (Some(source), change.into()),
+        None => (None, content),
+    };
+    Ok(Some(Card::File {
         hash,
-        source: None,
+        source,
         content,
-    })
+    }))
 }
 
 /// Returns a delta on the earlier version of `rid`, if there is one that pays.
@@ -46,13 +45,13 @@ fn as_delta(repo: &Repository, rid: Rid, content: &Bytes) -> Result<Option<(Hash
         return Ok(None);
     };
     let source = repo.name(parent)?;
-    if repo.is_private(parent)? || repo.is_shunned(&source)? || !repo.is_available(parent)? {
+    if repo.is_private(parent)? || repo.is_shunned(&source)? {
         return Ok(None);
     }
-    let basis = repo.content(parent)?;
-    if basis.len() > MAX_DELTA_BYTES {
+    let basis = repo.content_if_available(parent)?;
+    let Some(basis) = basis.filter(|basis| basis.len() <= MAX_DELTA_BYTES) else {
         return Ok(None);
-    }
+    };
     let change = delta::encode(&basis, content);
     Ok((change.len() + MIN_SAVING_BYTES <= content.len()).then_some((source, change)))
 }
@@ -74,55 +73,4 @@ fn earlier_version(repo: &Repository, rid: Rid) -> Result<Option<Rid>> {
         }
     }
     Ok(None)
-}
-
-/// Returns the content of `rid` in the form of a `cfile` card: as stored, or repacked as full text where the stored delta depends on something
-/// that `withheld` says the receiver does not get. Nothing is returned for what is not here.
-pub(super) fn compressed_card(
-    repo: &Repository,
-    rid: Rid,
-    hash: HashName,
-    withheld: impl Fn(Rid, &HashName) -> Result<bool>,
-) -> Result<Option<Card>> {
-    let mut query = repo.conn().prepare_cached(
-        "SELECT size, srcid, content FROM blob LEFT JOIN delta USING(rid) WHERE rid=?1",
-    )?;
-    let row = |row: &rusqlite::Row<'_>| {
-        Ok((
-            row.get::<_, i64>(0)?,
-            row.get::<_, Option<Rid>>(1)?,
-            row.get::<_, Option<Vec<u8>>>(2)?,
-        ))
-    };
-    let Some((size, source, Some(stored))) = query.query_row([rid], row).optional()? else {
-        return Ok(None);
-    };
-    let Ok(size) = u32::try_from(size) else {
-        return Ok(None);
-    };
-    let source = match source {
-        None => None,
-        Some(source) => {
-            let name = repo.name(source)?;
-            if withheld(source, &name)? || repo.is_phantom(source)? {
-                if !repo.is_available(rid)? {
-                    return Ok(None);
-                }
-                let content = crate::blob::codec::pack(&repo.content(rid)?).into();
-                return Ok(Some(Card::CompressedFile {
-                    hash,
-                    source: None,
-                    size,
-                    content,
-                }));
-            }
-            Some(name)
-        }
-    };
-    Ok(Some(Card::CompressedFile {
-        hash,
-        source,
-        size,
-        content: stored.into(),
-    }))
 }

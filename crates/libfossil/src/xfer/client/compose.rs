@@ -153,10 +153,12 @@ impl Client {
         outbox: &mut Outbox,
     ) -> Result<()> {
         let private = repo.is_private(rid)?;
-        if (private && !self.private_ok) || repo.is_shunned(&hash)? || !repo.is_available(rid)? {
+        if (private && !self.private_ok) || repo.is_shunned(&hash)? {
             return Ok(());
         }
-        let card = send::file_card(repo, rid, hash)?;
+        let Some(card) = send::file_card(repo, rid, hash)? else {
+            return Ok(());
+        };
         if private {
             outbox.push(&Card::Private);
         }

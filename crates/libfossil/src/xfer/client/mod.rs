@@ -239,7 +239,7 @@ impl Client {
             self.finish(repo, now)?;
             return Ok(Step::Done(self.summary.clone()));
         }
-        let mut message = self.compose(repo)?.into_bytes();
+        let mut message = repo.read(|repo| self.compose(repo))?.into_bytes();
         message.extend_from_slice(
             format!("# {}\n", crate::name::ProjectCode::from_random(random)).as_bytes(),
         );

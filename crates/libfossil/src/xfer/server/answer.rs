@@ -6,7 +6,7 @@ use rusqlite::params;
 
 use super::lock;
 use super::plan::Plan;
-use crate::db::{Repository, Result, Rid};
+use crate::db::{Repository, Result};
 use crate::name::HashName;
 use crate::uv::UvFile;
 use crate::xfer::card::{Card, CloneRequest, Pragma, UvEntry};
@@ -20,10 +20,10 @@ const PRIVATE_IGOT_SINCE: u32 = 20_200_413;
 
 /// Builds one reply.
 pub(super) struct Answer<'a> {
-    repo: &'a Repository,
-    plan: &'a Plan,
+    pub(super) repo: &'a Repository,
+    pub(super) plan: &'a Plan,
     budget: usize,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
     /// What was sent or named in this reply.
     told: HashSet<HashName>,
 }
@@ -84,16 +84,8 @@ impl<'a> Answer<'a> {
         Ok((self.outbox, errors))
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.outbox.len() >= self.budget
-    }
-
-    /// Returns whether the client may not have the artifact.
-    fn is_withheld(&self, rid: Rid, hash: &HashName) -> Result<bool> {
-        Ok(
-            self.repo.is_shunned(hash)?
-                || (!self.plan.send_private && self.repo.is_private(rid)?),
-        )
     }
 
     /// Answers the `gimme` cards.
@@ -103,25 +95,26 @@ impl<'a> Answer<'a> {
             let Some(rid) = self.repo.rid(hash)? else {
                 continue;
             };
-            if self.told.contains(hash)
-                || self.repo.is_shunned(hash)?
-                || !self.repo.is_available(rid)?
-            {
+            if self.told.contains(hash) || self.repo.is_shunned(hash)? {
                 continue;
             }
             let private = self.repo.is_private(rid)?;
-            if private && !self.plan.send_private {
-                if self.plan.client.date >= PRIVATE_IGOT_SINCE {
+            if private && !plan.send_private {
+                if plan.client.date >= PRIVATE_IGOT_SINCE && self.repo.is_available(rid)? {
                     self.name(*hash, true);
                 }
                 continue;
             }
             if self.is_full() {
                 // The client asks again for what is only named.
-                self.name(*hash, private);
+                if self.repo.is_available(rid)? {
+                    self.name(*hash, private);
+                }
                 continue;
             }
-            let card = send::file_card(self.repo, rid, *hash)?;
+            let Some(card) = send::file_card(self.repo, rid, *hash)? else {
+                continue;
+            };
             if private {
                 self.outbox.push(&Card::Private);
             }
@@ -206,55 +199,8 @@ impl<'a> Answer<'a> {
         Ok(())
     }
 
-    /// Sends contents in the order of their rows, which are a clone's sequence numbers, and says where to go on.
-    fn contents(&mut self, version: u32, seqno: u32) -> Result<()> {
-        let mut query = self
-            .repo
-            .conn()
-            .prepare_cached("SELECT rid, uuid FROM blob WHERE rid>=?1 AND size>=0 ORDER BY rid")?;
-        let mut rows = query.query([seqno])?;
-        let mut next = 0;
-        while let Some(row) = rows.next()? {
-            let (rid, hash): (Rid, HashName) = (row.get(0)?, row.get(1)?);
-            if self.is_full() {
-                next = u32::try_from(rid.get()).unwrap_or(0);
-                break;
-            }
-            if self.is_withheld(rid, &hash)? {
-                continue;
-            }
-            self.content(version, rid, hash)?;
-        }
-        drop(rows);
-        self.outbox.push(&Card::CloneSeqno(next));
-        self.project()
-    }
-
-    fn content(&mut self, version: u32, rid: Rid, hash: HashName) -> Result<()> {
-        let card = if version >= 3 {
-            send::compressed_card(self.repo, rid, hash, |rid, hash| {
-                self.is_withheld(rid, hash)
-            })?
-        } else if self.repo.is_available(rid)? {
-            Some(Card::File {
-                hash,
-                source: None,
-                content: self.repo.content(rid)?,
-            })
-        } else {
-            None
-        };
-        if let Some(card) = card {
-            if self.repo.is_private(rid)? {
-                self.outbox.push(&Card::Private);
-            }
-            self.outbox.push(&card);
-        }
-        Ok(())
-    }
-
     /// Tells the project's code; clients go on cloning when they see it, so it comes after the sequence number.
-    fn project(&mut self) -> Result<()> {
+    pub(super) fn project(&mut self) -> Result<()> {
         let server = self.repo.server_code()?.as_str().to_owned();
         let project = self.repo.project_code()?.as_str().to_owned();
         self.outbox.push(&Card::Push { server, project });

@@ -1,10 +1,12 @@
 //! The server's side of the protocol, as a function from a request to a reply.
 //!
 //! A message is handled in three steps. [`plan`] reads all cards and decides what each may do, before any of them has done anything.
-//! What may be stored is stored in one transaction: all of it or, if any hash is wrong, nothing. [`answer`] reads what the client asked for.
+//! What may be stored is stored in one transaction: all of it or, if any hash is wrong, nothing. [`answer`] reads what the client asked for,
+//! [`contents`] what a clone takes.
 //! Nothing is remembered between requests.
 
 mod answer;
+mod contents;
 mod lock;
 mod plan;
 
@@ -73,7 +75,8 @@ impl Server {
         now: Timestamp,
     ) -> Result<Reply, ExchangeError> {
         let message = frame::decode(request.content_type, request.body.clone())?;
-        let plan = match Plan::read(repo, auth, request.cookie.as_deref(), message)? {
+        let plan = repo.read(|repo| Plan::read(repo, auth, request.cookie.as_deref(), message))?;
+        let plan = match plan {
             Ok(plan) => plan,
             Err(refusal) => return Ok(refuse(request, refusal, now)),
         };
@@ -92,7 +95,7 @@ impl Server {
             Err(ReceiveError::Repository(error)) => return Err(error.into()),
         };
         let budget = self.budget(repo)?;
-        let (outbox, errors) = Answer::new(repo, &plan, budget).write()?;
+        let (outbox, errors) = repo.read(|repo| Answer::new(repo, &plan, budget).write())?;
         let content_type = if plan.replies_plain() {
             ContentType::Plain
         } else {
@@ -154,7 +157,8 @@ fn store(
 ) -> Result<Received, ReceiveError> {
     let clusters =
         plan.lists_content() && repo.access() == Access::ReadWrite && repo.wants_clusters()?;
-    if !clusters && !lock::changes(repo, plan)? && !plan.changes(repo)? {
+    let changes = |repo: &Repository| Ok(lock::changes(repo, plan)? || plan.changes(repo)?);
+    if !clusters && !repo.read(changes)? {
         return Ok(Received::default());
     }
     repo.write(now, |tx| {
