@@ -50,11 +50,7 @@ impl<'a> Tokens<'a> {
         if self.at_line_end {
             return None;
         }
-        let Some(end) = self
-            .rest
-            .iter()
-            .position(|byte| matches!(byte, b' ' | b'\n' | 0))
-        else {
+        let Some(end) = memchr::memchr3(b' ', b'\n', 0, self.rest) else {
             self.at_line_end = true;
             return Some(std::mem::take(&mut self.rest));
         };

@@ -10,9 +10,10 @@ pub use repo_path::{PathError, RepoPath, is_reserved};
 
 /// Returns whether `bytes` are all digits of lower-case hexadecimal numbers.
 fn is_lower_hex(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    // Without an early end, so that many bytes are compared at once.
+    bytes.iter().fold(true, |all, byte| {
+        all & matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+    })
 }
 
 /// Writes the lower-case hexadecimal digits of `bytes` to the front of `out`.

@@ -274,3 +274,32 @@ impl<'r> Starts<'r> {
         Ok(codec::peek(&self.buffer, wanted).ok())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Row, order_children};
+    use crate::db::Rid;
+
+    #[test]
+    fn what_most_depend_on_is_followed_last() {
+        let row = |children: &[usize]| Row {
+            rid: Rid::new(1),
+            size: 0,
+            has_content: true,
+            children: children.to_vec(),
+        };
+        // From 0 a long chain leads over 1, 4 and 5, a short one over 2 and 6, and 3 is the end of its own.
+        let mut rows = [
+            row(&[1, 2, 3]),
+            row(&[4]),
+            row(&[6]),
+            row(&[]),
+            row(&[5]),
+            row(&[]),
+            row(&[]),
+        ];
+        order_children(&mut rows, &[0]);
+        assert_eq!(rows[0].children, [3, 2, 1]);
+        assert_eq!(rows[1].children, [4]);
+    }
+}
