@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -11,6 +12,10 @@ use tokio::sync::Notify;
 
 /// What SQLite puts behind a file's name for the files beside it.
 const COMPANIONS: [&str; 2] = ["-journal", "-wal"];
+
+/// How long the watch rests now and then while events come. The system merges the writes to one file that it has not told of yet, so
+/// a folder in which somebody writes without a pause costs a few wake-ups a second, not one for each write.
+const REST: Duration = Duration::from_millis(20);
 
 /// The agent's watch of files.
 #[derive(Debug)]
@@ -30,15 +35,22 @@ impl FileWatch {
     pub(crate) fn new() -> Self {
         let interest = Arc::new(Mutex::new(Interest::default()));
         let shared = Arc::clone(&interest);
-        let watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
+        let mut last_rest = Instant::now();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            match event {
+                Ok(event) if event.need_rescan() => locked(&shared).tell_all(),
                 Ok(event) if is_change(event.kind) => locked(&shared).tell(&event.paths),
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "the file watch missed something");
                     locked(&shared).tell_all();
                 }
-            });
+            }
+            if last_rest.elapsed() >= REST {
+                std::thread::sleep(REST);
+                last_rest = Instant::now();
+            }
+        });
         let watcher = watcher.inspect_err(
             |error| tracing::warn!(%error, "files cannot be watched; polling alone sees changes"),
         );
