@@ -54,6 +54,8 @@ pub struct Repository {
     path: PathBuf,
     access: Access,
     cache: RefCell<ContentCache>,
+    /// How long a lock held by another program is waited for.
+    busy_timeout: Cell<Duration>,
     /// Write calls left until one fails, when a test asked for it.
     fail_after: Cell<Option<u64>>,
 }
@@ -76,7 +78,9 @@ impl Repository {
     /// # Errors
     /// [`Error::Sqlite`] if the engine refuses.
     pub fn set_busy_timeout(&self, timeout: Duration) -> Result<()> {
-        Ok(self.conn.busy_timeout(timeout)?)
+        self.conn.busy_timeout(timeout)?;
+        self.busy_timeout.set(timeout);
+        Ok(())
     }
 
     /// Returns a number that changes whenever another connection or program has changed the file.

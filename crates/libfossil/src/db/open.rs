@@ -55,6 +55,7 @@ impl Repository {
             path: path.to_owned(),
             access,
             cache: RefCell::new(ContentCache::new(CACHE_BYTES)),
+            busy_timeout: Cell::new(BUSY_TIMEOUT),
             fail_after: Cell::new(None),
         };
         repository.check_tables()?;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use libfossil::db::{Access, Error, Repository, Visibility};
@@ -70,7 +72,7 @@ fn whichever_write_fails_the_file_is_as_before_or_as_after() {
 }
 
 #[test]
-fn stock_reads_while_we_write_and_commits_right_after() {
+fn stock_waits_while_we_write_and_reads_and_commits_right_after() {
     let lab = Lab::new();
     let mut repo = create(&lab, "a.fossil");
     let path = lab.path("a.fossil");
@@ -78,24 +80,72 @@ fn stock_reads_while_we_write_and_commits_right_after() {
     lab.fossil_in(&tree, &["open", path.to_str().unwrap()]);
     fs::write(tree.join("f.txt"), "hello\n").unwrap();
     lab.fossil_in(&tree, &["add", "f.txt"]);
-    let commit = repo
+    let waiting = repo
         .write(now(), |tx| {
             tx.store(b"ours", Visibility::Public)?;
-            lab.fossil_in(&tree, &["info"]);
-            assert!(lab.fossil_in(&tree, &["timeline"]).contains("initial"));
-            let mut commit = lab.command(&tree, &["commit", "-m", "theirs", "--no-warnings"]);
-            let commit = commit.stdout(Stdio::null()).stderr(Stdio::piped());
-            Ok::<_, Error>(commit.spawn().expect("fossil runs"))
+            let commands: [&[&str]; 3] = [
+                &["info"],
+                &["timeline"],
+                &["commit", "-m", "theirs", "--no-warnings"],
+            ];
+            let start = |args| {
+                let mut command = lab.command(&tree, args);
+                let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+                command.spawn().expect("fossil runs")
+            };
+            Ok::<_, Error>(commands.map(start))
         })
         .unwrap();
-    let output = commit.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    for command in waiting {
+        let output = command.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    }
     assert!(lab.fossil_in(&tree, &["timeline"]).contains("theirs"));
     let ours = HashName::sha3_of(b"ours");
     let rid = repo.rid(&ours).unwrap().expect("kept");
     assert_eq!(repo.content(rid).unwrap(), &b"ours"[..]);
     lab.assert_sound(&path);
+}
+
+#[test]
+fn stock_commits_in_quick_succession_while_we_keep_writing() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let tree = lab.dir("tree");
+    lab.fossil_in(&tree, &["open", lab.path("a.fossil").to_str().unwrap()]);
+    fs::write(tree.join("f.txt"), "").unwrap();
+    lab.fossil_in(&tree, &["add", "f.txt"]);
+    let done = AtomicBool::new(false);
+    let written = thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut written = 0_u32;
+            while !done.load(Ordering::Relaxed) {
+                repo.write(now(), |tx| {
+                    tx.store(written.to_string().as_bytes(), Visibility::Public)
+                })
+                .unwrap();
+                written += 1;
+            }
+            written
+        });
+        let mut commits = Vec::new();
+        for number in 0..20 {
+            fs::write(tree.join("f.txt"), "x".repeat(number + 1)).unwrap();
+            let mut commit = lab.command(&tree, &["commit", "-m", "theirs", "--no-warnings"]);
+            commits.push(commit.output().expect("fossil runs"));
+        }
+        // The writer has to be stopped before anything is asserted, or a failure would never end.
+        done.store(true, Ordering::Relaxed);
+        let written = writer.join().expect("the writer goes through");
+        for commit in commits {
+            let said = String::from_utf8_lossy(&commit.stderr);
+            assert!(commit.status.success(), "{said}");
+        }
+        written
+    });
+    assert!(written > 0);
+    lab.assert_sound(&lab.path("a.fossil"));
 }
 
 #[test]
