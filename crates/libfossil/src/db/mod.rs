@@ -17,6 +17,7 @@ mod content;
 mod create;
 mod deltify;
 mod error;
+mod lock;
 mod open;
 mod remembered;
 mod rid;

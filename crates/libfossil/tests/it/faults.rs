@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -80,31 +80,28 @@ fn stock_waits_while_we_write_and_reads_and_commits_right_after() {
     lab.fossil_in(&tree, &["open", path.to_str().unwrap()]);
     fs::write(tree.join("f.txt"), "hello\n").unwrap();
     lab.fossil_in(&tree, &["add", "f.txt"]);
-    let waiting = repo
-        .write(now(), |tx| {
-            tx.store(b"ours", Visibility::Public)?;
-            let commands: [&[&str]; 3] = [
-                &["info"],
-                &["timeline"],
-                &["commit", "-m", "theirs", "--no-warnings"],
-            ];
-            let start = |args| {
+    let commands: [&[&str]; 3] = [
+        &["info"],
+        &["timeline"],
+        &["commit", "-m", "theirs", "--no-warnings"],
+    ];
+    for (number, args) in commands.iter().enumerate() {
+        let waiting = repo
+            .write(now(), |tx| {
+                tx.store(format!("ours {number}").as_bytes(), Visibility::Public)?;
                 let mut command = lab.command(&tree, args);
                 let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
-                command.spawn().expect("fossil runs")
-            };
-            Ok::<_, Error>(commands.map(start))
-        })
-        .unwrap();
-    for command in waiting {
-        let output = command.wait_with_output().unwrap();
+                Ok::<_, Error>(command.spawn().expect("fossil runs"))
+            })
+            .unwrap();
+        let output = waiting.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
+        assert!(output.status.success(), "{args:?}: {said}");
     }
     assert!(lab.fossil_in(&tree, &["timeline"]).contains("theirs"));
-    let ours = HashName::sha3_of(b"ours");
+    let ours = HashName::sha3_of(b"ours 2");
     let rid = repo.rid(&ours).unwrap().expect("kept");
-    assert_eq!(repo.content(rid).unwrap(), &b"ours"[..]);
+    assert_eq!(repo.content(rid).unwrap(), &b"ours 2"[..]);
     lab.assert_sound(&path);
 }
 
@@ -116,35 +113,32 @@ fn stock_commits_in_quick_succession_while_we_keep_writing() {
     lab.fossil_in(&tree, &["open", lab.path("a.fossil").to_str().unwrap()]);
     fs::write(tree.join("f.txt"), "").unwrap();
     lab.fossil_in(&tree, &["add", "f.txt"]);
-    let done = AtomicBool::new(false);
-    let written = thread::scope(|scope| {
+    let (start, starts) = mpsc::channel();
+    thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            let mut written = 0_u32;
-            while !done.load(Ordering::Relaxed) {
-                repo.write(now(), |tx| {
-                    tx.store(written.to_string().as_bytes(), Visibility::Public)
-                })
-                .unwrap();
-                written += 1;
+            for number in starts {
+                for part in 0..5 {
+                    let text = format!("{number} {part}");
+                    repo.write(now(), |tx| tx.store(text.as_bytes(), Visibility::Public))
+                        .unwrap();
+                }
             }
-            written
         });
         let mut commits = Vec::new();
-        for number in 0..20 {
+        for number in 0..12 {
             fs::write(tree.join("f.txt"), "x".repeat(number + 1)).unwrap();
+            start.send(number).expect("the writer listens");
             let mut commit = lab.command(&tree, &["commit", "-m", "theirs", "--no-warnings"]);
             commits.push(commit.output().expect("fossil runs"));
         }
-        // The writer has to be stopped before anything is asserted, or a failure would never end.
-        done.store(true, Ordering::Relaxed);
-        let written = writer.join().expect("the writer goes through");
+        // The writer has to be let go before anything is asserted, or a failure would never end.
+        drop(start);
+        writer.join().expect("the writer goes through");
         for commit in commits {
             let said = String::from_utf8_lossy(&commit.stderr);
             assert!(commit.status.success(), "{said}");
         }
-        written
     });
-    assert!(written > 0);
     lab.assert_sound(&lab.path("a.fossil"));
 }
 
