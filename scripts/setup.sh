@@ -57,6 +57,7 @@ want_desktop() {
 want_test() {
   want git 'lists the files that the house rules look at' has git
   want fossil 'the judge: stock Fossil checks what we write and say' has fossil
+  want nats-server 'the judge: a stock NATS server and our bus, clients and links understand each other' has nats-server
   want "$(chromium_package)" 'browser tests' browser
   want xvfb 'a screen for the desktop tests' has Xvfb
   want dbus 'a session bus for the desktop tests' has dbus-daemon

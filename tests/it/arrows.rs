@@ -8,7 +8,9 @@ use crate::workspace;
 /// Each of our packages with those of ours that it may depend on, in tests and builds too.
 const ARROWS: &[(&str, &[&str])] = &[
     ("libfossil", &[]),
-    ("edgesync-agent", &["libfossil"]),
+    // Itself, so that its own tests have the bus in memory.
+    ("edgesync-bus", &["edgesync-bus"]),
+    ("edgesync-agent", &["edgesync-bus", "libfossil"]),
     ("edgesync", &["edgesync-agent", "libfossil"]),
     ("edgesync-desktop", &["edgesync-agent"]),
     ("edgesync-xtask", &[]),

@@ -187,11 +187,6 @@ impl Agent {
         };
         core.tasks
             .spawn(net::serve(api, router, door, core.stopped.clone()));
-        //XF         if let Some(served) = served {
-        //XF             let router = serve::router(Arc::clone(&core));
-        //XF             let door = Door { name: "http", lifetime: Some(limits::CLIENT_LIFETIME) };
-        //XF             core.tasks.spawn(net::serve(served, router, door, core.stopped.clone()));
-        //XF         }
         if let Some(served) = served {
             let router = serve::router(Arc::clone(&core));
             let door = Door {

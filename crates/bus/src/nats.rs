@@ -1,0 +1,347 @@
+//! The bus over a NATS server. One subscription hears the answers to all requests; the client reconnects by itself, for ever.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, StatusCode};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::{oneshot, watch};
+use tokio::task::AbortHandle;
+
+use crate::message::check_subject;
+use crate::{Bus, Headers, Message, Publish, Request, RequestError, SendError, Subscription};
+
+/// How many messages wait for one subscriber before the newest are dropped. What is lost here comes again: announcements by
+/// the next beat, requests by their sender. Twice what a busy mesh sends in a second; at 256 KiB each it bounds memory.
+const SUBSCRIBER_CAPACITY: usize = 1024;
+
+/// How long the server may take to answer a flush.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a connection is made.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// `nats://HOST:PORT`.
+    pub url: String,
+    /// The token that the server wants.
+    pub token: Option<String>,
+    /// What the server shows as our name.
+    pub name: String,
+}
+
+/// There is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The server knows us, or our token, not.
+    #[error("{url} refuses us: the token is wrong or missing")]
+    Unauthorized {
+        /// The address.
+        url: String,
+    },
+    /// The address is none.
+    #[error("{url:?} is no address of a NATS server")]
+    Address {
+        /// What was given.
+        url: String,
+    },
+    /// Nobody answers there, or not as a NATS server.
+    #[error("no NATS server answers at {url}: {source}")]
+    Unreachable {
+        /// The address.
+        url: String,
+        /// What the client says.
+        source: async_nats::ConnectError,
+    },
+    /// The connection ended as soon as it was made.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+/// A bus over a NATS server.
+pub struct Nats {
+    client: Client,
+    answers: Arc<Answers>,
+    connected: watch::Receiver<bool>,
+    listener: AbortHandle,
+}
+
+/// Who waits for the answer to which request.
+struct Answers {
+    /// What the inboxes of this bus begin with, dot included.
+    prefix: String,
+    waiting: Mutex<HashMap<String, oneshot::Sender<async_nats::Message>>>,
+}
+
+/// A place among those who wait, given up when dropped.
+struct Place<'a> {
+    answers: &'a Answers,
+    inbox: &'a str,
+}
+
+impl Nats {
+    /// Connects to a server.
+    ///
+    /// # Errors
+    /// [`ConnectError`]. After the first success the connection is made again whenever it ends.
+    pub async fn connect(connection: &Connection) -> Result<Self, ConnectError> {
+        let (tell, connected) = watch::channel(true);
+        let tell = Arc::new(tell);
+        let mut options = ConnectOptions::new()
+            .name(&connection.name)
+            .no_echo()
+            .subscription_capacity(SUBSCRIBER_CAPACITY)
+            .ignore_discovered_servers()
+            .event_callback(move |event| {
+                let tell = Arc::clone(&tell);
+                async move {
+                    match event {
+                        Event::Connected => drop(tell.send_replace(true)),
+                        Event::Disconnected | Event::Closed => drop(tell.send_replace(false)),
+                        _ => {}
+                    }
+                }
+            });
+        if let Some(token) = &connection.token {
+            options = options.token(token.clone());
+        }
+        let url = connection.url.clone();
+        let client =
+            options
+                .connect(&connection.url)
+                .await
+                .map_err(|source| match source.kind() {
+                    ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                        ConnectError::Unauthorized { url }
+                    }
+                    ConnectErrorKind::ServerParse => ConnectError::Address { url },
+                    _ => ConnectError::Unreachable { url, source },
+                })?;
+        let answers = Arc::new(Answers {
+            prefix: format!("{}.", client.new_inbox()),
+            waiting: Mutex::default(),
+        });
+        let mut inboxes = client
+            .subscribe(format!("{}*", answers.prefix))
+            .await
+            .map_err(|_| SendError::Closed)?;
+        let shared = Arc::clone(&answers);
+        let listener = tokio::spawn(async move {
+            while let Some(message) = inboxes.next().await {
+                shared.give(message);
+            }
+        });
+        Ok(Self {
+            client,
+            answers,
+            connected,
+            listener: listener.abort_handle(),
+        })
+    }
+
+    /// Returns whether there is a connection, now and as that changes.
+    pub fn connected(&self) -> watch::Receiver<bool> {
+        self.connected.clone()
+    }
+
+    async fn send(&self, publish: Publish) -> Result<(), SendError> {
+        if !*self.connected.borrow() {
+            return Err(SendError::Closed);
+        }
+        publish.check(self.client.max_payload())?;
+        let Publish {
+            subject,
+            reply,
+            headers,
+            payload,
+        } = publish;
+        let headers = outward(&headers)?;
+        let sent = match (reply, headers) {
+            (Some(reply), Some(headers)) => {
+                self.client
+                    .publish_with_reply_and_headers(subject, reply, headers, payload)
+                    .await
+            }
+            (Some(reply), None) => {
+                self.client
+                    .publish_with_reply(subject, reply, payload)
+                    .await
+            }
+            (None, Some(headers)) => {
+                self.client
+                    .publish_with_headers(subject, headers, payload)
+                    .await
+            }
+            (None, None) => self.client.publish(subject, payload).await,
+        };
+        sent.map_err(|_| SendError::Closed)
+    }
+
+    async fn ask(&self, request: Request) -> Result<Message, RequestError> {
+        let timeout = request.timeout;
+        let inbox = request.inbox.clone();
+        let (place, answer) = self.answers.wait(&inbox)?;
+        let mut connected = self.connected.clone();
+        self.send(request.into_publish()).await?;
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(timeout, answer) => answer,
+            _ = connected.wait_for(|connected| !connected) => return Err(SendError::Closed.into()),
+        };
+        drop(place);
+        let answer = answer
+            .map_err(|_| RequestError::TimedOut)?
+            .map_err(|_| SendError::Closed)?;
+        if answer.status == Some(StatusCode::NO_RESPONDERS) {
+            return Err(RequestError::NoResponders);
+        }
+        Ok(inward(answer))
+    }
+
+    /// Asks nobody something: the server says so after it has worked through what came before.
+    async fn round_trip(&self) -> Result<(), SendError> {
+        let inbox = self.new_inbox();
+        let request = Request {
+            // Nobody else can hear it, and we hear our own messages not.
+            subject: self.new_inbox(),
+            inbox,
+            headers: Headers::new(),
+            payload: bytes::Bytes::new(),
+            timeout: FLUSH_TIMEOUT,
+        };
+        match self.ask(request).await {
+            Ok(_) | Err(RequestError::NoResponders) => Ok(()),
+            Err(RequestError::Send(error)) => Err(error),
+            Err(RequestError::TimedOut) => Err(SendError::Closed),
+        }
+    }
+
+    async fn listen(&self, subject: &str, queue: Option<&str>) -> Result<Subscription, SendError> {
+        check_subject(subject)?;
+        let subject = subject.to_owned();
+        let messages = match queue {
+            Some(queue) => {
+                check_subject(queue)?;
+                self.client.queue_subscribe(subject, queue.to_owned()).await
+            }
+            None => self.client.subscribe(subject).await,
+        };
+        let messages = messages.map_err(|_| SendError::Closed)?;
+        Ok(Subscription::new(messages.map(inward)))
+    }
+}
+
+impl Bus for Nats {
+    fn publish(&self, publish: Publish) -> BoxFuture<'_, Result<(), SendError>> {
+        Box::pin(self.send(publish))
+    }
+
+    fn request(&self, request: Request) -> BoxFuture<'_, Result<Message, RequestError>> {
+        Box::pin(self.ask(request))
+    }
+
+    fn subscribe<'a>(
+        &'a self,
+        subject: &'a str,
+        queue: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Subscription, SendError>> {
+        Box::pin(self.listen(subject, queue))
+    }
+
+    fn new_inbox(&self) -> String {
+        let fresh = self.client.new_inbox();
+        let token = fresh.rsplit('.').next().unwrap_or_default();
+        format!("{}{token}", self.answers.prefix)
+    }
+
+    fn max_payload(&self) -> usize {
+        self.client.max_payload()
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), SendError>> {
+        Box::pin(self.round_trip())
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        // Its subscription would keep the connection open.
+        self.listener.abort();
+    }
+}
+
+impl fmt::Debug for Nats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nats")
+            .field("connected", &*self.connected.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Answers {
+    fn wait<'a>(
+        &'a self,
+        inbox: &'a str,
+    ) -> Result<(Place<'a>, oneshot::Receiver<async_nats::Message>), SendError> {
+        if !inbox.starts_with(&self.prefix) {
+            return Err(SendError::Subject(inbox.to_owned()));
+        }
+        let (give, answer) = oneshot::channel();
+        self.waiting().insert(inbox.to_owned(), give);
+        let place = Place {
+            answers: self,
+            inbox,
+        };
+        Ok((place, answer))
+    }
+
+    fn give(&self, message: async_nats::Message) {
+        let waiting = self.waiting().remove(message.subject.as_str());
+        if let Some(waiting) = waiting {
+            // Who does not wait any longer gave the place up an instant ago.
+            let _ = waiting.send(message);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<async_nats::Message>>> {
+        // Nothing here leaves it half changed.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.answers.waiting().remove(self.inbox);
+    }
+}
+
+fn outward(headers: &Headers) -> Result<Option<HeaderMap>, SendError> {
+    if headers.is_empty() {
+        return Ok(None);
+    }
+    let mut map = HeaderMap::new();
+    for (name, value) in headers.iter() {
+        let refused = || SendError::Header(name.to_owned());
+        let value = HeaderValue::from_str(value).map_err(|_| refused())?;
+        map.append(HeaderName::from_str(name).map_err(|_| refused())?, value);
+    }
+    Ok(Some(map))
+}
+
+fn inward(message: async_nats::Message) -> Message {
+    let headers = message.headers.iter().flat_map(HeaderMap::iter);
+    let headers = headers
+        .flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
+        .map(|(name, value)| (name.to_string(), value.as_str()))
+        .collect();
+    Message {
+        subject: message.subject.into_string(),
+        reply: message.reply.map(async_nats::Subject::into_string),
+        headers,
+        payload: message.payload,
+    }
+}
