@@ -17,6 +17,7 @@
 //! - [`history`]: versions, the timeline with its graph, and what check-ins changed.
 //! - [`checkout`]: what a folder with files of a version says about itself.
 //! - [`uv`]: unversioned files.
+//! - [`fingerprint`]: what a repository holds, in 32 bytes.
 //! - [`xfer`]: the sync protocol, both sides of it.
 
 pub mod artifact;
@@ -27,6 +28,7 @@ pub mod checkout;
 mod cluster;
 mod crosslink;
 pub mod db;
+pub mod fingerprint;
 pub mod hash_policy;
 pub mod history;
 pub mod limits;

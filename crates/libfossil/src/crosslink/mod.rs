@@ -30,7 +30,7 @@ use crate::time::Timestamp;
 use fudge::CloseTimes;
 pub(crate) use manifest::Manifest;
 use manifest::{ManifestCache, Tree};
-pub(crate) use pending::{Budget, link_slice};
+pub(crate) use pending::{Budget, link_slice, pending_rows};
 use ticket::TicketColumns;
 use words::Digits;
 

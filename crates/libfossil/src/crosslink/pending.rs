@@ -81,6 +81,11 @@ fn listed(repo: &Repository, limit: usize) -> Result<Vec<Rid>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Returns every row that is stored but not linked yet.
+pub(crate) fn pending_rows(repo: &Repository) -> Result<Vec<Rid>> {
+    listed(repo, usize::MAX)
+}
+
 impl Repository {
     /// Links what earlier transactions stored without linking it, in slices short enough for others to get a turn.
     ///

@@ -6,6 +6,7 @@ mod crosslink;
 mod delta;
 mod dump;
 mod faults;
+mod fingerprint;
 mod history;
 mod stock;
 mod store;
