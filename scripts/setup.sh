@@ -7,7 +7,8 @@
 #   scripts/setup.sh test       the same, and everything the tests use
 #
 # Rust (https://rustup.rs) and Node come from you; the rest comes from the system's own packages (Debian 12 or later,
-# Ubuntu 22.04 or later), from crates.io and from the npm registry. Nothing is downloaded from anywhere else.
+# Ubuntu 22.04 or later), from crates.io, from the npm registry and, for one NATS client, from the Python package index.
+# Nothing is downloaded from anywhere else.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -34,6 +35,8 @@ want() {
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 library() { has pkg-config && pkg-config --exists "$1"; }
 browser() { has chromium || has chromium-browser; }
+# Debian keeps it where only root's PATH looks.
+stock_nats() { has nats-server || [ -x /usr/sbin/nats-server ]; }
 
 # Ubuntu's package of this name only fetches the snap.
 chromium_package() {
@@ -57,7 +60,8 @@ want_desktop() {
 want_test() {
   want git 'lists the files that the house rules look at' has git
   want fossil 'the judge: stock Fossil checks what we write and say' has fossil
-  want nats-server 'the judge: a stock NATS server and our bus, clients and links understand each other' has nats-server
+  want nats-server 'the judge: a stock NATS server on the other end of our links' stock_nats
+  want python3-venv 'runs a stock NATS client in the tests' python3 -c 'import ensurepip, venv'
   want "$(chromium_package)" 'browser tests' browser
   want xvfb 'a screen for the desktop tests' has Xvfb
   want dbus 'a session bus for the desktop tests' has dbus-daemon
@@ -84,6 +88,32 @@ install_missing() {
   # Word splitting is meant: one argument per package.
   # shellcheck disable=SC2086
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+}
+
+# The package of nats-server starts a server for the whole machine; the tests start their own, on ports of their own.
+stop_nats_service() {
+  case " $missing " in
+    *' nats-server '*) ;;
+    *) return 0 ;;
+  esac
+  has systemctl && [ -d /run/systemd/system ] || return 0
+  say 'stopping the service that the package nats-server started: the tests need only the program'
+  as_root systemctl disable --now nats-server.service
+}
+
+# A Python environment of its own, outside the clone like the folder that cargo builds into.
+python_packages() {
+  [ "$mode" = test ] || return 0
+  packages='nats-py==2.16.0 nkeys==0.2.1 pynacl==1.6.2'
+  place=$HOME/.cache/edgesync/python
+  if [ "$(cat "$place/.packages" 2>/dev/null)" != "$packages" ]; then
+    say "installing the stock NATS client for Python into $place"
+    python3 -m venv --clear "$place"
+    # Word splitting is meant: one argument per package.
+    # shellcheck disable=SC2086
+    "$place/bin/python" -m pip install --quiet --disable-pip-version-check $packages
+    echo "$packages" >"$place/.packages"
+  fi
 }
 
 # Rust's own parts come as components of its toolchain, the test runner from crates.io.
@@ -119,6 +149,8 @@ want_build
 [ "$mode" = headless ] || want_desktop
 [ "$mode" != test ] || want_test
 install_missing
+stop_nats_service
 rust_tools
+python_packages
 node_packages
 say "everything for '$mode' is there"
