@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use libfossil::name::ProjectCode;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +28,7 @@ use crate::shell::Shell;
 use crate::state::{StateDb, StateError};
 use crate::sync::{Http, Linker, Remote, Wishes};
 use crate::text;
+use crate::trust::{EndpointId, Register, Trust};
 use crate::watch::FileWatch;
 
 /// How long to wait for the runtime file of an agent that holds the lock and is just starting.
@@ -57,6 +59,10 @@ pub struct Config {
     pub remotes: Vec<Remote>,
     /// The name that people gave this agent.
     pub peer_id: String,
+    /// Agents that may clone, read and write over the bus in this run.
+    pub trust: Vec<EndpointId>,
+    /// Codes of projects in which unsigned messages on the bus count like those of trusted agents.
+    pub accept_unsigned: Vec<ProjectCode>,
 }
 
 impl Config {
@@ -74,6 +80,8 @@ impl Config {
             private: false,
             remotes: Vec::new(),
             peer_id: "edgesync".to_owned(),
+            trust: Vec::new(),
+            accept_unsigned: Vec::new(),
         }
     }
 }
@@ -277,6 +285,13 @@ fn build(
 ) -> Result<Arc<Core>, StartError> {
     let identity = Identity::of(&config.home)?;
     let (state, aside) = StateDb::open(&config.home.state_file())?;
+    let state = Arc::new(state);
+    let unsigned = config.accept_unsigned.iter().map(ToString::to_string);
+    let register = Register::open(Arc::clone(&state), config.trust.iter().copied(), unsigned);
+    let register = register.map_err(|source| StateError::Database {
+        path: config.home.state_file(),
+        source,
+    })?;
     let events = Arc::new(Events::new());
     let tasks = TaskTracker::new();
     let wishes = Wishes {
@@ -299,6 +314,7 @@ fn build(
         jobs: Arc::new(Jobs::new(Arc::clone(&events))),
         events,
         state,
+        trust: Arc::new(Trust::new(register)),
         linker,
         watch: FileWatch::new(),
         poll: config.poll,

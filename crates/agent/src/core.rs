@@ -23,6 +23,7 @@ use crate::repository::{Facts, Hosted, create, file_error};
 use crate::shell::Shell;
 use crate::state::StateDb;
 use crate::sync::{Linker, Remote};
+use crate::trust::Trust;
 use crate::watch::FileWatch;
 
 /// The running agent's parts.
@@ -33,7 +34,10 @@ pub(crate) struct Core {
     pub(crate) shell: Arc<dyn Shell>,
     pub(crate) events: Arc<Events>,
     pub(crate) jobs: Arc<Jobs>,
-    pub(crate) state: StateDb,
+    pub(crate) state: Arc<StateDb>,
+    /// Who may say what on the bus.
+    #[allow(dead_code, reason = "the driver of the bus uses it")]
+    pub(crate) trust: Arc<Trust>,
     pub(crate) linker: Linker,
     pub(crate) watch: FileWatch,
     /// How often files are looked at that nobody was seen to touch.

@@ -1,21 +1,23 @@
-//! The agent's identity: one Ed25519 key per home. Its public half is the agent's endpoint id; the secret half never leaves
-//! its file, which is readable by the owner alone.
+//! The agent's identity: one Ed25519 key per home. Its public half is the agent's endpoint id; the secret half stays in
+//! its file, which is readable by the owner alone, and in the keys that are derived from it.
 
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use std::sync::Arc;
 
 use crate::files::write_private;
 use crate::home::Home;
 use crate::text::{from_hex, to_hex};
+use crate::trust::Keys;
 
 /// An agent's identity.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Identity {
     endpoint_id: String,
+    #[allow(dead_code, reason = "the driver of the bus uses it")]
+    keys: Arc<Keys>,
 }
 
 /// The identity key cannot be read or made.
@@ -72,6 +74,12 @@ impl Identity {
         &self.endpoint_id
     }
 
+    /// The keys that sign in this identity's name.
+    #[allow(dead_code, reason = "the driver of the bus uses it")]
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
+
     fn parse(text: &[u8], path: &Path) -> Result<Self, IdentityError> {
         std::str::from_utf8(text.trim_ascii())
             .ok()
@@ -83,9 +91,10 @@ impl Identity {
     }
 
     fn from_secret(secret: &[u8; 32]) -> Option<Self> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(secret).ok()?;
+        let keys = Keys::from_secret(secret)?;
         Some(Self {
-            endpoint_id: to_hex(pair.public_key().as_ref()),
+            endpoint_id: keys.id().to_string(),
+            keys: Arc::new(keys),
         })
     }
 }

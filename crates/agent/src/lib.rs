@@ -28,7 +28,11 @@ mod state;
 mod supervise;
 pub mod sync;
 mod text;
+#[allow(dead_code, reason = "the driver of the bus uses it")]
+mod trust;
 mod watch;
+#[allow(dead_code, reason = "the driver of the bus uses it")]
+mod wire;
 
 pub use agent::{Agent, Config, StartError};
 pub use events::Subscription;
@@ -38,6 +42,7 @@ pub use repository::browse::check_in;
 pub use runtime::Runtime;
 pub use shell::{Headless, Shell, ShellError};
 pub use state::StateError;
+pub use trust::{EndpointId, EndpointIdError};
 
 /// This agent's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

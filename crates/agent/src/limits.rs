@@ -108,3 +108,19 @@ pub(crate) const COUNT_DEADLINE: Duration = Duration::from_millis(700);
 
 /// Longest project name, user name or path in a request.
 pub(crate) const TEXT_FIELD_BYTES: usize = 4096;
+
+/// Room for headers in a message on the bus. Ours take about 600 bytes.
+#[allow(dead_code, reason = "the driver of the bus uses it")]
+pub(crate) const BUS_HEADERS_BYTES: usize = 1536;
+
+/// Nonces of signed requests that are remembered for a window: 200 requests a second by trusted agents.
+#[allow(dead_code, reason = "the driver of the bus uses it")]
+pub(crate) const NONCES: usize = 131_072;
+
+/// Requests of one project on the bus that are worked on at once; its thread does one after the other, the others are read and signed beside it.
+#[allow(dead_code, reason = "the driver of the bus uses it")]
+pub(crate) const BUS_REQUESTS: usize = 4;
+
+/// Time for the answer to a request on the bus. Storing the largest message takes seconds.
+#[allow(dead_code, reason = "the driver of the bus uses it")]
+pub(crate) const BUS_REPLY: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! `agent.db`: what must survive a restart and is not in the repositories themselves, namely which repositories the app has,
-//! their names, and their remotes with the passwords. The file is readable by its owner alone. A damaged file is set aside
-//! under another name, never overwritten; one of a newer agent is refused.
+//! their names, their remotes with the passwords, and which identities have which rights. The file is readable by its owner alone.
+//! A damaged file is set aside under another name, never overwritten; one of a newer agent is refused.
 
 use std::fs;
 use std::io;
@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use crate::api::Time;
 use crate::files::open_private;
 use crate::sync::Remote;
+use crate::trust::{EndpointId, TrustedId};
 
 /// "ESag": tells `agent.db` from other SQLite files.
 const APPLICATION_ID: i32 = 0x4553_6167;
@@ -31,6 +32,16 @@ const SCHEMA: &str = "
         url TEXT NOT NULL,
         user TEXT,
         password TEXT
+    ) STRICT;
+";
+
+/// Tables that came later; an agent that does not know them leaves them alone.
+const LATER: &str = "
+    CREATE TABLE IF NOT EXISTS trusted(
+        endpoint_id TEXT PRIMARY KEY,
+        name TEXT,
+        capabilities TEXT NOT NULL,
+        since_ms INTEGER
     ) STRICT;
 ";
 
@@ -215,6 +226,54 @@ impl StateDb {
         changed.map(drop)
     }
 
+    /// Returns the identities that have rights here.
+    pub(crate) fn trusted(&self) -> rusqlite::Result<Vec<TrustedId>> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare("SELECT endpoint_id, name, capabilities, since_ms FROM trusted")?;
+        let mut rows = statement.query([])?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id: String = row.get(0)?;
+            match id.parse() {
+                Ok(id) => entries.push(TrustedId {
+                    id,
+                    name: row.get(1)?,
+                    capabilities: row.get(2)?,
+                    since: row.get::<_, Option<i64>>(3)?.map(Time::from_unix_millis),
+                }),
+                Err(error) => tracing::warn!(id, %error, "a stored identity cannot be used"),
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Gives an identity rights.
+    pub(crate) fn trust(&self, entry: &TrustedId) -> rusqlite::Result<()> {
+        let TrustedId {
+            id,
+            name,
+            capabilities,
+            since,
+        } = entry;
+        self.connection()
+            .execute(
+                "INSERT OR REPLACE INTO trusted(endpoint_id, name, capabilities, since_ms) VALUES(?1, ?2, ?3, ?4)",
+                params![id.to_string(), name, capabilities, since.map(Time::unix_millis)],
+            )
+            .map(drop)
+    }
+
+    /// Takes all rights from an identity.
+    pub(crate) fn distrust(&self, id: &EndpointId) -> rusqlite::Result<()> {
+        self.connection()
+            .execute(
+                "DELETE FROM trusted WHERE endpoint_id = ?1",
+                [id.to_string()],
+            )
+            .map(drop)
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // SQLite undoes what a panicking thread had begun.
         self.connection
@@ -260,6 +319,7 @@ fn open_checked(path: &Path) -> Result<Connection, Unusable> {
             found: layout,
         }));
     }
+    connection.execute_batch(LATER).map_err(judge)?;
     let check: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(judge)?;

@@ -96,7 +96,7 @@ where
 }
 
 /// Does a step of the protocol on the repository's thread.
-async fn on_thread<T: Send + 'static>(
+pub(super) async fn on_thread<T: Send + 'static>(
     writer: &Writer,
     step: impl FnOnce(&mut Repository) -> Result<T, SyncError> + Send + 'static,
 ) -> Result<T, Error> {

@@ -1,0 +1,155 @@
+//! Answers sync requests that come over the bus, through the same door as those of HTTP.
+
+use std::sync::Arc;
+
+use edgesync_bus::{Message, Publish, SendError, Subscription};
+use libfossil::auth::{AuthContext, Grant};
+use libfossil::xfer::Request;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::exchange::exchange;
+use crate::limits;
+use crate::repository::Hosted;
+use crate::text;
+use crate::trust::auth::NONCE_BYTES;
+use crate::trust::{Context, EndpointId, HEADER};
+use crate::wire::{Envelope, Wire, content_type, heard};
+
+/// Answers requests for `hosted`, whose project has this code, until `stop`, the bus ends, or the repository leaves the agent. A request that
+/// waits for its turn waits in the bus.
+///
+/// # Errors
+/// [`SendError`] when the bus does not take the subscriptions.
+pub(crate) async fn serve(
+    wire: Wire,
+    hosted: Arc<Hosted>,
+    project: String,
+    stop: CancellationToken,
+) -> Result<(), SendError> {
+    let (any, queue) = (wire.subject(&project), Wire::queue(&project));
+    let own = wire.subject_of(&project, &wire.keys.id().to_string());
+    let mut any = wire.bus.subscribe(&any, Some(&queue)).await?;
+    let mut own = wire.bus.subscribe(&own, None).await?;
+    let places = Arc::new(Semaphore::new(limits::BUS_REQUESTS));
+    let door = Arc::new(Door {
+        wire,
+        hosted,
+        project,
+    });
+    loop {
+        let place = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = door.hosted.closed().cancelled() => return Ok(()),
+            place = Arc::clone(&places).acquire_owned() => place,
+        };
+        let Some(message) = next(&mut any, &mut own, &door, &stop).await else {
+            return Ok(());
+        };
+        let door = Arc::clone(&door);
+        // It ends by itself: the repository's thread is its only wait.
+        tokio::spawn(async move {
+            door.answer(message).await;
+            drop(place);
+        });
+    }
+}
+
+async fn next(
+    any: &mut Subscription,
+    own: &mut Subscription,
+    door: &Door,
+    stop: &CancellationToken,
+) -> Option<Message> {
+    tokio::select! {
+        () = stop.cancelled() => None,
+        () = door.hosted.closed().cancelled() => None,
+        message = own.next() => message,
+        message = any.next() => message,
+    }
+}
+
+/// What answering takes.
+struct Door {
+    wire: Wire,
+    hosted: Arc<Hosted>,
+    project: String,
+}
+
+impl Door {
+    async fn answer(&self, message: Message) {
+        let Some(inbox) = message.reply.clone() else {
+            tracing::debug!(
+                subject = message.subject,
+                "a request without a reply subject"
+            );
+            return;
+        };
+        let (nonce, answer) = match self.identify(&message) {
+            Ok(signer) => {
+                let (id, nonce) = signer.unzip();
+                let answer = self.converse(id, message).await;
+                (nonce, answer.unwrap_or_else(|text| self.refuse(&text)))
+            }
+            Err(text) => (None, self.refuse(&text)),
+        };
+        let nonce = nonce.or_else(|| text::random().ok()).unwrap_or_default();
+        let headers = self
+            .wire
+            .headers(Context::Reply, &inbox, None, &nonce, &answer);
+        let publish = Publish {
+            subject: inbox,
+            reply: None,
+            headers,
+            payload: answer.payload,
+        };
+        if let Err(error) = self.wire.bus.publish(publish).await {
+            tracing::warn!(repository = self.hosted.name(), %error, "a sync request could not be answered");
+        }
+    }
+
+    /// Returns who signed the request, and with which nonce.
+    fn identify(
+        &self,
+        message: &Message,
+    ) -> Result<Option<(EndpointId, [u8; NONCE_BYTES])>, String> {
+        let statement = heard(Context::Request, message);
+        let header = message.headers.get(HEADER);
+        let now = crate::api::Time::now();
+        match self.wire.trust.identify(header, &statement, now) {
+            Ok(proof) => Ok(proof.map(|proof| (proof.id, proof.nonce))),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn converse(&self, id: Option<EndpointId>, message: Message) -> Result<Envelope, String> {
+        let request = Request {
+            content_type: content_type(&message).map_err(|error| error.to_string())?,
+            body: message.payload,
+            cookie: None,
+        };
+        let capabilities = self.wire.trust.rights(id.as_ref(), &self.project);
+        let login = id.map_or_else(|| "unsigned".to_owned(), |id| id.to_string());
+        let known = capabilities != libfossil::auth::Capabilities::NONE;
+        let auth = AuthContext {
+            // Strangers are what a client without a login is over HTTP.
+            granted: known.then_some(Grant {
+                login,
+                capabilities,
+            }),
+            address: id.map_or_else(String::new, |id| id.to_string()),
+        };
+        let reply = exchange(&self.hosted, auth, request).await;
+        let reply = reply.map_err(|error| error.message)?;
+        Ok(Envelope::new(reply.content_type, reply.body))
+    }
+
+    fn refuse(&self, text: &str) -> Envelope {
+        tracing::debug!(
+            repository = self.hosted.name(),
+            text,
+            "refused a request on the bus"
+        );
+        Envelope::failure(text)
+    }
+}

@@ -1,0 +1,202 @@
+//! One exchange over the bus: as over HTTP, with answers that count only when one who may write here has signed them.
+//!
+//! The first answer decides who the other side is; the rest of the exchange is addressed to that peer, because a clone's sequence numbers and
+//! pieces of a large file are one peer's own.
+
+use edgesync_bus::{Message, Request as BusRequest, RequestError};
+use libfossil::db::Repository;
+use libfossil::xfer::Request;
+use libfossil::xfer::client::{Client, Response, Step, Summary, SyncError};
+
+use super::exchange::on_thread;
+use crate::api::{Code, Error, Time};
+use crate::clock;
+use crate::limits;
+use crate::repository::Writer;
+use crate::text;
+use crate::trust::auth::{NONCE_BYTES, verify_reply};
+use crate::trust::{Context, EndpointId, HEADER};
+use crate::wire::{Envelope, STATUS, Wire, content_type, heard};
+
+/// The way to who has a project.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    wire: Wire,
+    project: String,
+    /// Who is to answer; `None` is anyone.
+    peer: Option<String>,
+    accepts: Accepts,
+}
+
+/// Whose answers are taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accepts {
+    /// Those of who may write here.
+    Writers,
+    /// Those of one agent, whichever answers first: a person named the bus and the project.
+    First,
+}
+
+/// An answer that counts.
+struct Answer {
+    response: Response,
+    signer: Option<EndpointId>,
+}
+
+impl Line {
+    /// Returns the way to `peer`, the last part of its subject, or to anyone who has the project.
+    pub(crate) fn new(wire: Wire, project: String, peer: Option<String>, accepts: Accepts) -> Self {
+        Self {
+            wire,
+            project,
+            peer,
+            accepts,
+        }
+    }
+
+    /// Makes one exchange between the repository of `writer` and the other side with the client that `start` makes. Reports how far it is
+    /// after each round trip.
+    ///
+    /// # Errors
+    /// `remote` when the other side refuses, does not answer, or may not write here; `repository` when the file cannot be used. What had
+    /// arrived before is stored.
+    pub(crate) async fn exchange(
+        mut self,
+        writer: &Writer,
+        start: impl FnOnce(&mut Repository) -> Result<Client, SyncError> + Send + 'static,
+        mut progress: impl FnMut(&Summary),
+    ) -> Result<Summary, Error> {
+        let mut client = on_thread(writer, start).await?;
+        loop {
+            let random = text::random().map_err(|error| Error::internal(error.to_string()))?;
+            let (back, step) = on_thread(writer, move |repository| {
+                let step = client.next(repository, clock::now(), random)?;
+                Ok((client, step))
+            })
+            .await?;
+            client = back;
+            let request = match step {
+                Step::Send(request) => request,
+                Step::Done(summary) => return Ok(summary),
+            };
+            let Answer { response, signer } = self.ask(request).await?;
+            if self.peer.is_none() {
+                self.peer = signer.map(|id| id.to_string());
+            }
+            client = on_thread(writer, move |repository| {
+                client.receive(repository, &response, clock::now())?;
+                Ok(client)
+            })
+            .await?;
+            progress(client.progress());
+        }
+    }
+
+    /// Sends a request and returns the answer, if it is one that counts.
+    async fn ask(&self, request: Request) -> Result<Answer, Error> {
+        let subject = match &self.peer {
+            Some(peer) => self.wire.subject_of(&self.project, peer),
+            None => self.wire.subject(&self.project),
+        };
+        let inbox = self.wire.bus.new_inbox();
+        let nonce = text::random().map_err(|error| Error::internal(error.to_string()))?;
+        let envelope = Envelope::new(request.content_type, request.body);
+        let context = Context::Request;
+        let headers = self
+            .wire
+            .headers(context, &subject, Some(&inbox), &nonce, &envelope);
+        let request = BusRequest {
+            subject,
+            inbox,
+            headers,
+            payload: envelope.payload,
+            timeout: limits::BUS_REPLY,
+        };
+        let answer = self.wire.bus.request(request).await;
+        let answer = answer.map_err(|error| self.unanswered(&error))?;
+        self.judge(&answer, &nonce)
+    }
+
+    /// Decides whether an answer counts.
+    fn judge(&self, answer: &Message, nonce: &[u8; NONCE_BYTES]) -> Result<Answer, Error> {
+        if let Some(status) = answer.headers.get(STATUS) {
+            // It stores nothing, so it need not be signed.
+            let status: String = status.chars().take(200).collect();
+            return Err(failure(format!("{} says: {status}", self.who())));
+        }
+        if answer.payload.is_empty() {
+            return Err(failure(format!("the answer of {} is empty", self.who())));
+        }
+        let statement = heard(Context::Reply, answer);
+        let header = answer.headers.get(HEADER);
+        let signer = verify_reply(header, &statement, nonce, Time::now())
+            .map_err(|error| failure(format!("the answer of {}: {error}", self.who())))?;
+        self.check_signer(signer.as_ref())?;
+        let content_type = content_type(answer)
+            .map_err(|error| failure(format!("the answer of {}: {error}", self.who())))?;
+        Ok(Answer {
+            response: Response {
+                content_type: content_type.as_str().to_owned(),
+                body: answer.payload.clone(),
+            },
+            signer,
+        })
+    }
+
+    fn check_signer(&self, signer: Option<&EndpointId>) -> Result<(), Error> {
+        let asked: Option<EndpointId> = self.peer.as_ref().and_then(|peer| peer.parse().ok());
+        if asked.is_some() && asked.as_ref() != signer {
+            return Err(refusal(format!(
+                "somebody else answered for {}",
+                self.who()
+            )));
+        }
+        let rights = self.wire.trust.rights(signer, &self.project);
+        match signer {
+            _ if rights.may_write() => Ok(()),
+            Some(_) if self.accepts == Accepts::First => Ok(()),
+            Some(id) => Err(refusal(format!("{id} answered, who may not write here"))
+                .with_hint(format!("If you know this agent, trust it: --trust {id}"))),
+            None => Err(
+                refusal(format!("the answer of {} is not signed", self.who())).with_hint(format!(
+                    "If a program that cannot sign is to be heard: --accept-unsigned {}",
+                    self.project
+                )),
+            ),
+        }
+    }
+
+    fn unanswered(&self, error: &RequestError) -> Error {
+        match error {
+            RequestError::NoResponders => match &self.peer {
+                Some(_) => failure(format!("{} does not listen on the bus", self.who())),
+                None => failure(format!(
+                    "nobody on the bus has the project {}",
+                    self.project
+                ))
+                .with_hint("Check the project's code, and that an agent with it runs."),
+            },
+            RequestError::TimedOut => failure(format!("{} did not answer in time", self.who())),
+            error => failure(error.to_string()),
+        }
+    }
+
+    fn who(&self) -> String {
+        match &self.peer {
+            Some(peer) => format!("the peer {}", peer.get(..16).unwrap_or(peer)),
+            None => "the bus".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+fn failure(message: String) -> Error {
+    Error::new(Code::Remote, message).retryable()
+}
+
+/// Returns the error for an answer by the wrong one. It may be right the next time: another may answer.
+fn refusal(message: String) -> Error {
+    Error::new(Code::RemoteLogin, message).retryable()
+}
