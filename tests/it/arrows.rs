@@ -10,7 +10,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("libfossil", &[]),
     // Itself, so that its own tests have the bus in memory.
     ("edgesync-bus", &["edgesync-bus"]),
-    ("edgesync-agent", &["edgesync-bus", "libfossil"]),
+    ("edgesync-replica", &[]),
+    (
+        "edgesync-agent",
+        &["edgesync-bus", "edgesync-replica", "libfossil"],
+    ),
     ("edgesync", &["edgesync-agent", "libfossil"]),
     ("edgesync-desktop", &["edgesync-agent"]),
     ("edgesync-xtask", &[]),

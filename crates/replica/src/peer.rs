@@ -1,0 +1,252 @@
+//! What a project knows of one peer: what it holds, whether to ask it, and how the last tries went.
+
+use crate::event::{PullId, Trigger};
+use crate::held::Held;
+use crate::random::Random;
+use crate::{Fingerprint, Moment, Peer, PeerView, Stamp, limits};
+
+/// What a project knows of one peer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PeerState {
+    /// When it was heard last.
+    pub(crate) heard: Moment,
+    /// What it holds, where it says so.
+    pub(crate) theirs: Option<Fingerprint>,
+    /// Why it should be asked.
+    pub(crate) wanted: Option<Trigger>,
+    /// The exchange that is under way.
+    pub(crate) running: Option<Running>,
+    /// What was here and there when an exchange brought all that may be had. While both stand, another would bring nothing.
+    settled: Option<(Fingerprint, Fingerprint)>,
+    /// The last of its messages.
+    stamp: Option<Stamp>,
+    exchanged: Option<Moment>,
+    failures: u32,
+    error: Option<String>,
+    retry: Option<Moment>,
+}
+
+/// An exchange that is under way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Running {
+    pub(crate) pull: PullId,
+    pub(crate) trigger: Trigger,
+    /// What the peer held, as far as was known, when it began.
+    pub(crate) theirs: Option<Fingerprint>,
+}
+
+impl PeerState {
+    /// Takes note of a message. Returns whether it is news: neither doubled nor overtaken by a later one.
+    pub(crate) fn hear(&mut self, now: Moment, stamp: Option<Stamp>) -> bool {
+        self.heard = now;
+        let Some(stamp) = stamp else { return true };
+        let old = self
+            .stamp
+            .is_some_and(|last| last.run == stamp.run && last.seq >= stamp.seq);
+        if !old {
+            self.stamp = Some(stamp);
+        }
+        !old
+    }
+
+    /// Whether the peer, as far as is known, holds just what is here.
+    pub(crate) fn equals(&self, mine: Fingerprint) -> bool {
+        self.theirs == Some(mine)
+    }
+
+    /// Whether asking it may bring something.
+    pub(crate) fn promises(&self, held: &Held) -> bool {
+        self.theirs
+            .is_none_or(|theirs| !held.covers(theirs) && self.settled != Some((held.now(), theirs)))
+    }
+
+    /// Has the peer asked for this reason, unless there is one already.
+    pub(crate) fn want(&mut self, trigger: Trigger) {
+        self.wanted.get_or_insert(trigger);
+    }
+
+    /// Forgets why it should be asked where that would bring nothing. Returns whether it should be asked now.
+    pub(crate) fn is_due(&mut self, now: Moment, held: &Held) -> bool {
+        if self.running.is_some() || self.wanted.is_none() {
+            return false;
+        }
+        if !self.promises(held) {
+            self.wanted = None;
+            return false;
+        }
+        // What has passed wakes nobody again.
+        self.retry = self.retry.filter(|retry| *retry > now);
+        self.retry.is_none()
+    }
+
+    /// An exchange begins.
+    pub(crate) fn begin(&mut self, pull: PullId) -> Trigger {
+        let trigger = self.wanted.take().unwrap_or(Trigger::Poll);
+        self.running = Some(Running {
+            pull,
+            trigger,
+            theirs: self.theirs,
+        });
+        trigger
+    }
+
+    /// The exchange brought all that may be had; `mine` is what is here now.
+    pub(crate) fn complete(&mut self, now: Moment, mine: Fingerprint) {
+        if let Some(Running {
+            theirs: Some(theirs),
+            ..
+        }) = self.running.take()
+        {
+            self.settled = Some((mine, theirs));
+        }
+        self.exchanged = Some(now);
+        self.failures = 0;
+        self.error = None;
+        self.retry = None;
+    }
+
+    /// The exchange failed; it is tried again after a while.
+    pub(crate) fn fail(&mut self, now: Moment, error: String, random: &mut Random) {
+        if let Some(running) = self.running.take() {
+            self.want(running.trigger);
+        }
+        let doubled = limits::BACKOFF_MIN.saturating_mul(1 << self.failures.min(16));
+        let wait = random.around(doubled.min(limits::BACKOFF_MAX));
+        self.failures = self.failures.saturating_add(1);
+        self.error = Some(error);
+        self.retry = Some(now + wait);
+    }
+
+    /// The exchange was with nobody; that is no failure where nobody has to be there.
+    pub(crate) fn give_up(&mut self) {
+        self.running = None;
+    }
+
+    /// A person wants it asked now, whatever happened before.
+    pub(crate) fn insist(&mut self) {
+        self.retry = None;
+        self.settled = None;
+        self.want(Trigger::Person);
+    }
+
+    /// Returns when something about this peer is due by itself.
+    pub(crate) fn wake(&self) -> Option<Moment> {
+        let waits = self.wanted.is_some() && self.running.is_none();
+        self.retry.filter(|_| waits)
+    }
+
+    /// Returns when the peer is forgotten unless it is heard again.
+    pub(crate) fn forgotten_at(&self) -> Option<Moment> {
+        // What runs ends first.
+        let idle = self.running.is_none();
+        idle.then(|| self.heard + limits::PEER_PATIENCE)
+    }
+
+    /// Where it stands among peers that may be asked: fewest failures first, then the one heard last.
+    pub(crate) fn rank(&self) -> (u32, std::cmp::Reverse<Moment>) {
+        (self.failures, std::cmp::Reverse(self.heard))
+    }
+
+    pub(crate) fn view(&self, peer: &Peer, now: Moment, mine: Fingerprint) -> PeerView {
+        PeerView {
+            peer: peer.clone(),
+            heard: now.since(self.heard),
+            equal: self.theirs.map(|theirs| theirs == mine),
+            pulling: self.running.map(|running| running.trigger),
+            exchanged: self.exchanged,
+            failures: self.failures,
+            error: self.error.clone(),
+            retry: self.retry,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn print(byte: u8) -> Fingerprint {
+        Fingerprint {
+            artifacts: [byte; 32],
+            unversioned: [0; 32],
+        }
+    }
+
+    fn held(byte: u8) -> Held {
+        Held::new(print(byte), crate::Tip::default())
+    }
+
+    const NOW: Moment = Moment::from_millis(1_000_000);
+
+    #[test]
+    fn a_settled_pair_is_left_alone_until_one_side_changes() {
+        let mut peer = PeerState {
+            theirs: Some(print(2)),
+            ..PeerState::default()
+        };
+        peer.want(Trigger::Hello);
+        assert!(peer.is_due(NOW, &held(1)));
+        peer.begin(PullId(1));
+        peer.complete(NOW, print(1));
+        peer.want(Trigger::Hello);
+        assert!(!peer.is_due(NOW, &held(1)));
+        peer.want(Trigger::Hello);
+        assert!(peer.is_due(NOW, &held(3)), "this side changed");
+        peer.theirs = Some(print(4));
+        assert!(peer.is_due(NOW, &held(1)), "their side changed");
+    }
+
+    #[test]
+    fn what_changes_there_during_an_exchange_is_asked_for_after_it() {
+        let mut peer = PeerState {
+            theirs: Some(print(2)),
+            ..PeerState::default()
+        };
+        peer.want(Trigger::Announce);
+        peer.begin(PullId(1));
+        peer.theirs = Some(print(3));
+        peer.want(Trigger::Announce);
+        assert!(!peer.is_due(NOW, &held(1)), "one exchange at a time");
+        peer.complete(NOW, print(2));
+        assert!(peer.is_due(NOW, &held(2)));
+    }
+
+    #[test]
+    fn waits_grow_to_their_limit_and_end_with_success() {
+        let mut random = Random::new(1);
+        let mut peer = PeerState::default();
+        let mut waits = Vec::new();
+        for _ in 0..40 {
+            peer.want(Trigger::Announce);
+            peer.begin(PullId(1));
+            peer.fail(NOW, "no".to_owned(), &mut random);
+            let retry = peer.wake().expect("a time to try again");
+            assert!(!peer.is_due(NOW, &held(1)));
+            assert!(peer.is_due(retry, &held(1)));
+            waits.push(retry.since(NOW));
+        }
+        let most = limits::BACKOFF_MAX.mul_f64(1.25);
+        assert!(
+            waits
+                .iter()
+                .all(|wait| (Duration::from_millis(750)..=most).contains(wait))
+        );
+        assert!(waits.last() > waits.first().map(|wait| *wait * 100).as_ref());
+        peer.begin(PullId(1));
+        peer.complete(NOW, print(1));
+        assert_eq!((peer.wake(), peer.failures, &peer.error), (None, 0, &None));
+    }
+
+    #[test]
+    fn doubled_and_overtaken_messages_are_no_news_and_a_new_run_is() {
+        let stamp = |run, seq| Some(Stamp { run, seq });
+        let mut peer = PeerState::default();
+        assert!(peer.hear(NOW, stamp(1, 5)));
+        assert!(!peer.hear(NOW, stamp(1, 5)));
+        assert!(!peer.hear(NOW, stamp(1, 4)));
+        assert!(peer.hear(NOW, stamp(2, 1)));
+        assert!(peer.hear(NOW, None), "foreign peers count nothing");
+    }
+}

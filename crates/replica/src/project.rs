@@ -1,0 +1,423 @@
+//! The machine's part for one project: when to speak, what to make of what is heard, and whom to ask next.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::event::{Effect, Notice, Origin, PullId, Source, Topic, Trigger};
+use crate::held::Held;
+use crate::peer::PeerState;
+use crate::random::Random;
+use crate::{
+    Announcement, Config, Counters, Failure, Fingerprint, Hello, Moment, Outcome, Peer, Project,
+    ProjectView, Stamp, Tip, Why, limits,
+};
+
+/// What all projects of a machine share.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) config: Config,
+    pub(crate) random: Random,
+    pub(crate) outbox: VecDeque<Effect>,
+    /// Exchanges under way, over all projects.
+    pub(crate) running: usize,
+    /// A person wants no exchanges.
+    pub(crate) paused: bool,
+    pub(crate) connected: bool,
+    pub(crate) next_pull: u64,
+    pub(crate) stamp: Stamp,
+}
+
+/// The machine's part for one project.
+#[derive(Debug)]
+pub(crate) struct ProjectState {
+    project: Project,
+    held: Held,
+    /// Whether peers that say no hello are asked too.
+    open: bool,
+    peers: BTreeMap<Peer, PeerState>,
+    /// Those that say no hello, together.
+    anyone: PeerState,
+    /// What was told last, and with it no news.
+    told: Option<Fingerprint>,
+    announce: Option<Moment>,
+    /// When the others are told that this peer is there.
+    start: Option<Moment>,
+    beat: Moment,
+    poll: Moment,
+    reply: Option<Reply>,
+    counters: Counters,
+}
+
+/// An answer to a hello that waits for another peer to give it.
+#[derive(Debug, Clone, Copy)]
+struct Reply {
+    at: Moment,
+    why: Why,
+}
+
+impl Common {
+    /// Whether nothing is to be sent now.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.paused || !self.connected
+    }
+
+    fn next_stamp(&mut self) -> Stamp {
+        self.stamp.seq += 1;
+        self.stamp
+    }
+}
+
+impl ProjectState {
+    /// A project that takes part from now on. It says hello at once, and looks whom to ask.
+    pub(crate) fn new(
+        now: Moment,
+        common: &mut Common,
+        project: Project,
+        (mine, tip): (Fingerprint, Tip),
+        open: bool,
+    ) -> Self {
+        let mut anyone = PeerState::default();
+        if open {
+            anyone.want(Trigger::Poll);
+        }
+        Self {
+            project,
+            held: Held::new(mine.seen(common.config.unversioned), tip),
+            open,
+            peers: BTreeMap::new(),
+            anyone,
+            told: None,
+            announce: None,
+            start: Some(now),
+            beat: now + common.random.around(limits::BEAT),
+            poll: now + common.random.around(common.config.poll),
+            reply: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The content changed.
+    pub(crate) fn changed(
+        &mut self,
+        now: Moment,
+        common: &Common,
+        (mine, tip): (Fingerprint, Tip),
+        origin: Origin,
+    ) {
+        self.counters.arrivals.count(origin);
+        let mine = mine.seen(common.config.unversioned);
+        if !self.held.change(mine, tip) || !common.config.push {
+            return;
+        }
+        self.announce.get_or_insert(now + limits::BURST);
+        if self.open {
+            self.anyone.want(Trigger::Change);
+        }
+    }
+
+    /// A peer said something.
+    pub(crate) fn heard(&mut self, now: Moment, common: &mut Common, from: &Peer, notice: &Notice) {
+        let (stamp, theirs, trigger) = match notice {
+            Notice::Announcement(it) => (it.stamp, it.fingerprint, Trigger::Announce),
+            Notice::Hello(it) if it.why == Why::PollReply => {
+                (Some(it.stamp), it.fingerprint, Trigger::Poll)
+            }
+            Notice::Hello(it) => (Some(it.stamp), it.fingerprint, Trigger::Hello),
+        };
+        self.make_room(from);
+        let peer = self.peers.entry(from.clone()).or_default();
+        if !peer.hear(now, stamp) {
+            return;
+        }
+        if matches!(notice, Notice::Hello(it) if it.why == Why::Bye) {
+            self.lost(from);
+            return;
+        }
+        peer.theirs = theirs.map(|theirs| theirs.seen(common.config.unversioned));
+        let announced = trigger == Trigger::Announce;
+        if common.config.pull && (announced || peer.theirs.is_some()) {
+            peer.want(trigger);
+        }
+        if peer.equals(self.held.now()) {
+            // It spoke for all who hold the same.
+            self.reply = None;
+        } else if let Notice::Hello(hello) = notice {
+            self.consider_reply(now, common, hello.why);
+        }
+    }
+
+    fn consider_reply(&mut self, now: Moment, common: &mut Common, why: Why) {
+        if !common.config.push || !why.asks() {
+            return;
+        }
+        let spread = common.random.up_to(limits::REPLY_SPREAD);
+        let reply = self.reply.get_or_insert(Reply {
+            at: now + spread,
+            why: Why::Reply,
+        });
+        if why == Why::Poll {
+            reply.why = Why::PollReply;
+        }
+    }
+
+    /// Makes room for one more peer.
+    fn make_room(&mut self, newcomer: &Peer) {
+        if self.peers.len() < limits::PEERS || self.peers.contains_key(newcomer) {
+            return;
+        }
+        let idle = self.peers.iter().filter(|(_, peer)| peer.running.is_none());
+        let oldest = idle.min_by_key(|(_, peer)| peer.heard);
+        if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+            self.peers.remove(&oldest);
+        }
+    }
+
+    /// A peer is gone.
+    pub(crate) fn lost(&mut self, name: &Peer) {
+        if let Some(peer) = self.peers.get_mut(name) {
+            peer.wanted = None;
+            if peer.running.is_none() {
+                self.peers.remove(name);
+            }
+        }
+    }
+
+    /// There is a new way to others: they should hear soon what is here.
+    pub(crate) fn connected(&mut self, now: Moment, common: &mut Common) {
+        let at = now + common.random.up_to(limits::LINK_SPREAD);
+        self.start.get_or_insert(at);
+    }
+
+    /// A person wants an exchange now.
+    pub(crate) fn asked(&mut self, now: Moment, common: &Common) {
+        self.poll = now;
+        if common.config.pull {
+            self.held.forget_past();
+            let mine = self.held.now();
+            let others = self.peers.values_mut().filter(|peer| !peer.equals(mine));
+            others.for_each(PeerState::insist);
+        }
+        if self.open {
+            self.anyone.insist();
+        }
+    }
+
+    /// An exchange of this project ended. Returns whether it was one of this project's.
+    pub(crate) fn pulled(
+        &mut self,
+        now: Moment,
+        common: &mut Common,
+        pull: PullId,
+        outcome: &Outcome,
+    ) -> bool {
+        let runs = |peer: &PeerState| peer.running.is_some_and(|running| running.pull == pull);
+        let of_anyone = runs(&self.anyone);
+        let peer = match of_anyone {
+            true => Some(&mut self.anyone),
+            false => self.peers.values_mut().find(|peer| runs(peer)),
+        };
+        let Some(peer) = peer else { return false };
+        common.running = common.running.saturating_sub(1);
+        match outcome {
+            Outcome::Complete { received } => {
+                self.counters.fruitless += u64::from(*received == 0);
+                peer.complete(now, self.held.now());
+            }
+            Outcome::Failed(Failure::NoResponders) if of_anyone => peer.give_up(),
+            Outcome::Failed(failure) => {
+                self.counters.failed += 1;
+                let error = match failure {
+                    Failure::NoResponders => "it does not answer".to_owned(),
+                    Failure::Other(error) => error.clone(),
+                };
+                peer.fail(now, error, &mut common.random);
+            }
+        }
+        true
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&mut self, now: Moment, common: &mut Common) {
+        self.peers
+            .retain(|_, peer| peer.forgotten_at().is_none_or(|at| at > now));
+        if common.is_quiet() {
+            return;
+        }
+        if self.announce.is_some_and(|at| at <= now) {
+            self.announce = None;
+            if self.told != Some(self.held.now()) {
+                self.announce(common);
+            }
+        }
+        if let Some(why) = self.due_hello(now, common) {
+            self.say_hello(common, why);
+            self.beat = now + common.random.around(limits::BEAT);
+        }
+        self.ask(now, common);
+    }
+
+    /// Returns why hello should be said now, if it should.
+    fn due_hello(&mut self, now: Moment, common: &mut Common) -> Option<Why> {
+        let mut why = None;
+        if self.reply.is_some_and(|reply| reply.at <= now) {
+            why = self.reply.take().map(|reply| reply.why);
+        }
+        if self.beat <= now {
+            why = Some(Why::Beat);
+        }
+        if self.poll <= now {
+            self.poll = now + common.random.around(common.config.poll);
+            self.look_around(common);
+            why = Some(Why::Poll);
+        }
+        if self.start.is_some_and(|at| at <= now) {
+            self.start = None;
+            why = Some(Why::Start);
+        }
+        why
+    }
+
+    /// Has all those asked who may hold something else.
+    fn look_around(&mut self, common: &Common) {
+        if common.config.pull {
+            let others = self.peers.values_mut();
+            others
+                .filter(|peer| peer.theirs.is_some() && peer.promises(&self.held))
+                .for_each(|peer| peer.want(Trigger::Poll));
+        }
+        if self.open {
+            self.anyone.want(Trigger::Poll);
+        }
+    }
+
+    /// Begins the exchanges that are due.
+    fn ask(&mut self, now: Moment, common: &mut Common) {
+        if self.anyone.is_due(now, &self.held) && common.running < limits::PULLS {
+            Self::begin(
+                &self.project,
+                common,
+                &mut self.counters,
+                &mut self.anyone,
+                None,
+            );
+        }
+        let mut due: Vec<Peer> = Vec::new();
+        for (name, peer) in &mut self.peers {
+            if peer.is_due(now, &self.held) {
+                due.push(name.clone());
+            }
+        }
+        due.sort_by_key(|name| self.peers.get(name).map(PeerState::rank));
+        for name in due {
+            let running = self.peers.values().filter_map(|peer| peer.running);
+            if running.clone().count() >= limits::PULLS_OF_PROJECT
+                || common.running >= limits::PULLS
+            {
+                return;
+            }
+            let theirs = self.peers.get(&name).and_then(|peer| peer.theirs);
+            // Another with the same content is being asked. Should that fail, this one is next.
+            if theirs.is_some() && running.clone().any(|running| running.theirs == theirs) {
+                continue;
+            }
+            if let Some(peer) = self.peers.get_mut(&name) {
+                Self::begin(&self.project, common, &mut self.counters, peer, Some(name));
+            }
+        }
+    }
+
+    fn begin(
+        project: &Project,
+        common: &mut Common,
+        counters: &mut Counters,
+        peer: &mut PeerState,
+        name: Option<Peer>,
+    ) {
+        common.next_pull += 1;
+        common.running += 1;
+        counters.pulls += 1;
+        let pull = PullId(common.next_pull);
+        let trigger = peer.begin(pull);
+        common.outbox.push_back(Effect::Pull {
+            pull,
+            project: project.clone(),
+            source: name.map_or(Source::Anyone, Source::Peer),
+            trigger,
+        });
+    }
+
+    fn announce(&mut self, common: &mut Common) {
+        self.told = Some(self.held.now());
+        self.counters.announced += 1;
+        let announcement = Announcement {
+            tip: self.held.tip().clone(),
+            peer_id: common.config.me.to_string(),
+            fingerprint: Some(self.held.now()),
+            stamp: Some(common.next_stamp()),
+        };
+        self.publish(common, Topic::Commit, announcement.to_bytes());
+    }
+
+    /// Says hello.
+    pub(crate) fn say_hello(&mut self, common: &mut Common, why: Why) {
+        self.counters.hellos += 1;
+        let hello = Hello {
+            peer_id: common.config.me.to_string(),
+            fingerprint: common.config.push.then_some(self.held.now()),
+            why,
+            stamp: common.next_stamp(),
+        };
+        self.publish(common, Topic::Hello, hello.to_bytes());
+    }
+
+    fn publish(&self, common: &mut Common, topic: Topic, body: Vec<u8>) {
+        common.outbox.push_back(Effect::Publish {
+            project: self.project.clone(),
+            topic,
+            body,
+        });
+    }
+
+    /// Returns when [`ProjectState::tick`] has something to do again.
+    pub(crate) fn wake(&self, common: &Common) -> Option<Moment> {
+        let forgotten = self
+            .peers
+            .values()
+            .filter_map(PeerState::forgotten_at)
+            .min();
+        if common.is_quiet() {
+            return forgotten;
+        }
+        let retry = self.peers.values().filter_map(PeerState::wake).min();
+        [
+            forgotten,
+            retry,
+            self.anyone.wake(),
+            self.announce,
+            self.start,
+            self.reply.map(|reply| reply.at),
+            Some(self.beat),
+            Some(self.poll),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Returns what people see.
+    pub(crate) fn view(&self, now: Moment) -> ProjectView {
+        let peers = self.peers.iter();
+        ProjectView {
+            project: self.project.clone(),
+            counters: self.counters,
+            peers: peers
+                .map(|(name, peer)| peer.view(name, now, self.held.now()))
+                .collect(),
+        }
+    }
+
+    /// Returns how many exchanges are under way.
+    pub(crate) fn running(&self) -> usize {
+        let peers = self.peers.values().chain([&self.anyone]);
+        peers.filter(|peer| peer.running.is_some()).count()
+    }
+}

@@ -1,0 +1,37 @@
+//! What the machine shows to people.
+
+use std::time::Duration;
+
+use crate::{Counters, Moment, Peer, Project, Trigger};
+
+/// A project, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectView {
+    /// Which one.
+    pub project: Project,
+    /// Its counters.
+    pub counters: Counters,
+    /// Its peers, by name.
+    pub peers: Vec<PeerView>,
+}
+
+/// A peer, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerView {
+    /// Who.
+    pub peer: Peer,
+    /// How long ago it was heard.
+    pub heard: Duration,
+    /// Whether it holds what is here; `None` where it does not say.
+    pub equal: Option<bool>,
+    /// Why it is being asked, if it is.
+    pub pulling: Option<Trigger>,
+    /// When the last exchange with it was completed.
+    pub exchanged: Option<Moment>,
+    /// How many tries failed since then.
+    pub failures: u32,
+    /// What the last of them said.
+    pub error: Option<String>,
+    /// When it is tried again.
+    pub retry: Option<Moment>,
+}
