@@ -1,4 +1,5 @@
-//! Chores of this repository: `cargo xtask bench repo` measures EdgeSync beside stock Fossil.
+//! Chores of this repository: `cargo xtask bench repo` measures EdgeSync beside stock Fossil, `cargo xtask bench nats` our
+//! NATS server beside the stock one.
 
 mod bench;
 
@@ -25,12 +26,14 @@ enum Chore {
 enum Subject {
     /// Clone, rebuild, sync, push, commit and timeline of one repository.
     Repo(bench::Options),
+    /// Messages, requests, links and idle cost of the NATS server.
+    Nats(bench::nats::Options),
 }
 
 fn main() -> anyhow::Result<()> {
-    match Arguments::parse().chore {
-        Chore::Bench {
-            subject: Subject::Repo(options),
-        } => bench::repo(&options),
+    let Chore::Bench { subject } = Arguments::parse().chore;
+    match subject {
+        Subject::Repo(options) => bench::repo(&options),
+        Subject::Nats(options) => bench::nats::run(&options),
     }
 }

@@ -3,8 +3,11 @@
 //! Both sides take turns, so that a busy moment of the machine meets both; each figure is the median of the rounds. Work
 //! that only looks done does not count: after a clone, push or rebuild the result must hold as many artifacts as it should.
 
+mod build;
 mod history;
 mod measure;
+pub(crate) mod nats;
+mod page;
 mod programs;
 mod report;
 mod work;
@@ -72,7 +75,7 @@ pub(crate) fn repo(options: &Options) -> anyhow::Result<()> {
     let report = report::markdown(&programs.machine()?, &bench.subject, options.rounds, &rows);
     println!("{report}");
     if options.write {
-        report::write(&report)?;
+        page::write("repo", &report)?;
     }
     Ok(())
 }

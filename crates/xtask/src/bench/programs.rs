@@ -11,6 +11,7 @@ use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 use wait4::Wait4;
 
+use super::build;
 use super::measure::Cost;
 
 /// The account that may push.
@@ -41,7 +42,7 @@ impl Programs {
             Some(program) => {
                 fs::canonicalize(program).with_context(|| format!("no {}", program.display()))?
             }
-            None => build()?,
+            None => build::release(&["--package", "edgesync"])?,
         };
         Ok(Self {
             edgesync,
@@ -168,45 +169,14 @@ impl Programs {
     /// # Errors
     /// When stock Fossil does not tell its version.
     pub(crate) fn machine(&self) -> anyhow::Result<String> {
-        let cores = std::thread::available_parallelism()?;
-        let about = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = about
-            .lines()
-            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        let model = model.map_or("unknown processor", |(_, name)| name.trim());
         let version = self.fossil(["version"])?;
         let version = version
             .split_whitespace()
             .skip_while(|word| *word != "version")
             .nth(1)
             .unwrap_or("?");
-        Ok(format!(
-            "{cores} cores ({model}), {}, Fossil {version}",
-            std::env::consts::OS
-        ))
+        Ok(format!("{}, Fossil {version}", build::machine()?))
     }
-}
-
-/// Builds the release form of `edgesync` and returns where it is.
-fn build() -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "edgesync",
-            "--message-format=json-render-diagnostics",
-        ])
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(built.status.success(), "edgesync does not build");
-    let messages = String::from_utf8(built.stdout)?;
-    let mut programs = messages.lines().filter_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        Some(PathBuf::from(message.get("executable")?.as_str()?))
-    });
-    programs.next_back().context("cargo named no program")
 }
 
 /// A running server; it ends when this is dropped.

@@ -1,16 +1,9 @@
 //! The table, as Markdown.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
-
 use super::measure::Cost;
-
-const BEGIN: &str = "<!-- bench repo: begin (written by `cargo xtask bench repo --write`) -->";
-const END: &str = "<!-- bench repo: end -->";
 
 /// One work and what it cost each side.
 pub(crate) struct Row {
@@ -44,24 +37,6 @@ pub(crate) fn markdown(machine: &str, subject: &str, rounds: u16, rows: &[Row]) 
     text
 }
 
-/// Puts the table between its marks in docs/performance.md.
-///
-/// # Errors
-/// When the file or the marks are missing.
-pub(crate) fn write(report: &str) -> anyhow::Result<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/performance.md");
-    let old =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let new = replaced(&old, report).with_context(|| format!("no marks in {}", path.display()))?;
-    Ok(fs::write(&path, new)?)
-}
-
-fn replaced(old: &str, report: &str) -> Option<String> {
-    let (before, rest) = old.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{report}\n{END}{after}"))
-}
-
 fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 1.0 {
@@ -83,7 +58,7 @@ fn mib(bytes: u64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{BEGIN, Cost, END, Row, markdown, replaced};
+    use super::{Cost, Row, markdown};
 
     #[test]
     fn a_row_shows_both_sides_and_their_ratio() {
@@ -99,15 +74,5 @@ mod tests {
         }];
         let row = "| clone | 2.00 s | 500 ms | **0.25** | 2.00 s | 500 ms | 0.25 | 2000 MiB | 500 MiB |\n";
         assert!(markdown("m", "s", 3, &rows).ends_with(row));
-    }
-
-    #[test]
-    fn the_old_table_makes_way_for_the_new() {
-        let old = format!("a\n{BEGIN}\nold\n{END}\nz\n");
-        assert_eq!(
-            replaced(&old, "new\n"),
-            Some(format!("a\n{BEGIN}\n\nnew\n\n{END}\nz\n"))
-        );
-        assert_eq!(replaced("no marks", "new"), None);
     }
 }
