@@ -8,6 +8,7 @@ use crate::workspace;
 /// Each of our packages with those of ours that it may depend on, in tests and builds too.
 const ARROWS: &[(&str, &[&str])] = &[
     ("libfossil", &[]),
+    ("natsd", &[]),
     // Itself, so that its own tests have the bus in memory.
     ("edgesync-bus", &["edgesync-bus"]),
     ("edgesync-replica", &[]),

@@ -5,10 +5,14 @@
 //!
 //! | module | what it is for |
 //! |---|---|
+//! | [`config`] | the reference server's configuration file |
 //! | [`limits`] | every cap, with its reason |
+//! | [`nkey`] | keys in NATS's text form |
 //! | [`subject`] | subjects and filters |
 //! | [`proto`] | the wire protocol, without I/O |
 
+pub mod config;
 pub mod limits;
+pub mod nkey;
 pub mod proto;
 pub mod subject;

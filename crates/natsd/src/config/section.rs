@@ -1,0 +1,286 @@
+//! The blocks of the file and the keys in them.
+
+use std::path::PathBuf;
+
+use super::syntax::{Entry, Value};
+use super::users::users;
+use super::{Cluster, Config, ConfigError, Leafnodes, Listen, Remote, value};
+
+/// Keys of the reference server that mean something which this server does not do.
+const NOT_SUPPORTED: &[&str] = &[
+    "accounts",
+    "allow_non_tls",
+    "compression",
+    "gateway",
+    "handshake_first",
+    "http",
+    "http_base_path",
+    "http_port",
+    "https",
+    "https_port",
+    "monitor_port",
+    "mqtt",
+    "ocsp",
+    "operator",
+    "pinned_accounts",
+    "prof_port",
+    "resolver",
+    "resolver_preload",
+    "syslog",
+    "remote_syslog",
+    "system_account",
+    "tls",
+    "trusted_keys",
+    "websocket",
+    "ws",
+];
+
+/// Values of `compression` that ask for none.
+const NO_COMPRESSION: &[&str] = &["disabled", "false", "no", "not supported", "off", "accept"];
+
+/// Reads the top of the file.
+pub(super) fn top(entries: &[Entry]) -> Result<Config, ConfigError> {
+    let mut read = Config::default();
+    for Entry { line, key, value } in entries {
+        let text = || value::text(value).map(str::to_owned);
+        match key.to_ascii_lowercase().as_str() {
+            "server_name" => read.server_name = Some(text()?),
+            "listen" | "host" | "net" | "port" => listen(&mut read.listen, key, value)?,
+            "max_payload" => read.max_payload = Some(value::size(value)?),
+            "max_pending" => read.max_pending = Some(value::size(value)?),
+            "max_control_line" => read.max_control_line = Some(value::size(value)?),
+            "max_connections" | "max_conn" => read.max_connections = Some(value::number(value)?),
+            "max_subscriptions" | "max_subs" => {
+                read.max_subscriptions = Some(value::number(value)?);
+            }
+            "ping_interval" => read.ping_interval = Some(value::duration(value)?),
+            "ping_max" => read.ping_max = Some(value::number(value)?),
+            "write_deadline" => read.write_deadline = Some(value::duration(value)?),
+            "lame_duck_duration" => read.lame_duck_duration = Some(value::duration(value)?),
+            "lame_duck_grace_period" => {
+                read.lame_duck_grace_period = Some(value::duration(value)?);
+            }
+            "authorization" => read.authorization = Some(users(value)?),
+            "no_auth_user" => read.no_auth_user = Some(text()?),
+            "cluster" => read.cluster = Some(cluster(value)?),
+            "leaf" | "leafnodes" => read.leafnodes = Some(leafnodes(value)?),
+            "debug" => read.debug = Some(value::flag(value)?),
+            "trace" => read.trace = Some(value::flag(value)?),
+            "log_file" | "logfile" => read.log_file = Some(text()?.into()),
+            "pid_file" | "pidfile" => read.pid_file = Some(text()?.into()),
+            "ports_file_dir" => read.ports_file_dir = Some(text()?.into()),
+            // Streams are kept by an outside cluster, and every line of our log has its time.
+            "jetstream" | "store_dir" | "logtime" | "log_time" => {}
+            _ => return Err(not_known(*line, key, "")),
+        }
+    }
+    Ok(read)
+}
+
+fn cluster(block: &Value) -> Result<Cluster, ConfigError> {
+    let mut read = Cluster::default();
+    for Entry { line, key, value } in value::map(block)? {
+        match key.to_ascii_lowercase().as_str() {
+            "name" => read.name = Some(value::text(value)?.to_owned()),
+            "listen" | "host" | "net" | "port" => listen(&mut read.listen, key, value)?,
+            "routes" => read.routes = value::texts(value)?,
+            "authorization" => read.authorization = Some(users(value)?),
+            "no_advertise" => read.no_advertise = value::flag(value)?,
+            "advertise" => read.advertise = Some(value::text(value)?.to_owned()),
+            // One connection carries everything, and a lost one is always dialled again.
+            "pool_size" | "connect_retries" | "connect_backoff" => {}
+            "compression" => no_compression(value)?,
+            _ => return Err(not_known(*line, key, "cluster")),
+        }
+    }
+    Ok(read)
+}
+
+fn leafnodes(block: &Value) -> Result<Leafnodes, ConfigError> {
+    let mut read = Leafnodes::default();
+    for Entry { line, key, value } in value::map(block)? {
+        match key.to_ascii_lowercase().as_str() {
+            "listen" | "host" | "net" | "port" => {
+                listen(read.listen.get_or_insert_default(), key, value)?;
+            }
+            "authorization" => read.authorization = Some(users(value)?),
+            "remotes" => {
+                let remotes = value::list(value).iter().map(remote);
+                read.remotes = remotes.collect::<Result<_, _>>()?;
+            }
+            "isolate_leafnode_interest" | "isolate" => {
+                read.isolate_leafnode_interest = value::flag(value)?;
+            }
+            "advertise" => read.advertise = Some(value::text(value)?.to_owned()),
+            "reconnect" | "reconnect_delay" | "reconnect_interval" => {
+                read.reconnect = Some(value::duration(value)?);
+            }
+            // Leafnodes are told nothing but the address that they have reached.
+            "no_advertise" => drop(value::flag(value)?),
+            "compression" => no_compression(value)?,
+            _ => return Err(not_known(*line, key, "leafnodes")),
+        }
+    }
+    Ok(read)
+}
+
+fn remote(block: &Value) -> Result<Remote, ConfigError> {
+    let mut read = Remote::default();
+    for Entry { line, key, value } in value::map(block)? {
+        match key.to_ascii_lowercase().as_str() {
+            "url" | "urls" => read.urls = value::texts(value)?,
+            "credentials" | "creds" => {
+                read.credentials = Some(PathBuf::from(value::text(value)?));
+            }
+            "nkey" | "seed" => read.nkey = Some(value::text(value)?.to_owned()),
+            "deny_imports" | "deny_import" => read.deny_imports = value::texts(value)?,
+            "deny_exports" | "deny_export" => read.deny_exports = value::texts(value)?,
+            "hub" => read.hub = value::flag(value)?,
+            "account" | "local" if matches!(value::text(value)?, "$G") => {}
+            "compression" => no_compression(value)?,
+            _ => return Err(not_known(*line, key, "remotes")),
+        }
+    }
+    if read.urls.is_empty() {
+        return Err(ConfigError::at(block.line, "a remote without a url"));
+    }
+    Ok(read)
+}
+
+/// Reads one of the keys that together say where to listen.
+fn listen(at: &mut Listen, key: &str, value: &Value) -> Result<(), ConfigError> {
+    match key.to_ascii_lowercase().as_str() {
+        "listen" => *at = value::listen(value)?,
+        "port" => at.port = value::port(value)?,
+        _ => at.host = Some(value::text(value)?.to_owned()),
+    }
+    Ok(())
+}
+
+fn no_compression(value: &Value) -> Result<(), ConfigError> {
+    let mode = value::text(value)?.to_ascii_lowercase();
+    if NO_COMPRESSION.contains(&mode.as_str()) {
+        Ok(())
+    } else {
+        Err(ConfigError::at(
+            value.line,
+            format!("compression `{mode}` is not supported; `off` is"),
+        ))
+    }
+}
+
+/// Returns the error for a key that has no effect here.
+pub(super) fn not_known(line: usize, key: &str, block: &str) -> ConfigError {
+    let place = match block {
+        "" => String::new(),
+        block => format!(" in `{block}`"),
+    };
+    let known = NOT_SUPPORTED
+        .iter()
+        .any(|known| key.eq_ignore_ascii_case(known));
+    let what = if known {
+        format!("`{key}`{place} is not supported yet")
+    } else {
+        format!("unknown key `{key}`{place}")
+    };
+    ConfigError::at(line, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::super::{AllowResponses, Config, ConfigError, Listen};
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new(""), &|_| None)
+    }
+
+    #[test]
+    fn a_file_of_all_blocks_is_read() {
+        let config = read(
+            r#"
+            server_name: alpha, listen: 127.0.0.1:-1, max_payload: 64KB, ping_interval: "20s", ping_max: 3
+            authorization {
+              timeout: 0.5
+              default_permissions { publish: "a.>" }
+              users = [
+                { user: ann, password: secret, permissions { subscribe { allow: [b, "c d"], deny: b.x }, allow_responses: true } }
+                { nkey: UABC }
+              ]
+            }
+            cluster { name: mesh, port: 6222, routes: [ nats-route://127.0.0.1:6223 ], authorization { user: r, password: p }, pool_size: 3 }
+            leafnodes { listen: "127.0.0.1:7422", remotes: [ { url: "nats-leaf://h:7422", deny_exports: [x] } ] }
+            jetstream { store_dir: /tmp }
+            "#,
+        )
+        .expect("it is right");
+        assert_eq!(config.server_name.as_deref(), Some("alpha"));
+        assert_eq!(config.listen.port, Some(0));
+        assert_eq!(config.max_payload, Some(65_536));
+        assert_eq!(config.ping_interval, Some(Duration::from_secs(20)));
+        let users = config.authorization.expect("users").users;
+        let ann = users[0].permissions.as_ref().expect("her own");
+        assert_eq!(ann.subscribe.allow, ["b", "c d"]);
+        assert_eq!(ann.subscribe.deny, ["b.x"]);
+        let expires = Duration::from_secs(120);
+        assert_eq!(
+            ann.allow_responses,
+            Some(AllowResponses { max: 1, expires })
+        );
+        let other = users[1].permissions.as_ref().expect("the default ones");
+        assert_eq!(other.publish.allow, ["a.>"]);
+        let cluster = config.cluster.expect("a cluster");
+        assert_eq!(
+            (cluster.name.as_deref(), cluster.routes.len()),
+            (Some("mesh"), 1)
+        );
+        assert_eq!(cluster.authorization.expect("users").users.len(), 1);
+        let leafnodes = config.leafnodes.expect("leafnodes");
+        let listen = Listen {
+            host: Some("127.0.0.1".to_owned()),
+            port: Some(7422),
+        };
+        assert_eq!(leafnodes.listen, Some(listen));
+        assert_eq!(leafnodes.remotes[0].deny_exports, ["x"]);
+    }
+
+    #[test]
+    fn a_key_without_effect_is_an_error_that_names_it() {
+        for (text, error) in [
+            ("\ntls { }", "line 2: `tls` is not supported yet"),
+            (
+                "websocket { port: 1 }",
+                "line 1: `websocket` is not supported yet",
+            ),
+            (
+                "leafnodes {\n tls {} }",
+                "line 2: `tls` in `leafnodes` is not supported yet",
+            ),
+            ("prot: 4222", "line 1: unknown key `prot`"),
+            (
+                "cluster { nmae: x }",
+                "line 1: unknown key `nmae` in `cluster`",
+            ),
+            (
+                "leafnodes { compression: s2_fast }",
+                "line 1: compression `s2_fast` is not supported; `off` is",
+            ),
+            (
+                "leafnodes { remotes: [ { hub: true } ] }",
+                "line 1: a remote without a url",
+            ),
+            (
+                "authorization { password: x }",
+                "line 1: a password without a user",
+            ),
+            (
+                "authorization { users: [ { password: x } ] }",
+                "line 1: a user has either a name or an nkey",
+            ),
+        ] {
+            assert_eq!(read(text).expect_err(text).to_string(), error);
+        }
+    }
+}
