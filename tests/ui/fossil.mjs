@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import path from "node:path";
 import { createInterface } from "node:readline";
 
@@ -57,7 +57,7 @@ export function sampleRepository(folder, name) {
     run("commit", "--no-warnings", "--allow-empty", "--date-override", date, "-m", comment, ...more);
   };
   run("open", file);
-  put("README.md", "# Sample\n\nA repository with a bit of everything.\n");
+  put("README.md", readme);
   put("src/main.rs", rust(20));
   put("src/old name.rs", rust(12));
   put("docs/guide/\u00fcber uns.md", "Gr\u00fc\u00dfe\n");
@@ -166,6 +166,37 @@ export async function serve(folder, file) {
   };
 }
 
+/**
+ * A door before a server that lets nobody through until `release`.
+ * @param {string} url
+ * @returns {Promise<{ url: string, release: () => void, close: () => void }>}
+ */
+export function holdConnections(url) {
+  let release = () => {};
+  const open = new Promise((resolve) => (release = () => resolve(undefined)));
+  /** @type {Set<import("node:net").Socket>} */
+  const sockets = new Set();
+  const door = createServer((inside) => {
+    sockets.add(inside.on("error", () => {}));
+    void open.then(() => {
+      const outside = connect(Number(new URL(url).port), "127.0.0.1").on("error", () => inside.destroy());
+      sockets.add(outside);
+      inside.pipe(outside).pipe(inside);
+    });
+  });
+  const close = () => {
+    door.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  return new Promise((resolve, reject) => {
+    door.once("error", reject);
+    door.listen(0, "127.0.0.1", () => {
+      const address = door.address();
+      resolve({ url: `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}/`, release, close });
+    });
+  });
+}
+
 /** @returns {Promise<number>} a port that nobody listens at */
 function freePort() {
   return new Promise((resolve, reject) => {
@@ -177,6 +208,30 @@ function freePort() {
     });
   });
 }
+
+/** A document with what documents have, and with what must not come through. */
+const readme = `# Sample
+
+A repository with *a bit* of **everything**: see [the code](src/main.rs), [the web](https://example.org/) and \`count()\`.
+
+<p align="center"><img src="x" onerror="document.title = 'taken'">Words in <b>HTML</b> stay words &amp; signs.</p>
+<script>document.title = "taken"</script>
+
+- [x] counts
+- [ ] <a href="javascript:document.title='taken'">links</a>, [more](javascript:document.title='taken')
+
+| part | lines |
+|------|------:|
+| \`main.rs\` | 27 |
+
+> Quoted.
+
+\`\`\`rust
+let total = 3;
+\`\`\`
+
+![A picture](icon.png)
+`;
 
 /** @param {number} lines */
 function rust(lines) {

@@ -6,7 +6,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { startAgent } from "./agent.mjs";
 import { inspect, openBrowser, openPage, visit } from "./browser.mjs";
-import { emptyRepository, fossil, sampleRepository, serve } from "./fossil.mjs";
+import { emptyRepository, fossil, holdConnections, sampleRepository, serve } from "./fossil.mjs";
 
 /** @type {import("./agent.mjs").Agent} */
 let agent;
@@ -150,6 +150,33 @@ test("a clone that failed behind one's back is told until it is dismissed", { ti
     assert.equal(await notice.count(), 0);
   } finally {
     await server.stop();
+  }
+});
+
+test("a failed clone is asked for again with what was typed, but not with the password", { timeout }, async () => {
+  const target = path.join(agent.folder, "again.fossil");
+  const server = await serve(agent.folder, path.join(agent.folder, "sample.fossil"));
+  const held = await holdConnections(server.url);
+  try {
+    await visit(page, agent, "/add/clone");
+    await page.getByLabel("URL").fill(held.url);
+    await page.getByLabel("File").fill(target);
+    await page.getByLabel("User").fill("ada");
+    await page.getByLabel("Password").fill("wrong");
+    await page.getByRole("button", { name: "Clone", exact: true }).click();
+    await page.getByText("You can leave this page").waitFor();
+    await page.getByRole("navigation", { name: "Places" }).getByRole("link", { name: "Overview" }).click();
+    held.release();
+    await page.getByRole("alert").getByRole("button", { name: "Clone again" }).click();
+    assert.equal(await page.getByLabel("URL").inputValue(), held.url);
+    assert.equal(await page.getByLabel("File").inputValue(), target);
+    assert.equal(await page.getByLabel("User").inputValue(), "ada");
+    assert.equal(await page.getByLabel("Password").inputValue(), "");
+  } finally {
+    held.close();
+    await server.stop();
+    await visit(page, agent, "/");
+    await page.getByRole("alert").getByRole("button", { name: "Dismiss" }).click();
   }
 });
 

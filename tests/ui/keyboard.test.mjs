@@ -54,8 +54,9 @@ test("arrows and Enter walk the overview's cards", { timeout }, async () => {
   assert.equal(new URL(page.url()).pathname, "/r/sample/timeline");
 });
 
-test("arrows walk the timeline, Enter opens, arrows go on, Escape closes, back works", { timeout }, async () => {
-  await visit(page, agent, "/r/sample/timeline");
+test("arrows walk the timeline, Enter opens, arrows go on, Escape closes as a step back", { timeout }, async () => {
+  await visit(page, agent, "/r/other/timeline");
+  await page.getByRole("navigation", { name: "Places" }).getByRole("link", { name: "sample" }).click();
   await page.getByTestId("rows").focus();
   await page.getByRole("option").nth(4).waitFor();
   for (let i = 0; i < 2; i += 1) await page.keyboard.press("ArrowDown");
@@ -64,12 +65,27 @@ test("arrows walk the timeline, Enter opens, arrows go on, Escape closes, back w
   await page.keyboard.press("ArrowDown");
   await page.getByRole("heading", { name: "Add a library" }).waitFor();
   const open = page.url();
+  const steps = await page.evaluate(() => history.length);
   await page.keyboard.press("Escape");
   await page.getByRole("heading", { name: "Add a library" }).waitFor({ state: "detached" });
   assert.equal(new URL(page.url()).pathname, "/r/sample/timeline");
-  await page.goBack();
+  assert.equal(await page.evaluate(() => history.length), steps);
+  await page.goForward();
   await page.getByRole("heading", { name: "Add a library" }).waitFor();
   assert.equal(page.url(), open);
+  await page.goBack();
+  await page.goBack();
+  await page.waitForURL(`${agent.api}/r/other/timeline`);
+});
+
+test("Escape on a check-in that was opened by its address leaves nothing to come back to", { timeout }, async () => {
+  await visit(page, agent, "/r/other/timeline");
+  await visit(page, agent, "/r/sample/c/release-1.1");
+  await page.getByRole("heading", { name: "Merge the names" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.waitForURL(`${agent.api}/r/sample/timeline`);
+  await page.goBack();
+  await page.waitForURL(`${agent.api}/r/other/timeline`);
 });
 
 test("a slash searches the whole timeline, arrows and Enter go to what was found", { timeout }, async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { age, baseName, body, count, dayName, folderOf, hostOf, plural, reflow, saying, sentence, size, title, until } from "./format";
+import { age, baseName, body, count, dayName, folderOf, hostOf, lasting, plural, reflow, saying, sentence, size, title, until } from "./format";
 
 const now = new Date(2026, 10, 22, 12, 0, 0).getTime();
 const ago = (ms: number) => new Date(now - ms).toISOString();
@@ -83,4 +83,11 @@ test("paths and addresses are shortened to what tells them apart", () => {
   expect(folderOf("a.fossil")).toBe("");
   expect(hostOf("https://sync.example.org/edgesync")).toBe("sync.example.org");
   expect(hostOf("not a url")).toBe("not a url");
+});
+
+test("how long something holds has no “ago”", () => {
+  const now = Date.parse("2026-11-22T12:00:00Z");
+  expect(lasting("2026-11-22T11:57:00Z", now)).toBe("for 3 min");
+  expect(lasting("2026-11-22T12:00:00Z", now)).toBe("");
+  expect(lasting("2026-11-02T12:00:00Z", now)).toBe("since 2 Nov");
 });

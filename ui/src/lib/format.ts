@@ -37,6 +37,13 @@ export function age(time: string, now: number): string {
   return shortDate(time, now);
 }
 
+/** For how long something holds: `for 12 s`, `for 3 min`; after a week since when: `since 12 Nov`. */
+export function lasting(time: string, now: number): string {
+  const past = age(time, now);
+  if (past === "" || past === "now") return "";
+  return past.endsWith(" ago") ? `for ${past.slice(0, -4)}` : `since ${past}`;
+}
+
 /** How long until then: `in 30 s`, `in 5 min`; `now` once it has passed. */
 export function until(time: string, now: number): string {
   const rest = Date.parse(time) - now;

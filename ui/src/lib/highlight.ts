@@ -60,6 +60,12 @@ export function languageOf(path: string): Language | null {
   return dot < 0 ? null : (byExtension[name.slice(dot + 1)] ?? null);
 }
 
+/** The language that a document's code block names, or `null`. */
+export function languageNamed(name: string): Language | null {
+  const lower = name.toLowerCase();
+  return lower in languages ? (lower as Language) : (byExtension[lower] ?? null);
+}
+
 /** The text's lines as tokens. Joined again, the tokens are the text. */
 export function highlight(text: string, language: Language | null): Token[][] {
   if (language === null || text.length > max_chars) return text.split("\n").map((line) => [{ text: line, kind: null }]);

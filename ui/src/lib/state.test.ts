@@ -20,7 +20,7 @@ test("a failure names the other side and when it is tried again", () => {
   const state = { kind: "error", code: "remote", message: "refused", hint: null, since: at, last_ok: null } as const;
   const retrying = stateWords({ ...state, retry_at: "2026-11-22T12:00:30Z" }, now, remote);
   expect(`${retrying.words} · ${retrying.detail}`).toBe("Can't sync with sync.example.org · retrying in 30 s");
-  expect(stateWords({ ...state, retry_at: null }, now).detail).toBe("since 12 s ago");
+  expect(stateWords({ ...state, retry_at: null }, now).detail).toBe("for 12 s");
 });
 
 test("a repository without a remote is not called up to date", () => {

@@ -1,5 +1,5 @@
 // The words of a state, the same everywhere it is shown, and the list of repositories as it changes.
-import { age, count, hostOf, until } from "./format";
+import { age, count, hostOf, lasting, until } from "./format";
 import type { Phase, Repository, State } from "./types";
 
 /** The shape and colour a state is drawn with. */
@@ -44,7 +44,7 @@ export function stateWords(state: State, now: number, remote: Repository["remote
       return {
         look: "error",
         words: remote ? `Can't sync with ${hostOf(remote.url)}` : "Can't sync",
-        detail: state.retry_at ? `retrying ${until(state.retry_at, now)}` : `since ${age(state.since, now)}`,
+        detail: state.retry_at ? `retrying ${until(state.retry_at, now)}` : lasting(state.since, now),
         at: state.retry_at ?? state.since,
       };
     case "missing":
