@@ -8,6 +8,7 @@ use crate::workspace;
 /// Each of our packages with those of ours that it may depend on, in tests and builds too.
 const ARROWS: &[(&str, &[&str])] = &[
     ("libfossil", &[]),
+<<<<<<< HEAD
     ("natsd", &[]),
     // Itself, so that its own tests have the bus in memory.
     ("edgesync-bus", &["edgesync-bus"]),
@@ -16,6 +17,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         "edgesync-agent",
         &["edgesync-bus", "edgesync-replica", "libfossil"],
     ),
+=======
+    ("edgesync-notify", &["libfossil"]),
+    ("edgesync-agent", &["edgesync-notify", "libfossil"]),
+>>>>>>> c7e4882 (notify: messages, signatures, the thread store and the question machine)
     ("edgesync", &["edgesync-agent", "libfossil"]),
     ("edgesync-desktop", &["edgesync-agent"]),
     ("edgesync-xtask", &[]),

@@ -5,11 +5,12 @@
 //! - [`resolve`]: from what a person types to a check-in.
 //! - [`recent`], [`count`]: events, newest first; [`Timeline`]: all of them, in pages, with a [`graph`].
 //! - [`describe`]: one check-in with its relatives and the files it changed.
-//! - [`files`], [`file`], [`first_seen`]: what a version consists of, and since when.
+//! - [`files`], [`file`], [`first_seen`]: what a version consists of, and since when; [`file_versions`]: what was ever in any.
 
 mod age;
 mod describe;
 mod events;
+mod ever;
 mod files;
 pub mod graph;
 mod timeline;
@@ -18,6 +19,7 @@ mod version;
 pub use age::first_seen;
 pub use describe::{Change, ChangedFile, CheckInDetails, Relative, describe};
 pub use events::{EventKind, EventRow, LaidOutLine, count, recent};
+pub use ever::{FileVersion, file_versions};
 pub use files::{FileEntry, file, files};
 pub use timeline::Timeline;
 pub use version::{VersionError, resolve};

@@ -1,0 +1,8 @@
+//! Tests of the whole crate: messages as others write them, the repository beside stock Fossil, and the machine on a virtual clock.
+
+mod desk;
+mod go;
+mod lab;
+mod partition;
+mod store;
+mod vectors;
