@@ -8,19 +8,20 @@ use crate::workspace;
 /// Each of our packages with those of ours that it may depend on, in tests and builds too.
 const ARROWS: &[(&str, &[&str])] = &[
     ("libfossil", &[]),
-<<<<<<< HEAD
     ("natsd", &[]),
     // Itself, so that its own tests have the bus in memory.
     ("edgesync-bus", &["edgesync-bus"]),
     ("edgesync-replica", &[]),
+    ("edgesync-notify", &["libfossil"]),
     (
         "edgesync-agent",
-        &["edgesync-bus", "edgesync-replica", "libfossil"],
+        &[
+            "edgesync-bus",
+            "edgesync-notify",
+            "edgesync-replica",
+            "libfossil",
+        ],
     ),
-=======
-    ("edgesync-notify", &["libfossil"]),
-    ("edgesync-agent", &["edgesync-notify", "libfossil"]),
->>>>>>> c7e4882 (notify: messages, signatures, the thread store and the question machine)
     ("edgesync", &["edgesync-agent", "libfossil"]),
     ("edgesync-desktop", &["edgesync-agent"]),
     ("edgesync-xtask", &[]),

@@ -13,11 +13,16 @@ pub const CONTEXT: &str = "edgesync-notify-v1\n";
 /// The one algorithm, as messages name it.
 pub const ALGORITHM: &str = "ed25519";
 
+/// Longest voucher, in bytes: two keys and a signature in hexadecimal digits, and room.
+const MAX_VOUCHER_BYTES: usize = 512;
+
 /// A signature and whose it is said to be.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signature {
     /// The key that is said to have made it.
     pub key: Key,
+    /// What its sender says to prove that the key is its own; nobody here can read it. Not signed, because it proves itself.
+    pub voucher: Option<String>,
     value: [u8; 64],
 }
 
@@ -26,10 +31,14 @@ pub struct Signature {
 #[error("this is not the seed of a key")]
 pub struct SeedError;
 
+/// Makes the signature over some bytes.
+type Sign = Box<dyn Fn(&[u8]) -> [u8; 64] + Send + Sync>;
+
 /// A key that signs messages. The secret half cannot be got out again.
 pub struct Signer {
-    pair: Ed25519KeyPair,
     key: Key,
+    voucher: Option<String>,
+    sign: Sign,
 }
 
 impl Signer {
@@ -44,10 +53,30 @@ impl Signer {
             .as_ref()
             .try_into()
             .map_err(|_| SeedError)?;
-        Ok(Self {
-            pair,
-            key: Key::from_bytes(public),
-        })
+        let sign = move |bytes: &[u8]| {
+            let mut value = [0; 64];
+            for (byte, made) in value.iter_mut().zip(pair.sign(bytes).as_ref()) {
+                *byte = *made;
+            }
+            value
+        };
+        Ok(Self::new(Key::from_bytes(public), sign))
+    }
+
+    /// Returns the key whose public half is `key` and whose secret half `sign` has.
+    pub fn new(key: Key, sign: impl Fn(&[u8]) -> [u8; 64] + Send + Sync + 'static) -> Self {
+        Self {
+            key,
+            voucher: None,
+            sign: Box::new(sign),
+        }
+    }
+
+    /// Puts a proof of whose the key is beside each signature.
+    #[must_use]
+    pub fn vouched_for_by(mut self, voucher: String) -> Self {
+        self.voucher = Some(voucher);
+        self
     }
 
     /// Returns the public half.
@@ -59,14 +88,10 @@ impl Signer {
     /// Signs a message's compact form.
     #[must_use]
     pub fn sign(&self, text: &str) -> Signature {
-        let mut value = [0; 64];
-        let signature = self.pair.sign(&signed_bytes(text));
-        for (byte, made) in value.iter_mut().zip(signature.as_ref()) {
-            *byte = *made;
-        }
         Signature {
             key: self.key,
-            value,
+            voucher: self.voucher.clone(),
+            value: (self.sign)(&signed_bytes(text)),
         }
     }
 }
@@ -78,10 +103,14 @@ impl fmt::Debug for Signer {
 }
 
 impl Signature {
-    /// Reads the two members of a signature.
+    /// Reads the members of a signature.
     #[must_use]
-    pub fn parse(key: &str, value: &str) -> Option<Self> {
+    pub fn parse(key: &str, value: &str, voucher: Option<&str>) -> Option<Self> {
+        if voucher.is_some_and(|voucher| voucher.len() > MAX_VOUCHER_BYTES) {
+            return None;
+        }
         Some(Self {
+            voucher: voucher.map(str::to_owned),
             key: Key::parse(key).ok()?,
             value: from_hex(value)?,
         })

@@ -75,9 +75,11 @@ pub(super) fn signature(members: &Members) -> Result<Option<Signature>, MessageE
     let sig = value.as_object().ok_or(MessageError::Malformed(SIG))?;
     let member = |name| sig.get(name).and_then(Value::as_str);
     match (member("key"), member("alg"), member("value")) {
-        (Some(key), Some(ALGORITHM), Some(value)) => Signature::parse(key, value)
-            .map(Some)
-            .ok_or(MessageError::Malformed(SIG)),
+        (Some(key), Some(ALGORITHM), Some(value)) => {
+            Signature::parse(key, value, member("voucher"))
+                .map(Some)
+                .ok_or(MessageError::Malformed(SIG))
+        }
         (Some(_), Some(_), Some(_)) => Ok(None),
         _ => Err(MessageError::Malformed(SIG)),
     }

@@ -66,7 +66,12 @@ pub(super) fn members(fields: &Fields) -> Map<String, Value> {
 
 /// Returns the member `sig`.
 pub(super) fn signature(signature: &Signature) -> Value {
-    json!({"alg": ALGORITHM, "key": signature.key.to_string(), "value": signature.value()})
+    let mut value =
+        json!({"alg": ALGORITHM, "key": signature.key.to_string(), "value": signature.value()});
+    if let Some(voucher) = &signature.voucher {
+        value["voucher"] = voucher.as_str().into();
+    }
+    value
 }
 
 fn resolution(resolution: &Resolution) -> Value {

@@ -25,7 +25,7 @@ use crate::limits::{
     MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS_BYTES, MAX_MESSAGE_BYTES, MAX_THREAD_MESSAGES,
 };
 use crate::message::{Message, MessageError};
-use crate::name::{MessageId, Project, Short, ThreadId};
+use crate::name::{Key, MessageId, Project, Short, ThreadId};
 
 /// Why the repository was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +73,8 @@ pub struct Store {
     threads: BTreeMap<ThreadKey, Vec<MessageId>>,
     /// Files that were looked at, so that each is read once.
     seen: HashMap<Rid, Option<MessageId>>,
+    /// What senders gave to prove whose their keys are: by the sender's id and its key.
+    vouchers: BTreeMap<(String, Key), String>,
     /// Files that look like messages and are none, or share an id with another.
     bad_files: u64,
 }
@@ -113,6 +115,7 @@ impl Store {
             self.seen.insert(version.content, id);
             match message {
                 Some(message) if !self.heads.contains_key(&message.id) => {
+                    self.note_voucher(&message);
                     self.insert(Head::of(&message, version.content, version.check_in));
                     found.push(message);
                 }
@@ -143,6 +146,22 @@ impl Store {
         self.threads.entry(key).or_default().push(head.fields.id);
         self.seen.insert(head.content, Some(head.fields.id));
         self.heads.insert(head.fields.id, head);
+    }
+
+    fn note_voucher(&mut self, message: &Message) {
+        if let Some(signature) = message.signature()
+            && let Some(voucher) = &signature.voucher
+        {
+            let whose = (message.from.clone(), signature.key);
+            self.vouchers.insert(whose, voucher.clone());
+        }
+    }
+
+    /// Returns what senders gave to prove whose their keys are: id, key and proof, which nobody has checked.
+    pub fn vouchers(&self) -> impl Iterator<Item = (&str, Key, &str)> {
+        self.vouchers
+            .iter()
+            .map(|((id, key), voucher)| (id.as_str(), *key, voucher.as_str()))
     }
 
     /// Returns what is known of a message.

@@ -44,6 +44,7 @@ impl Store {
             }
             Ok(heads)
         })?;
+        fresh.iter().for_each(|message| self.note_voucher(message));
         let count = heads.len();
         for head in heads {
             self.insert(head);

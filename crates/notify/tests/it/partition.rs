@@ -37,7 +37,7 @@ struct World {
 }
 
 /// One step of the schedule.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     /// Somebody answers, with yes or no.
     Answer(usize, bool),
@@ -123,7 +123,7 @@ impl World {
                     self.flying.extend(hears.map(|to| (to, message.clone())));
                 }
                 Effect::Resolved { resolution, .. } if who == ASKER => {
-                    self.returned.push(resolution)
+                    self.returned.push(resolution);
                 }
                 _ => {}
             }
@@ -205,7 +205,6 @@ impl World {
                 let which = which % self.flying.len();
                 self.flying.swap_remove(which);
             }
-            Step::Deliver(..) | Step::Lose(_) => {}
             Step::Cut(a, b, cut) => {
                 self.cut[a][b] = cut;
                 self.cut[b][a] = cut;
@@ -214,7 +213,7 @@ impl World {
                 self.copy(a, b);
                 self.copy(b, a);
             }
-            Step::Replicate(..) => {}
+            Step::Deliver(..) | Step::Lose(_) | Step::Replicate(..) => {}
             Step::Die(who) => self.nodes[who].desk = None,
             Step::Return(who) => self.come_back(who),
             Step::Wait(ms) => {
