@@ -1,6 +1,8 @@
 //! MD5 as artifacts use it: over their own text (`Z`) and over all files of a version (`R`). It guards against accidents
 //! by other means than the hashes in names; it is no protection against malice.
 
+mod lanes;
+
 use std::fmt;
 
 use md5::Digest;
@@ -16,6 +18,11 @@ impl Md5 {
     #[must_use]
     pub fn of(content: &[u8]) -> Self {
         Self(md5::Md5::digest(content).into())
+    }
+
+    /// Returns the checksum of each text, in less time than one after the other would take.
+    pub(super) fn of_each(texts: &[&[u8]]) -> Vec<Self> {
+        lanes::digests(texts).into_iter().map(Self).collect()
     }
 
     /// Reads a checksum: 32 hexadecimal digits of either case.

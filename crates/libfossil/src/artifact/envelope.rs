@@ -49,8 +49,51 @@ pub fn may_be_structural(content: &[u8]) -> bool {
     may_start_structural(content) && last_card.starts_with(b"Z ")
 }
 
+/// The outside of an artifact whose checksum is still to be compared.
+pub(super) struct Sealed<'a> {
+    /// All cards.
+    body: &'a [u8],
+    /// What the checksum is over: all but the last card.
+    text: &'a [u8],
+    /// The digits in the last card.
+    sum: &'a [u8],
+}
+
+impl<'a> Sealed<'a> {
+    /// Returns the cards if their checksum is right.
+    fn open(&self, computed: Md5) -> Result<&'a [u8], ParseError> {
+        // As in stock Fossil the digits here, unlike elsewhere, must be lower case.
+        if computed.to_hex() == *self.sum {
+            Ok(self.body)
+        } else {
+            Err(ParseError::Checksum)
+        }
+    }
+}
+
 /// Returns the cards of `content`: what is inside a signature, if there is one. The look and the checksum are checked.
 pub(super) fn open(content: &[u8]) -> Result<&[u8], ParseError> {
+    let sealed = look(content)?;
+    sealed.open(Md5::of(sealed.text))
+}
+
+/// Returns the cards of each content, as [`open`] does.
+pub(super) fn open_each<'a>(
+    contents: impl Iterator<Item = &'a [u8]>,
+) -> Vec<Result<&'a [u8], ParseError>> {
+    let looked: Vec<_> = contents.map(look).collect();
+    let texts: Vec<&[u8]> = looked.iter().flatten().map(|sealed| sealed.text).collect();
+    let mut sums = Md5::of_each(&texts).into_iter();
+    let opened = looked.into_iter().map(|sealed| {
+        let sealed = sealed?;
+        sums.next()
+            .map_or(Err(ParseError::Checksum), |sum| sealed.open(sum))
+    });
+    opened.collect()
+}
+
+/// Takes off a signature and finds the last card.
+fn look(content: &[u8]) -> Result<Sealed<'_>, ParseError> {
     if !may_be_structural(content) {
         return Err(ParseError::NotStructural);
     }
@@ -71,11 +114,7 @@ pub(super) fn open(content: &[u8]) -> Result<&[u8], ParseError> {
     if body.len() > MAX_STRUCTURAL_BYTES {
         return Err(ParseError::TooLarge(body.len()));
     }
-    // As in stock Fossil the digits here, unlike elsewhere, must be lower case.
-    if Md5::of(text).to_hex() != *sum {
-        return Err(ParseError::Checksum);
-    }
-    Ok(body)
+    Ok(Sealed { body, text, sum })
 }
 
 /// Returns the signed text of `content`, or all of it if it is not signed or has no end of headers.
@@ -131,6 +170,18 @@ mod tests {
         let mut bad = good;
         bad[2] = b'y';
         assert_eq!(open(&bad), Err(ParseError::Checksum));
+    }
+
+    #[test]
+    fn many_are_opened_as_each_is_alone() {
+        let good = sealed(b"C x\nD 2026-01-01\n");
+        let mut bad = good.clone();
+        bad[2] = b'y';
+        let long = sealed(&[b"C ", [b'x'; 500].as_slice(), b"\n"].concat());
+        let contents = [&good, &bad, &b"plain".to_vec(), &long, &good];
+        let contents = contents.map(Vec::as_slice);
+        let opened = open_each(contents.into_iter());
+        assert_eq!(opened, contents.map(open));
     }
 
     #[test]

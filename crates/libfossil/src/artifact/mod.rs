@@ -53,9 +53,21 @@ pub enum Artifact<'a> {
 /// [`ParseError::NotStructural`] for what does not even look like one, other errors for what breaks a rule. Either way
 /// `content` is to be treated as plain.
 pub fn parse(content: &[u8]) -> Result<Artifact<'_>, ParseError> {
-    let body = envelope::open(content)?;
-    let cards = cards::Cards::read(body)?;
-    classify::classify(cards)
+    read(envelope::open(content)?)
+}
+
+/// Returns the structural artifact that each content is, as [`parse`] does. The checksums of all are compared first, which is
+/// faster than one by one.
+pub(crate) fn parse_each<'a>(
+    contents: impl Iterator<Item = &'a [u8]>,
+) -> impl Iterator<Item = Result<Artifact<'a>, ParseError>> {
+    let opened = envelope::open_each(contents).into_iter();
+    opened.map(|body| read(body?))
+}
+
+/// Returns the structural artifact that the cards in `body` are.
+fn read(body: &[u8]) -> Result<Artifact<'_>, ParseError> {
+    classify::classify(cards::Cards::read(body)?)
 }
 
 #[cfg(test)]

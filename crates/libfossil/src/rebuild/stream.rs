@@ -14,7 +14,7 @@ use std::thread;
 use bytes::Bytes;
 
 use super::plan::{Scope, Step};
-use crate::artifact::{self, Artifact, may_be_structural};
+use crate::artifact::{self, Artifact};
 use crate::blob::{codec, delta};
 use crate::crosslink::Manifest;
 use crate::db::{Error, Repository, Result, Rid};
@@ -194,9 +194,8 @@ impl Inspection {
             scope,
             result,
         } = self;
-        let outcomes = batch.into_iter().map(|content| inspect(content, scope));
         // Fails only when nobody wants the results any more.
-        let _ = result.send(outcomes.collect());
+        let _ = result.send(inspect(batch, scope));
     }
 }
 
@@ -291,22 +290,44 @@ fn apply(rid: Rid, source: &[u8], packed: &[u8]) -> Result<Bytes> {
         .map_err(|source| Error::Delta { rid, source })
 }
 
-fn inspect(content: Expanded, scope: Scope) -> Outcome {
-    let Expanded { rid, name, text } = content;
-    let text = match (text, name) {
-        (Ok(text), Some(name)) if scope == Scope::Everything && !name.names(&text) => {
+/// Looks into contents: first whether they are what their names say, then what they are.
+fn inspect(batch: Vec<Expanded>, scope: Scope) -> Vec<Outcome> {
+    let checked: Vec<(Rid, Result<Bytes>)> = batch
+        .into_iter()
+        .map(|content| (content.rid, check(content, scope)))
+        .collect();
+    let texts = checked.iter().flat_map(|(_, text)| text.as_deref());
+    let mut parsed = artifact::parse_each(texts);
+    let found: Vec<Found> = checked
+        .iter()
+        .map(|(_, text)| match text {
+            // Replaced by the error itself below.
+            Err(_) => Found::Plain,
+            Ok(text) => match parsed.next() {
+                Some(Ok(Artifact::CheckIn(check_in))) => {
+                    Found::CheckIn(Box::new(Manifest::new(&check_in)))
+                }
+                Some(Ok(_)) => Found::Structural(text.clone()),
+                Some(Err(_)) | None => Found::Plain,
+            },
+        })
+        .collect();
+    drop(parsed);
+    let outcomes = checked.into_iter().zip(found);
+    outcomes
+        .map(|((rid, text), found)| Outcome {
+            rid,
+            found: text.map_or_else(Found::Damaged, |_| found),
+        })
+        .collect()
+}
+
+/// Returns the content if it is what its name says, as far as that is to be looked at.
+fn check(content: Expanded, scope: Scope) -> Result<Bytes> {
+    match (content.text?, content.name) {
+        (text, Some(name)) if scope == Scope::Everything && !name.names(&text) => {
             Err(Error::HashMismatch { name })
         }
-        (text, _) => text,
-    };
-    let found = match text {
-        Err(error) => Found::Damaged(error),
-        Ok(text) if !may_be_structural(&text) => Found::Plain,
-        Ok(text) => match artifact::parse(&text) {
-            Ok(Artifact::CheckIn(check_in)) => Found::CheckIn(Box::new(Manifest::new(&check_in))),
-            Ok(_) => Found::Structural(text.clone()),
-            Err(_) => Found::Plain,
-        },
-    };
-    Outcome { rid, found }
+        (text, _) => Ok(text),
+    }
 }
