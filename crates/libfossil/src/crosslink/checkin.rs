@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rusqlite::params;
 
+use super::Crosslinker;
 use super::manifest::Manifest;
 use super::words::Words;
-use super::{Crosslinker, row};
 use crate::db::schema::FixedTag;
 use crate::db::{Result, Rid, Transaction};
 use crate::name::HashName;
@@ -43,7 +43,7 @@ impl Crosslinker {
         manifest: &Arc<Manifest>,
     ) -> Result<bool> {
         if let Some(baseline) = &manifest.baseline {
-            let baseline = row(tx, baseline)?;
+            let baseline = self.row(tx, baseline)?;
             if self.tree(tx, rid)?.is_none() {
                 tx.execute(
                     "INSERT OR IGNORE INTO orphan(rid, baseline) VALUES(?1, ?2)",
@@ -64,7 +64,7 @@ impl Crosslinker {
         write_event(tx, rid, manifest)?;
         for tag in &manifest.tags {
             let target = match &tag.target {
-                Some(name) => row(tx, name)?,
+                Some(name) => self.row(tx, name)?,
                 None => rid,
             };
             self.insert_tag(tx, rid, target, tag, manifest.date)?;
@@ -84,12 +84,12 @@ impl Crosslinker {
         parents: &[HashName],
     ) -> Result<Option<Rid>> {
         let baseline = match &manifest.baseline {
-            Some(name) => Some(row(tx, name)?),
+            Some(name) => Some(self.row(tx, name)?),
             None => None,
         };
         let mut first = None;
         for (index, parent) in parents.iter().enumerate() {
-            let parent = row(tx, parent)?;
+            let parent = self.row(tx, parent)?;
             first = first.or(Some(parent));
             tx.execute(
                 "INSERT OR IGNORE INTO plink(pid, cid, isprim, mtime, baseid)

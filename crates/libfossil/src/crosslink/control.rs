@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use rusqlite::params;
 
+use super::Crosslinker;
 use super::words::{Words, html};
-use super::{Crosslinker, row};
 use crate::artifact::{Control, Tag, TagKind};
 use crate::db::{Result, Rid, Transaction};
 use crate::text::Text;
@@ -19,7 +19,7 @@ impl Crosslinker {
     ) -> Result<()> {
         for tag in &control.tags {
             if let Some(target) = &tag.target {
-                let target = row(tx, target)?;
+                let target = self.row(tx, target)?;
                 self.insert_tag(tx, rid, target, tag, control.date)?;
             }
         }

@@ -2,9 +2,9 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::manifest::{File, Tree, TreeFinder};
+use super::Crosslinker;
+use super::manifest::{Differences, File, Tree, TreeFinder};
 use super::words::Words;
-use super::{Crosslinker, row};
 use crate::artifact::Permission;
 use crate::db::{Result, Rid, Transaction};
 use crate::name::HashName;
@@ -25,6 +25,19 @@ struct Change<'m> {
     before: Option<HashName>,
     after: Option<HashName>,
     permission: Permission,
+}
+
+impl<'m> Change<'m> {
+    /// A file of the parent that the child does not have.
+    fn gone(file: File<'m>) -> Self {
+        Self {
+            name: file.name,
+            old_name: None,
+            before: file.hash,
+            after: None,
+            permission: Permission::Regular,
+        }
+    }
 }
 
 impl Crosslinker {
@@ -48,7 +61,7 @@ impl Crosslinker {
             };
             let merged = manifest.parents.iter().skip(1).chain(manifest.picked());
             for other in merged {
-                if let Some(other) = tx.rid(other)? {
+                if let Some(other) = self.known_row(tx, other)? {
                     self.compare(tx, other, child, false)?;
                 }
             }
@@ -95,7 +108,7 @@ impl Crosslinker {
         let Some(first) = tree.own.parents.first() else {
             return Ok(true);
         };
-        match tx.rid(first)? {
+        match self.known_row(tx, first)? {
             Some(first) => Ok(self.tree(tx, first)?.is_some()),
             None => Ok(false),
         }
@@ -108,6 +121,9 @@ impl Crosslinker {
         old: &Tree,
         new: &Tree,
     ) -> Result<()> {
+        if let (None, None) = (&old.baseline, &new.baseline) {
+            return self.write_differences(tx, step, old, new);
+        }
         let mut old_files = old.finder();
         for file in new.own.own_files() {
             if let Some(change) = change_of(&mut old_files, file) {
@@ -121,17 +137,31 @@ impl Crosslinker {
                 if new_files.find(file.name).is_some() {
                     return Ok(());
                 }
-                let gone = Change {
-                    name: file.name,
-                    old_name: None,
-                    before: file.hash,
-                    after: None,
-                    permission: Permission::Regular,
-                };
-                self.write_change(tx, step, &gone)
+                self.write_change(tx, step, &Change::gone(file))
             }),
             (None, Some(_)) => Ok(()),
         }
+    }
+
+    /// Between two check-ins without a baseline, as most are.
+    fn write_differences(
+        &mut self,
+        tx: &mut Transaction<'_>,
+        step: Step,
+        old: &Tree,
+        new: &Tree,
+    ) -> Result<()> {
+        let Differences { changed, gone } = Differences::between(&old.own, &new.own);
+        let mut old_files = old.finder();
+        for file in changed {
+            if let Some(change) = change_of(&mut old_files, file) {
+                self.write_change(tx, step, &change)?;
+            }
+        }
+        for file in gone {
+            self.write_change(tx, step, &Change::gone(file))?;
+        }
+        Ok(())
     }
 
     /// Between two check-ins with a baseline: files that only the parent has a card for are back as they were in
@@ -206,11 +236,11 @@ impl Crosslinker {
             None => 0,
         };
         let before = match &change.before {
-            Some(hash) => Some(row(tx, hash)?),
+            Some(hash) => Some(self.row(tx, hash)?),
             None => None,
         };
         let after = match &change.after {
-            Some(hash) => Some(row(tx, hash)?),
+            Some(hash) => Some(self.row(tx, hash)?),
             None => None,
         };
         if let Some(after) = after

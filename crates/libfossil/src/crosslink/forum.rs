@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::words::Words;
-use super::{Crosslinker, link_page_parents, row};
+use super::{Crosslinker, link_page_parents};
 use crate::artifact::ForumPost;
 use crate::db::{Result, Rid, Transaction, schema};
 use crate::name::HashName;
@@ -19,11 +19,11 @@ impl Crosslinker {
         link_page_parents(self, tx, rid, &parents, post.date)?;
         tx.execute_batch(schema::FORUM)?;
         let root = match &post.thread_root {
-            Some(root) => row(tx, root)?,
+            Some(root) => self.row(tx, root)?,
             None => rid,
         };
-        let previous = optional_row(tx, post.parent.as_ref())?;
-        let replied_to = optional_row(tx, post.in_reply_to.as_ref())?;
+        let previous = self.optional_row(tx, post.parent.as_ref())?;
+        let replied_to = self.optional_row(tx, post.in_reply_to.as_ref())?;
         let time = post.date.to_julian();
         tx.execute(
             "REPLACE INTO forumpost(fpid, froot, fprev, firt, fmtime) VALUES(?1, ?2, ?3, ?4, ?5)",
@@ -61,12 +61,16 @@ impl Crosslinker {
         }
         Ok(())
     }
-}
 
-fn optional_row(tx: &mut Transaction<'_>, name: Option<&HashName>) -> Result<Option<Rid>> {
-    match name {
-        Some(name) => Ok(Some(row(tx, name)?).filter(|rid| rid.get() != 0)),
-        None => Ok(None),
+    fn optional_row(
+        &mut self,
+        tx: &mut Transaction<'_>,
+        name: Option<&HashName>,
+    ) -> Result<Option<Rid>> {
+        match name {
+            Some(name) => Ok(Some(self.row(tx, name)?).filter(|rid| rid.get() != 0)),
+            None => Ok(None),
+        }
     }
 }
 

@@ -132,6 +132,42 @@ impl Manifest {
     }
 }
 
+/// Where the F cards of two check-ins differ.
+pub(crate) struct Differences<'m> {
+    /// Cards of the newer that the older does not have just so.
+    pub(crate) changed: Vec<File<'m>>,
+    /// Cards of the older whose name the newer does not have.
+    pub(crate) gone: Vec<File<'m>>,
+}
+
+impl<'m> Differences<'m> {
+    /// Goes through the cards of both side by side.
+    pub(crate) fn between(old: &'m Manifest, new: &'m Manifest) -> Self {
+        let mut differences = Self {
+            changed: Vec::new(),
+            gone: Vec::new(),
+        };
+        let mut olds = old.entries.iter().peekable();
+        for entry in &new.entries {
+            let name = new.name(entry.name);
+            while let Some(before) = olds.next_if(|before| old.name(before.name) < name) {
+                differences.gone.push(old.file(before));
+            }
+            let before = olds.next_if(|before| old.name(before.name) == name);
+            let is_same = before.is_some_and(|before| {
+                before.hash == entry.hash
+                    && before.permission == entry.permission
+                    && entry.old_name.is_none()
+            });
+            if !is_same {
+                differences.changed.push(new.file(entry));
+            }
+        }
+        differences.gone.extend(olds.map(|before| old.file(before)));
+        differences
+    }
+}
+
 /// Finds F cards by name, at little cost when the names come in ascending order.
 #[derive(Clone, Debug)]
 pub(crate) struct Finder<'m> {

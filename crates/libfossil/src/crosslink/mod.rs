@@ -40,6 +40,8 @@ pub(crate) struct Crosslinker {
     manifests: ManifestCache,
     /// Rows that the caller will still hand in by itself: they are waited for instead of being read.
     announced: HashSet<Rid>,
+    /// The rows of artifacts that were asked for. They stay where they are while this links.
+    rows: HashMap<HashName, Rid>,
     /// Whether older versions are stored as deltas on newer ones while at it.
     deltify: bool,
     file_numbers: HashMap<Vec<u8>, i64>,
@@ -62,6 +64,7 @@ impl Crosslinker {
         Self {
             manifests: ManifestCache::default(),
             announced: HashSet::new(),
+            rows: HashMap::new(),
             deltify: true,
             file_numbers: HashMap::new(),
             digits: None,
@@ -74,10 +77,12 @@ impl Crosslinker {
         }
     }
 
-    /// Returns a linker that will be handed all of `announced`, in any order, and leaves stored forms alone.
-    pub(crate) fn for_rebuild(announced: HashSet<Rid>) -> Self {
+    /// Returns a linker that will be handed all of `announced`, in any order, and leaves stored forms alone. `rows` are all that
+    /// there are.
+    pub(crate) fn for_rebuild(announced: HashSet<Rid>, rows: HashMap<HashName, Rid>) -> Self {
         Self {
             announced,
+            rows,
             deltify: false,
             ..Self::new()
         }
@@ -139,10 +144,30 @@ impl Crosslinker {
         let now = tx.now();
         self.tag_self(tx, rid, b"cluster", None, now)?;
         for member in members {
-            let member = row(tx, member)?;
+            let member = self.row(tx, member)?;
             tx.execute("DELETE FROM unclustered WHERE rid=?1", [member])?;
         }
         Ok(())
+    }
+
+    /// Returns the row of the artifact called `name`, if there is one.
+    fn known_row(&mut self, tx: &Repository, name: &HashName) -> Result<Option<Rid>> {
+        if let Some(rid) = self.rows.get(name) {
+            return Ok(Some(*rid));
+        }
+        let rid = tx.rid(name)?;
+        if let Some(rid) = rid {
+            self.rows.insert(*name, rid);
+        }
+        Ok(rid)
+    }
+
+    /// Returns the row of the artifact called `name`, making one if there is none; 0 if it is shunned.
+    fn row(&mut self, tx: &mut Transaction<'_>, name: &HashName) -> Result<Rid> {
+        if let Some(rid) = self.known_row(tx, name)? {
+            return Ok(rid);
+        }
+        Ok(tx.phantom(name, Visibility::Public)?.unwrap_or(Rid::new(0)))
     }
 
     /// Returns a check-in, if it can be had now.
@@ -173,7 +198,7 @@ impl Crosslinker {
                 baseline: None,
             }));
         };
-        let baseline = match tx.rid(&baseline)? {
+        let baseline = match self.known_row(tx, &baseline)? {
             Some(rid) => self.manifest(tx, rid)?,
             None => None,
         };
@@ -194,11 +219,6 @@ impl Crosslinker {
     }
 }
 
-/// Returns the row of the artifact called `name`, making one if there is none; 0 if it is shunned.
-fn row(tx: &mut Transaction<'_>, name: &HashName) -> Result<Rid> {
-    Ok(tx.phantom(name, Visibility::Public)?.unwrap_or(Rid::new(0)))
-}
-
 /// Writes what descends from what among pages and posts, and passes the tags of the first parent on.
 fn link_page_parents(
     linker: &mut Crosslinker,
@@ -209,7 +229,7 @@ fn link_page_parents(
 ) -> Result<()> {
     let mut first = None;
     for (index, parent) in parents.iter().enumerate() {
-        let parent = row(tx, parent)?;
+        let parent = linker.row(tx, parent)?;
         first = first.or(Some(parent));
         tx.execute(
             "INSERT OR IGNORE INTO plink(pid, cid, isprim, mtime, baseid)

@@ -24,7 +24,7 @@ impl Crosslinker {
         pick: &Cherrypick,
     ) -> Result<()> {
         let source = pick.target.as_str();
-        if let Some(source) = tx.rid(&pick.target)? {
+        if let Some(source) = self.known_row(tx, &pick.target)? {
             tx.execute(
                 "REPLACE INTO cherrypick(parentid, childid, isExclude) VALUES(?1, ?2, ?3)",
                 params![source, child, pick.backout],

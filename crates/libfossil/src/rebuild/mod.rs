@@ -3,6 +3,7 @@
 //! The durable tables stay as they are, but for contents that are shunned and sizes that are wrong. Everything happens in
 //! one transaction: whoever opens the file sees it as it was until it is as it should be.
 
+mod heads;
 pub(crate) mod plan;
 pub(crate) mod stream;
 mod tickets;
@@ -80,7 +81,7 @@ fn rebuild(
         Trust::Stored => Scope::Structural,
         Trust::Nothing => Scope::Everything,
     };
-    let plan = Plan::new(tx, scope)?;
+    let mut plan = Plan::new(tx, scope)?;
     for (rid, size) in &plan.wrong_sizes {
         let size = i64::try_from(*size).unwrap_or(i64::MAX);
         tx.execute("UPDATE blob SET size=?2 WHERE rid=?1", params![rid, size])?;
@@ -90,7 +91,7 @@ fn rebuild(
     let mut done = 0;
     let mut work = Work {
         tx,
-        linker: Crosslinker::for_rebuild(wanted),
+        linker: Crosslinker::for_rebuild(wanted, std::mem::take(&mut plan.rows)),
         report: Rebuilt::default(),
         trust,
     };
