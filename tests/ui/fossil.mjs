@@ -94,14 +94,43 @@ export function sampleRepository(folder, name) {
  */
 export function largeRepository(folder, name, { checkIns, files }) {
   const file = path.join(folder, `${name}.fossil`);
+  importGit(folder, file, fastImport(checkIns, files));
+  return file;
+}
+
+/**
+ * Seven branches side by side, as a busy project has them.
+ * @param {string} folder
+ * @param {string} name
+ */
+export function branchyRepository(folder, name) {
+  const file = path.join(folder, `${name}.fossil`);
+  /** @type {string[]} */
+  const out = [];
+  for (let mark = 1; mark <= 60; mark += 1) {
+    const branch = mark <= 7 ? mark : 1 + ((mark * 5) % 7);
+    const comment = `Change number ${mark}`;
+    out.push(`commit refs/heads/${branch === 1 ? "master" : `topic/a-long-name-${branch}`}\nmark :${mark}\ncommitter ada <ada> ${1700000000 + mark * 5000} +0000\n`);
+    out.push(`data ${comment.length}\n${comment}\n${mark > 1 && mark <= 7 ? "from :1\n" : ""}M 644 inline src/file-${branch}.txt\ndata 4\n${String(mark).padStart(3, "0")}\n\n`);
+  }
+  importGit(folder, file, out.join(""));
+  return file;
+}
+
+/**
+ * Makes a repository of a git fast-import stream.
+ * @param {string} folder
+ * @param {string} file
+ * @param {string} input
+ */
+function importGit(folder, file, input) {
   const done = spawnSync("fossil", ["import", "--git", "--rename-master", "trunk", file], {
     cwd: folder,
     env: { ...process.env, HOME: folder, FOSSIL_HOME: folder, USER: "ada", FOSSIL_USER: "ada" },
-    input: fastImport(checkIns, files),
+    input,
     maxBuffer: 1 << 28,
   });
   if (done.status !== 0) throw new Error(`fossil import ended with ${done.status}: ${done.stderr}`);
-  return file;
 }
 
 /**

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { startAgent } from "./agent.mjs";
 import { inspect, openBrowser, openPage, visit } from "./browser.mjs";
-import { emptyRepository, largeRepository, sampleRepository } from "./fossil.mjs";
+import { branchyRepository, emptyRepository, largeRepository, sampleRepository } from "./fossil.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -45,6 +45,7 @@ async function addSample() {
   await add(sampleRepository(full.folder, "sample"));
   await add(largeRepository(full.folder, "rows", { checkIns: 1000, files: 1000 }));
   oldest = (await full.call("GET", "/repositories/rows/timeline?offset=999&limit=1")).rows[0].hash;
+  await add(branchyRepository(full.folder, "branches"));
   await add(emptyRepository(full.folder, "unreachable"));
   // Port 9 is discard's: nobody answers there.
   await full.call("PUT", "/repositories/unreachable/remote", { url: "http://127.0.0.1:9/nowhere" });
@@ -87,6 +88,8 @@ const screens = [
   { name: "timeline-empty", place: "/r/sample/timeline", agent: () => full, ready: noTickets },
   { name: "timeline-1000", place: "/r/rows/timeline", agent: () => full, ready: rows },
   { name: "timeline-error", place: "/r/gone/timeline", agent: () => full, ready: (page) => shows(page, "The file can't be opened") },
+  { name: "timeline-branches", place: "/r/branches/timeline", agent: () => full, ready: rows },
+  { name: "check-in-branches", place: "/r/branches/c/tip", agent: () => full, ready: (page) => page.locator("[data-path]").first().waitFor() },
   { name: "check-in", place: "/r/sample/c/release-1.1", agent: () => full, ready: (page) => page.locator("[data-path] table").first().waitFor() },
   { name: "check-in-empty", place: "/r/unreachable/c/tip", agent: () => full, ready: (page) => shows(page, "No files changed") },
   { name: "check-in-1000", place: "/r/rows/c/OLDEST", agent: () => full, ready: (page) => page.locator("[data-path]").nth(50).waitFor() },
@@ -128,17 +131,32 @@ for (const scheme of /** @type {const} */ (["light", "dark"])) {
   }
 }
 
-for (const name of ["overview", "add-clone", "timeline", "check-in", "file", "settings", "settings-error"]) {
-  test(`${name} fits a phone`, { timeout: 60_000 }, async () => {
-    const screen = screens.find((each) => each.name === name);
-    assert.ok(screen);
-    const { page } = await openPage(browser, screen.agent(), { width: 390, height: 780 });
-    try {
-      await visit(page, screen.agent(), screen.place);
-      await screen.ready(page);
-      await inspect(page, `${name}-phone`);
-    } finally {
-      await page.context().close();
-    }
-  });
+const sizes = [
+  { what: "a phone", key: "phone", width: 390, height: 780, names: ["overview", "add-clone", "timeline", "check-in", "file", "settings", "settings-error"] },
+  { what: "the smallest window", key: "720", width: 720, height: 480, names: ["overview", "timeline-branches", "check-in-branches", "check-in", "files", "file", "settings"] },
+  { what: "the window as it opens", key: "980", width: 980, height: 680, names: ["timeline-branches", "check-in-branches", "files-1000"] },
+];
+for (const { what, key, width, height, names } of sizes) {
+  for (const name of names) {
+    test(`${name} fits ${what}`, { timeout: 60_000 }, async () => {
+      const screen = screens.find((each) => each.name === name);
+      assert.ok(screen);
+      const { page } = await openPage(browser, screen.agent(), { width, height });
+      try {
+        await visit(page, screen.agent(), screen.place);
+        await screen.ready(page);
+        await inspect(page, `${name}-${key}`);
+        assert.deepEqual(await page.locator("[data-testid=rows] .row").evaluateAll(pushedOut), [], "rows reach out of their list");
+      } finally {
+        await page.context().close();
+      }
+    });
+  }
+}
+
+/** Names rows of which a part lies beyond the row's end. @param {Element[]} rows */
+function pushedOut(rows) {
+  return rows
+    .filter((row) => [...row.children].some((part) => part.getBoundingClientRect().right > row.getBoundingClientRect().right + 1))
+    .map((row) => row.textContent);
 }

@@ -5,8 +5,9 @@ import type { Line } from "./types";
 const colours = 8;
 const trunks = new Set(["trunk", "main", "master"]);
 
-/** Columns beyond this many share the width that is there. */
+/** Columns beyond this many share the width that is there: in a list of usual width, and in a narrow one. */
 const roomy_columns = 8;
+const narrow_columns = 4;
 const column_px = 14;
 const margin_px = 12;
 
@@ -18,8 +19,9 @@ export interface Graph {
 }
 
 /** Lays out `lanes` columns. */
-export function graphOf(lanes: number): Graph {
-  const step = lanes <= roomy_columns ? column_px : Math.max(3, (roomy_columns * column_px) / lanes);
+export function graphOf(lanes: number, narrow = false): Graph {
+  const roomy = narrow ? narrow_columns : roomy_columns;
+  const step = lanes <= roomy ? column_px : Math.max(3, (roomy * column_px) / lanes);
   return {
     width: Math.ceil(2 * margin_px + Math.max(0, lanes - 1) * step),
     x: (lane) => margin_px + lane * step,

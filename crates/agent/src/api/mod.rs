@@ -4,6 +4,7 @@
 mod error;
 mod from_fossil;
 mod history;
+mod mesh;
 mod state;
 mod time;
 
@@ -15,6 +16,10 @@ pub use error::{Code, Error, ErrorBody};
 pub use history::{
     CheckIn, CheckInSummary, Diff, DiffLine, FileChange, FileChangeKind, FileContent, FileEntry,
     FileList, Hunk, Line, LineKind, Permissions, Relative, Span, StrokeKind, Timeline, TimelineRow,
+};
+pub use mesh::{
+    AddJoin, AddTrusted, Address, AddressKind, Chosen, Counters, FoundBy, Join, LinkKind,
+    LinkState, Mesh, Peer, PeerError, PeerKind, Role, SetRole, Trusted,
 };
 pub use state::{Phase, State};
 pub use time::Time;
@@ -104,6 +109,11 @@ pub enum Event {
     Job {
         /// As it is now.
         job: Job,
+    },
+    /// The mesh changed.
+    Mesh {
+        /// As it is now.
+        mesh: Box<Mesh>,
     },
     /// Something worth telling happened.
     Log {

@@ -1,0 +1,292 @@
+//! The mesh as the API tells it: this agent's role and addresses, whom it dials, whom it hears and how, and whom it trusts.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Code, Time};
+
+/// The answer of `GET /api/v1/mesh`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mesh {
+    /// The role in force.
+    pub role: Role,
+    /// Who chose it.
+    pub role_from: Chosen,
+    /// The name that people gave this agent.
+    pub peer_id: String,
+    /// The public half of the identity, 64 hexadecimal digits.
+    pub endpoint_id: String,
+    /// The NATS cluster that the mesh is.
+    pub cluster: String,
+    /// Where this agent listens.
+    pub addresses: Vec<Address>,
+    /// Whom it was told to dial.
+    pub joins: Vec<Join>,
+    /// Whom it hears, or heard not long ago.
+    pub peers: Vec<Peer>,
+    /// What happened since the start.
+    pub counters: Counters,
+}
+
+/// What an agent accepts and dials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Accepts peers and leaves, dials its joins.
+    Peer,
+    /// Accepts peers and leaves, dials other hubs.
+    Hub,
+    /// Accepts nobody, dials one of its joins at a time.
+    Leaf,
+}
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chosen {
+    /// Nobody chose: it is what a new agent has.
+    Default,
+    /// A flag of this start.
+    Flag,
+    /// A person, while an agent ran.
+    App,
+}
+
+/// A listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// Who connects there.
+    pub kind: AddressKind,
+    /// As others write it.
+    pub url: String,
+    /// Whether it is reachable on this machine alone.
+    pub local: bool,
+}
+
+/// Who connects to a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AddressKind {
+    /// Programs that speak NATS.
+    Client,
+    /// Leaves.
+    Leaf,
+    /// Peers and hubs.
+    Route,
+}
+
+/// An address that this agent dials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// Names the join in paths.
+    pub id: String,
+    /// `nats-leaf://HOST:PORT` or `nats-route://HOST:PORT`.
+    pub url: String,
+    /// Who added it.
+    pub from: Chosen,
+    /// How it stands.
+    pub state: LinkState,
+    /// The endpoint id of who answered there.
+    pub peer: Option<String>,
+}
+
+/// How a link stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LinkState {
+    /// It stands.
+    Connected {
+        /// Since when.
+        since: Time,
+    },
+    /// It is being made.
+    Connecting {
+        /// Since when.
+        since: Time,
+    },
+    /// A leaf's spare: not dialled while another stands.
+    Standby,
+    /// The role does not dial it.
+    Unused {
+        /// Why.
+        message: String,
+    },
+    /// It cannot be made, or broke.
+    Error {
+        /// For programs.
+        code: Code,
+        /// What failed.
+        message: String,
+        /// What to do next.
+        hint: Option<String>,
+        /// Since when.
+        since: Time,
+        /// When it is tried again.
+        retry_at: Option<Time>,
+    },
+    /// A peer that was here and is silent.
+    Gone {
+        /// Since when.
+        since: Time,
+    },
+}
+
+/// Another member of the mesh, or a NATS server beside this one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The public half of its identity; `null` for what has none.
+    pub endpoint_id: Option<String>,
+    /// The name that it gives itself.
+    pub name: String,
+    /// What it is.
+    pub kind: PeerKind,
+    /// Its role, once it told.
+    pub role: Option<Role>,
+    /// How the way to it stands.
+    pub state: LinkState,
+    /// How its messages come.
+    pub link: Option<LinkKind>,
+    /// Whether the link was made from here.
+    pub dialled: bool,
+    /// Where it is, for a link of its own.
+    pub address: Option<String>,
+    /// A message there and back, in milliseconds.
+    pub round_trip_ms: Option<f64>,
+    /// Whether its content is taken.
+    pub trusted: bool,
+    /// Those of this agent's repositories that it has as well, by name.
+    pub repositories: Vec<String>,
+    /// Its last sign of life.
+    pub heard_at: Option<Time>,
+    /// The end of the last exchange with it.
+    pub last_ok: Option<Time>,
+    /// Why the last exchange failed.
+    pub error: Option<PeerError>,
+}
+
+/// What a peer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PeerKind {
+    /// An agent like this one.
+    Agent,
+    /// A NATS server that is no agent.
+    Server,
+}
+
+/// How a peer's messages come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LinkKind {
+    /// Between members, as one cluster.
+    Route,
+    /// Between a leaf and who serves it.
+    Leaf,
+    /// By other members.
+    Via,
+}
+
+/// Why an exchange with a peer failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerError {
+    /// For programs.
+    pub code: Code,
+    /// What failed.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+    /// Since when it has been failing.
+    pub since: Time,
+    /// When it is tried again.
+    pub retry_at: Option<Time>,
+}
+
+/// What happened since the agent's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// When counting began.
+    pub since: Time,
+    /// Messages received.
+    pub messages_in: u64,
+    /// Messages sent.
+    pub messages_out: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Announcements of new content that were sent.
+    pub announced: u64,
+    /// Announcements that came.
+    pub heard: u64,
+    /// Exchanges with peers.
+    pub pulls: u64,
+    /// Artifacts that they brought.
+    pub pulled_artifacts: u64,
+    /// What caused the exchanges that brought something.
+    pub found_by: FoundBy,
+    /// Messages without a valid signature of someone who may.
+    pub refused: u64,
+    /// Messages that broke a limit or the protocol.
+    pub violations: u64,
+    /// Connections that were cut because they did not read.
+    pub slow_consumers: u64,
+}
+
+/// How many exchanges brought something, by what caused them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundBy {
+    /// An announcement.
+    pub announcement: u64,
+    /// A comparison at the slow beat.
+    pub hello: u64,
+    /// The poll.
+    pub poll: u64,
+}
+
+/// Someone whose content is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trusted {
+    /// The public half of its identity, 64 hexadecimal digits.
+    pub endpoint_id: String,
+    /// What people call it here.
+    pub name: Option<String>,
+    /// What it may, in Fossil's letters.
+    pub capabilities: String,
+    /// Who added it.
+    pub from: Chosen,
+    /// Since when; `null` for a flag.
+    pub since: Option<Time>,
+}
+
+/// The body of `PUT /api/v1/mesh/role`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetRole {
+    /// The role to take.
+    pub role: Role,
+}
+
+/// The body of `POST /api/v1/mesh/joins`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddJoin {
+    /// `nats-leaf://HOST:PORT` or `nats-route://HOST:PORT`.
+    pub url: String,
+}
+
+/// The body of `POST /api/v1/mesh/trusted`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddTrusted {
+    /// The public half of its identity, 64 hexadecimal digits.
+    pub endpoint_id: String,
+    /// What people call it here.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What it may, in Fossil's letters; reading and writing when none are given.
+    #[serde(default)]
+    pub capabilities: Option<String>,
+}
