@@ -107,11 +107,15 @@ export function branchyRepository(folder, name) {
   const file = path.join(folder, `${name}.fossil`);
   /** @type {string[]} */
   const out = [];
+  /** @type {Record<number, number>} */
+  const tips = {};
   for (let mark = 1; mark <= 60; mark += 1) {
     const branch = mark <= 7 ? mark : 1 + ((mark * 5) % 7);
+    const parent = tips[branch] ?? tips[1];
     const comment = `Change number ${mark}`;
     out.push(`commit refs/heads/${branch === 1 ? "master" : `topic/a-long-name-${branch}`}\nmark :${mark}\ncommitter ada <ada> ${1700000000 + mark * 5000} +0000\n`);
-    out.push(`data ${comment.length}\n${comment}\n${mark > 1 && mark <= 7 ? "from :1\n" : ""}M 644 inline src/file-${branch}.txt\ndata 4\n${String(mark).padStart(3, "0")}\n\n`);
+    out.push(`data ${comment.length}\n${comment}\n${parent ? `from :${parent}\n` : ""}M 644 inline src/file-${branch}.txt\ndata 4\n${String(mark).padStart(3, "0")}\n\n`);
+    tips[branch] = mark;
   }
   importGit(folder, file, out.join(""));
   return file;
