@@ -20,7 +20,7 @@ pub(crate) async fn exchange(
     request: Request,
 ) -> Result<Reply, Error> {
     let work = move |repository: &mut _| {
-        Server::default().exchange(repository, &auth, &request, clock::now())
+        Server::default().exchange(repository, &auth, request, clock::now)
     };
     let reply = match hosted.write(work).await {
         Ok(Ok(reply)) => reply,

@@ -19,11 +19,18 @@ pub(crate) const CONNECTIONS: usize = 128;
 /// address shares these.
 pub(crate) const CONNECTIONS_OF_ONE: usize = 32;
 
-/// A body of an `/xfer` request up to this size is read without a place among [`LARGE_BODIES`]; nearly all are.
+/// A body of an `/xfer` request up to this size is read without room among [`LARGE_BODIES_BYTES`]; nearly all are.
 pub(crate) const SMALL_BODY_BYTES: usize = 1024 * 1024;
 
-/// Larger `/xfer` bodies held in memory at once, over all connections.
-pub(crate) const LARGE_BODIES: usize = 4;
+/// Larger `/xfer` bodies held in memory at once, over all connections; two of the largest.
+pub(crate) const LARGE_BODIES_BYTES: usize = 2 * XFER_BODY_BYTES;
+
+/// An unpacked `/xfer` message up to this size is worked on without room among [`LARGE_MESSAGES_BYTES`]. As many of them as
+/// there are repositories are worked on at once.
+pub(crate) const SMALL_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Memory for larger messages and what is made of them, over all repositories. One that needs more is worked on alone.
+pub(crate) const LARGE_MESSAGES_BYTES: usize = 512 * 1024 * 1024;
 
 /// Time for a whole connection of a Fossil client. They close theirs after each reply.
 pub(crate) const CLIENT_LIFETIME: Duration = Duration::from_secs(1800);
@@ -37,8 +44,14 @@ pub(crate) const API_BODY_DEADLINE: Duration = Duration::from_secs(15);
 /// Time without a byte of an `/xfer` body before the connection is given up.
 pub(crate) const XFER_BODY_STALL: Duration = Duration::from_secs(30);
 
-/// Time for a whole `/xfer` body, so that one byte now and then does not hold a place for ever.
-pub(crate) const XFER_BODY_DEADLINE: Duration = Duration::from_secs(600);
+/// Time for a whole small `/xfer` body. What stock clients send at once takes as long on a line of 4 kbit/s.
+pub(crate) const SMALL_BODY_DEADLINE: Duration = Duration::from_secs(600);
+
+/// How long a larger `/xfer` body may take its time while it holds room that others wait for.
+pub(crate) const LARGE_BODY_GRACE: Duration = Duration::from_secs(30);
+
+/// How fast it must have come on the average after that: half of what a slow DSL line sends.
+pub(crate) const LARGE_BODY_BYTES_PER_S: usize = 64 * 1024;
 
 /// Time for a TCP and TLS connection to a remote.
 pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(15);

@@ -4,6 +4,7 @@
 mod body;
 #[allow(dead_code, reason = "the driver of the bus uses it")]
 pub(crate) mod bus;
+mod memory;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,13 +17,12 @@ use axum::routing::get;
 use libfossil::auth::AuthContext;
 use libfossil::xfer::{self, frame::ContentType};
 use percent_encoding::percent_decode_str;
-use tokio::sync::Semaphore;
 
 use crate::api::{Code, Error};
 use crate::core::Core;
 use crate::exchange::exchange;
-use crate::limits;
 use crate::repository::Hosted;
+use memory::Memory;
 
 const STUB: &str = "This is EdgeSync. It answers Fossil: clone this address with\n\n    fossil clone ADDRESS FILE.fossil\n\n\
                     where ADDRESS is what you typed into the browser.\n";
@@ -31,15 +31,14 @@ const STUB: &str = "This is EdgeSync. It answers Fossil: clone this address with
 #[derive(Debug, Clone)]
 struct Door {
     core: Arc<Core>,
-    /// Places for large bodies.
-    places: Arc<Semaphore>,
+    memory: Memory,
 }
 
 /// Returns the router of the listener for Fossil clients.
 pub(crate) fn router(core: Arc<Core>) -> Router {
     let door = Door {
         core,
-        places: Arc::new(Semaphore::new(limits::LARGE_BODIES)),
+        memory: Memory::new(),
     };
     Router::new()
         .route("/healthz", get(health))
@@ -88,22 +87,19 @@ async fn converse(door: &Door, request: Request) -> Result<Response, Error> {
         .get(header::COOKIE)
         .and_then(|cookie| cookie.to_str().ok())
         .map(ToOwned::to_owned);
-    // The place is held until the reply is made: the body lives as long.
-    let (body, _place) = body::read(request, &door.places).await?;
+    let (body, body_room) = body::read(request, &door.memory).await?;
+    let request = xfer::Request {
+        content_type,
+        body,
+        cookie,
+    };
+    // Both are held until the reply is made. The body itself goes earlier, but only the repository's thread knows when.
+    let _room = (body_room, door.memory.message(&request).await?);
     let auth = AuthContext {
         granted: None,
         address: address.unwrap_or_default(),
     };
-    let reply = exchange(
-        &hosted,
-        auth,
-        xfer::Request {
-            content_type,
-            body,
-            cookie,
-        },
-    )
-    .await?;
+    let reply = exchange(&hosted, auth, request).await?;
     let kind = HeaderValue::from_static(reply.content_type.as_str());
     Ok(([(header::CONTENT_TYPE, kind)], reply.body).into_response())
 }

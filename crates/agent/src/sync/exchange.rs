@@ -87,7 +87,7 @@ where
         };
         *place = place.moved_to(url);
         client = on_thread(writer, move |repository| {
-            client.receive(repository, &response, clock::now())?;
+            client.receive(repository, response, clock::now())?;
             Ok(client)
         })
         .await?;

@@ -145,7 +145,7 @@ fn converse(
             let mut other = Repository::open(path, Access::ReadWrite)?;
             let mut client = start(repository, None)?;
             run(repository, &mut client, &mut progress, |request| {
-                answer_of(&mut other, path, &request).map(Some)
+                answer_of(&mut other, path, request).map(Some)
             })?
             .ok_or_else(|| ExchangeError::System("a file does not move".to_owned()))
         }
@@ -210,7 +210,7 @@ fn run(
         let Some(response) = carry(request)? else {
             return Ok(None);
         };
-        client.receive(repository, &response, clock::now())?;
+        client.receive(repository, response, clock::now())?;
         progress(client.progress());
     }
 }
@@ -219,7 +219,7 @@ fn run(
 fn answer_of(
     other: &mut Repository,
     path: &Path,
-    request: &Request,
+    request: Request,
 ) -> Result<Response, ExchangeError> {
     let auth = AuthContext {
         granted: Some(Grant {
@@ -228,7 +228,7 @@ fn answer_of(
         }),
         address: String::new(),
     };
-    let reply = Server::default().exchange(other, &auth, request, clock::now());
+    let reply = Server::default().exchange(other, &auth, request, clock::now);
     let reply = reply.map_err(|error| ExchangeError::File {
         path: path.to_owned(),
         reason: error.to_string(),

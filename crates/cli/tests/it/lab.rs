@@ -250,6 +250,22 @@ impl Agent {
         assert!(sent.expect("kill runs").success());
     }
 
+    /// Returns the most memory that it has held so far, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_bytes(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.expect("a peak").trim().trim_end_matches(" kB");
+        kib.parse::<usize>().expect("a number") * 1024
+    }
+
+    /// Returns the address of its listener for Fossil clients.
+    pub(crate) fn http(&self) -> &str {
+        let address = self.said.iter().find_map(|line| line.strip_prefix("http "));
+        address.expect("it serves").trim()
+    }
+
     /// Waits until it has ended, and returns its exit code.
     pub(crate) fn exit_code(mut self) -> Option<i32> {
         self.child.wait().expect("it ends").code()

@@ -6,6 +6,7 @@ mod check_in;
 mod errors;
 mod help;
 mod lab;
+mod large;
 mod look;
 mod manage;
 mod transfer;

@@ -11,7 +11,13 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 use crate::limits::MAX_INFLATE_RATIO;
 
 /// Bytes of the length in front of the stream.
-const HEADER_BYTES: usize = 4;
+pub(crate) const HEADER_BYTES: usize = 4;
+
+/// Content from this length on is given room for its packed form in one piece.
+const LONG_BYTES: usize = 1 << 20;
+
+/// Most bytes that an [`Unpacker`] gives at once.
+const UNPACKED_PIECE_BYTES: usize = 128 << 10;
 
 /// Why bytes could not be unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +67,7 @@ pub fn pack(content: &[u8]) -> Vec<u8> {
 pub fn pack_parts(parts: &[&[u8]]) -> Vec<u8> {
     let total: usize = parts.iter().map(|part| part.len()).sum();
     let declared = u32::try_from(total).unwrap_or(u32::MAX);
-    let mut out = Vec::with_capacity(HEADER_BYTES + total / 2 + 64);
+    let mut out = Vec::with_capacity(HEADER_BYTES + room_for_packed(total));
     out.extend_from_slice(&declared.to_be_bytes());
     DEFLATE.with_borrow_mut(|deflate| {
         deflate.reset();
@@ -80,9 +86,21 @@ pub fn pack_parts(parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
+/// Returns how much room is made for content of `total` bytes once packed. What is long gets room for the worst case at once:
+/// moving it costs more than room that is never touched.
+fn room_for_packed(total: usize) -> usize {
+    if total < LONG_BYTES {
+        total / 2 + 64
+    } else {
+        total + total / 1000 + 64
+    }
+}
+
 /// Deflates some of `input` into `out`, which is given room first.
 fn step(deflate: &mut Compress, input: &[u8], out: &mut Vec<u8>, flush: FlushCompress) -> Status {
-    out.reserve((input.len() / 2).max(256));
+    if out.capacity() - out.len() < 256 {
+        out.reserve((input.len() / 2).max(256));
+    }
     // Deflating fails only on a bad state, and this one is driven in order; ending the stream ends the caller's loop.
     deflate
         .compress_vec(input, out, flush)
@@ -144,6 +162,80 @@ pub fn peek(packed: &[u8], count: usize) -> Result<Vec<u8>, CodecError> {
     inflate(stream, &mut out)?;
     out.truncate(wanted);
     Ok(out)
+}
+
+/// Unpacks content whose stream comes in pieces, without ever holding all of it.
+#[derive(Debug)]
+pub(crate) struct Unpacker {
+    inflate: Decompress,
+    declared: usize,
+    given: usize,
+    ended: bool,
+    out: Vec<u8>,
+}
+
+impl Unpacker {
+    /// Starts on content of `declared` bytes, of which there may be at most `max`.
+    pub(crate) fn new(declared: usize, max: usize) -> Result<Self, CodecError> {
+        if declared > max {
+            return Err(CodecError::TooLarge { declared, max });
+        }
+        Ok(Self {
+            inflate: Decompress::new(true),
+            declared,
+            given: 0,
+            ended: false,
+            out: Vec::with_capacity(UNPACKED_PIECE_BYTES),
+        })
+    }
+
+    /// Takes the next piece of the stream, and gives what is in it to `take`.
+    pub(crate) fn feed(
+        &mut self,
+        mut stream: &[u8],
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(), CodecError> {
+        loop {
+            if self.ended {
+                return match stream.len() {
+                    0 => Ok(()),
+                    stray => Err(CodecError::Trailing(stray)),
+                };
+            }
+            self.out.clear();
+            let before = self.inflate.total_in();
+            let status = self
+                .inflate
+                .decompress_vec(stream, &mut self.out, FlushDecompress::None)
+                .map_err(|_| CodecError::Corrupt)?;
+            let used = consumed(before, self.inflate.total_in());
+            stream = stream.get(used..).unwrap_or_default();
+            self.given = self.given.saturating_add(self.out.len());
+            if self.given > self.declared {
+                return Err(CodecError::WrongLength {
+                    declared: self.declared,
+                });
+            }
+            take(&self.out);
+            self.ended = status == Status::StreamEnd;
+            if !self.ended && used == 0 && self.out.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends the content.
+    pub(crate) fn finish(self) -> Result<(), CodecError> {
+        if !self.ended {
+            return Err(CodecError::Truncated);
+        }
+        if self.given != self.declared {
+            return Err(CodecError::WrongLength {
+                declared: self.declared,
+            });
+        }
+        Ok(())
+    }
 }
 
 /// Inflates `stream` into the spare capacity of `out` and returns how that ended and how many bytes it took.
@@ -246,6 +338,24 @@ mod tests {
         fn packing_is_undone_by_unpacking(content: Vec<u8>, repeat in 0..50_usize) {
             let content = content.repeat(repeat);
             prop_assert_eq!(unpack(&pack(&content), content.len()), Ok(content));
+        }
+
+        #[test]
+        fn pieces_are_unpacked_like_the_whole(content: Vec<u8>, repeat in 0..50_usize, piece in 1..64_usize, cut in 0..8_usize) {
+            let content = content.repeat(repeat);
+            let packed = pack(&content);
+            let stream = &packed[HEADER_BYTES..packed.len() - cut.min(packed.len() - HEADER_BYTES)];
+            let mut unpacker = Unpacker::new(content.len(), MAX).expect("within the cap");
+            let mut unpacked = Vec::new();
+            for piece in stream.chunks(piece) {
+                unpacker.feed(piece, |text| unpacked.extend_from_slice(text)).expect("a sound beginning");
+            }
+            let ended = unpacker.finish();
+            if cut == 0 {
+                prop_assert_eq!((ended, unpacked), (Ok(()), content));
+            } else {
+                prop_assert_eq!(ended, Err(CodecError::Truncated));
+            }
         }
 
         #[test]

@@ -8,7 +8,7 @@
 //! - [`schema`]: the tables.
 //! - `open`, `create`: from a path to a [`Repository`].
 //! - `content`: from a name to its bytes, through deltas and a bounded cache.
-//! - `transaction`, `store`, `deltify`: writing.
+//! - `transaction`, `store`, `large`, `deltify`: writing.
 //! - `config`, `user`, `remembered`: settings, people, the server of the last sync.
 
 mod cache;
@@ -17,6 +17,7 @@ mod content;
 mod create;
 mod deltify;
 mod error;
+mod large;
 mod lock;
 mod open;
 mod remembered;

@@ -5,6 +5,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::large::placeholder;
 use super::{Error, Result, Rid, Transaction};
 use crate::artifact::may_be_structural;
 use crate::blob::{codec, delta};
@@ -44,6 +45,8 @@ struct Packed<'a> {
     packed: &'a [u8],
     source: Option<Rid>,
     visibility: Visibility,
+    /// Whether cross-linking may find something in it; told where the full text was at hand.
+    may_be_structural: Option<bool>,
 }
 
 impl Transaction<'_> {
@@ -114,6 +117,7 @@ impl Transaction<'_> {
             packed: &codec::pack(change),
             source: Some(source_rid),
             visibility,
+            may_be_structural: None,
         })
     }
 
@@ -158,6 +162,7 @@ impl Transaction<'_> {
             packed,
             source,
             visibility,
+            may_be_structural: None,
         })
     }
 
@@ -242,6 +247,7 @@ impl Transaction<'_> {
             packed: &codec::pack(content),
             source: None,
             visibility,
+            may_be_structural: Some(may_be_structural(content)),
         })
     }
 
@@ -251,7 +257,11 @@ impl Transaction<'_> {
         if stored.is_new {
             self.note_written(stored.rid);
             if self.is_available(stored.rid)? {
-                self.note_if_structural(stored.rid)?;
+                match artifact.may_be_structural {
+                    Some(true) => self.note_fresh(stored.rid),
+                    Some(false) => {}
+                    None => self.note_if_structural(stored.rid)?,
+                }
                 self.settle_waiting(stored.rid)?;
             }
         }
@@ -283,7 +293,7 @@ impl Transaction<'_> {
         let rid = if let Some((rid, _)) = held {
             self.execute(
                 "UPDATE blob SET rcvid=?1, size=?2, content=?3 WHERE rid=?4",
-                params![rcvid, size, packed, rid],
+                params![rcvid, size, placeholder(packed), rid],
             )?;
             self.execute("DELETE FROM phantom WHERE rid=?1", [rid])?;
             if artifact.visibility == Visibility::Private {
@@ -293,12 +303,13 @@ impl Transaction<'_> {
         } else {
             self.execute(
                 "INSERT INTO blob(rcvid, size, uuid, content) VALUES(?1, ?2, ?3, ?4)",
-                params![rcvid, size, name.as_str(), packed],
+                params![rcvid, size, name.as_str(), placeholder(packed)],
             )?;
             let rid = Rid::new(self.last_insert_rowid());
             self.mark_new(rid, artifact.visibility)?;
             rid
         };
+        self.fill_content(rid, packed)?;
         if let Some(source) = artifact.source {
             self.execute(
                 "REPLACE INTO delta(rid, srcid) VALUES(?1, ?2)",

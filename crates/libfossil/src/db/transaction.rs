@@ -199,7 +199,7 @@ impl<'r> Transaction<'r> {
         rids.dedup();
         let mut cache = ContentCache::new(CACHE_BYTES);
         for rid in rids {
-            if self.is_available(rid)? {
+            if self.is_available(rid)? && !self.check_if_large(rid)? {
                 self.content_checked(rid, &mut cache)?;
             }
         }

@@ -128,6 +128,39 @@ impl HashName {
     }
 }
 
+/// The name of content that comes in pieces.
+#[derive(Clone, Debug)]
+pub(crate) enum HashInProgress {
+    Sha1(Sha1),
+    Sha3(Sha3_256),
+}
+
+impl HashInProgress {
+    /// Starts a name.
+    pub(crate) fn new(algorithm: HashAlgorithm) -> Self {
+        match algorithm {
+            HashAlgorithm::Sha1 => Self::Sha1(Sha1::new()),
+            HashAlgorithm::Sha3 => Self::Sha3(Sha3_256::new()),
+        }
+    }
+
+    /// Takes the next piece.
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        match self {
+            Self::Sha1(hash) => hash.update(piece),
+            Self::Sha3(hash) => hash.update(piece),
+        }
+    }
+
+    /// Returns the name of all pieces together.
+    pub(crate) fn finish(self) -> HashName {
+        match self {
+            Self::Sha1(hash) => HashName::from_raw(HashAlgorithm::Sha1, &hash.finalize()),
+            Self::Sha3(hash) => HashName::from_raw(HashAlgorithm::Sha3, &hash.finalize()),
+        }
+    }
+}
+
 impl PartialEq for HashName {
     fn eq(&self, other: &Self) -> bool {
         self.digits == other.digits

@@ -4,6 +4,7 @@ mod hash_name;
 mod project_code;
 mod repo_path;
 
+pub(crate) use hash_name::HashInProgress;
 pub use hash_name::{HashAlgorithm, HashName, HashNameError};
 pub use project_code::{ProjectCode, ProjectCodeError};
 pub use repo_path::{PathError, RepoPath, is_reserved};

@@ -99,6 +99,15 @@ pub fn decode(content_type: ContentType, body: Bytes) -> Result<Bytes, FrameErro
     }
 }
 
+/// Returns how long the message in `body` says it is; nothing is checked.
+#[must_use]
+pub fn message_bytes(content_type: ContentType, body: &[u8]) -> usize {
+    match content_type {
+        ContentType::Packed => codec::declared_size(body).unwrap_or(0),
+        ContentType::Plain | ContentType::Debug => body.len(),
+    }
+}
+
 /// Returns the body that carries `message`.
 #[must_use]
 pub fn encode(content_type: ContentType, message: Vec<u8>) -> Bytes {

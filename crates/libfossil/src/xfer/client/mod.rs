@@ -14,8 +14,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use bytes::Bytes;
 
 use super::card::Version;
-use super::frame::FrameError;
+use super::frame::{ContentType, FrameError};
 use super::{Request, login};
+use crate::blob::codec;
 use crate::db::{Error, Repository, Rid};
 use crate::name::HashName;
 use crate::time::Timestamp;
@@ -243,7 +244,7 @@ impl Client {
         message.extend_from_slice(
             format!("# {}\n", crate::name::ProjectCode::from_random(random)).as_bytes(),
         );
-        let request = self.sign(repo, message);
+        let request = self.sign(repo, &message);
         self.summary.sent_bytes += request.body.len() as u64;
         self.turn = Turn::Await;
         Ok(Step::Send(request))
@@ -256,7 +257,7 @@ impl Client {
     pub fn receive(
         &mut self,
         repo: &mut Repository,
-        response: &Response,
+        response: Response,
         now: Timestamp,
     ) -> Result<(), SyncError> {
         if self.turn == Turn::Compose {
@@ -298,27 +299,24 @@ impl Client {
     }
 
     /// Returns the request that carries `message`, signed if there is a user and the project is known.
-    fn sign(&self, repo: &Repository, message: Vec<u8>) -> Request {
-        let content_type = super::frame::ContentType::Packed;
-        let plain = |message| Request {
-            content_type,
-            body: super::frame::encode(content_type, message),
+    fn sign(&self, repo: &Repository, message: &[u8]) -> Request {
+        let request = |parts: &[&[u8]]| Request {
+            content_type: ContentType::Packed,
+            body: codec::pack_parts(parts).into(),
             cookie: None,
         };
         let (Some(credentials), Ok(project)) = (&self.credentials, repo.project_code()) else {
-            return plain(message);
+            return request(&[message]);
         };
         let Credentials { user, password } = credentials;
         let secret = login::shared_secret(&project, user, password);
-        let login = login::sign(user, &secret, &message);
+        let login = login::sign(user, &secret, message);
         if login::reads_cookie(self.server) {
             return Request {
                 cookie: Some(login::to_cookie(&login)),
-                ..plain(message)
+                ..request(&[message])
             };
         }
-        let mut signed = login.line().into_bytes();
-        signed.extend_from_slice(&message);
-        plain(signed)
+        request(&[login.line().as_bytes(), message])
     }
 }

@@ -31,7 +31,7 @@ impl Client {
     pub(super) fn take(
         &mut self,
         repo: &mut Repository,
-        response: &Response,
+        response: Response,
         now: Timestamp,
     ) -> Result<(), SyncError> {
         let message = open(response)?;
@@ -370,7 +370,7 @@ impl From<crate::db::Error> for Fault {
 }
 
 /// Returns the message in a response.
-fn open(response: &Response) -> Result<Bytes, SyncError> {
+fn open(response: Response) -> Result<Bytes, SyncError> {
     if response.body.is_empty() {
         return Err(SyncError::Empty);
     }
@@ -380,7 +380,7 @@ fn open(response: &Response) -> Result<Bytes, SyncError> {
     if response.body.trim_ascii_start().first() == Some(&b'<') {
         return Err(SyncError::WebPage(title(&response.body)));
     }
-    let message = frame::decode(content_type, response.body.clone())?;
+    let message = frame::decode(content_type, response.body)?;
     if message.is_empty() {
         Err(SyncError::Empty)
     } else {

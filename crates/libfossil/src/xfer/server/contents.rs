@@ -76,6 +76,8 @@ fn compressed_card(
     let content = if is_delta && source.is_none() {
         let content = repo.content_if_available(row.get(0)?)?;
         content.map(|content| codec::pack(&content).into())
+    } else if let Some(stored) = repo.stored_if_large(row.get(0)?, size as usize)? {
+        Some(stored)
     } else {
         let stored = row.get_ref(3)?.as_blob_or_null();
         stored.ok().flatten().map(Bytes::copy_from_slice)

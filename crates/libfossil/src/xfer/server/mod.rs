@@ -63,7 +63,9 @@ pub struct Server {
 impl Server {
     /// Handles one request.
     ///
-    /// What a client did wrong, or may not do, is told in the reply; nothing is stored then.
+    /// What a client did wrong, or may not do, is told in the reply; nothing is stored then. `clock` tells the present when
+    /// something is stored, and again when the reply is made: in between long contents may have been written, and a client
+    /// takes an old time for a clock that is slow.
     ///
     /// # Errors
     /// The request is no message at all, or the repository fails. Nothing is stored then either.
@@ -71,26 +73,29 @@ impl Server {
         &self,
         repo: &mut Repository,
         auth: &AuthContext,
-        request: &Request,
-        now: Timestamp,
+        request: Request,
+        clock: impl Fn() -> Timestamp,
     ) -> Result<Reply, ExchangeError> {
-        let message = frame::decode(request.content_type, request.body.clone())?;
-        let plan = repo.read(|repo| Plan::read(repo, auth, request.cookie.as_deref(), message))?;
-        let plan = match plan {
+        let Request {
+            content_type,
+            body,
+            cookie,
+        } = request;
+        // A long body is gone when its message is there, and a long message when its artifacts are stored.
+        let message = frame::decode(content_type, body)?;
+        let plan = repo.read(|repo| Plan::read(repo, auth, cookie.as_deref(), message))?;
+        let mut plan = match plan {
             Ok(plan) => plan,
-            Err(refusal) => return Ok(refuse(request, refusal, now)),
+            Err(refusal) => return Ok(refuse(content_type, refusal, clock())),
         };
-        let received = match store(repo, &plan, auth, now) {
+        let received = match store(repo, &mut plan, auth, clock()) {
             Ok(received) => received,
             Err(ReceiveError::Refused(text)) => {
-                return Ok(refuse(
-                    request,
-                    Refusal {
-                        user: plan.user,
-                        cards: vec![Card::Error(text)],
-                    },
-                    now,
-                ));
+                let refusal = Refusal {
+                    user: plan.user,
+                    cards: vec![Card::Error(text)],
+                };
+                return Ok(refuse(content_type, refusal, clock()));
             }
             Err(ReceiveError::Repository(error)) => return Err(error.into()),
         };
@@ -99,11 +104,11 @@ impl Server {
         let content_type = if plan.replies_plain() {
             ContentType::Plain
         } else {
-            request.content_type
+            content_type
         };
         Ok(Reply {
             content_type,
-            body: frame::encode(content_type, finish(outbox, errors, now)),
+            body: frame::encode(content_type, finish(outbox, errors, clock())),
             received,
             user: plan.user,
             refused: plan.bad_command,
@@ -123,7 +128,7 @@ impl Server {
 }
 
 /// Returns the reply that says why there is no answer.
-fn refuse(request: &Request, refusal: Refusal, now: Timestamp) -> Reply {
+fn refuse(content_type: ContentType, refusal: Refusal, now: Timestamp) -> Reply {
     let mut outbox = Outbox::default();
     refusal.cards.iter().for_each(|card| outbox.push(card));
     let refused = refusal.cards.iter().find_map(|card| match card {
@@ -131,8 +136,8 @@ fn refuse(request: &Request, refusal: Refusal, now: Timestamp) -> Reply {
         _ => None,
     });
     Reply {
-        content_type: request.content_type,
-        body: frame::encode(request.content_type, finish(outbox, 1, now)),
+        content_type,
+        body: frame::encode(content_type, finish(outbox, 1, now)),
         received: Received::default(),
         user: refusal.user,
         refused,
@@ -151,7 +156,7 @@ fn finish(outbox: Outbox, errors: usize, now: Timestamp) -> Vec<u8> {
 /// Stores what the plan allows, in one transaction; no transaction is begun when there is nothing to write.
 fn store(
     repo: &mut Repository,
-    plan: &Plan,
+    plan: &mut Plan,
     auth: &AuthContext,
     now: Timestamp,
 ) -> Result<Received, ReceiveError> {
@@ -177,33 +182,33 @@ fn store(
     })
 }
 
-fn act(tx: &mut Transaction<'_>, plan: &Plan) -> Result<Received, ReceiveError> {
+fn act(tx: &mut Transaction<'_>, plan: &mut Plan) -> Result<Received, ReceiveError> {
     let mut receiver = Receiver::new(tx)?;
-    for act in &plan.acts {
+    for act in std::mem::take(&mut plan.acts) {
         match act {
             Act::File {
                 hash,
                 source,
                 content,
                 visibility,
-            } => receiver.file(hash, source.as_ref(), content, *visibility)?,
+            } => receiver.file(&hash, source.as_ref(), &content, visibility)?,
             Act::PackedFile {
                 hash,
                 source,
                 content,
                 visibility,
             } => {
-                let content = super::receive::unpack(hash, content)?;
-                receiver.file(hash, source.as_ref(), &content, *visibility)?;
+                let content = super::receive::unpack(&hash, &content)?;
+                receiver.file(&hash, source.as_ref(), &content, visibility)?;
             }
             Act::Unversioned {
                 entry,
                 flags,
                 content,
-            } => receiver.unversioned(entry, *flags, content)?,
+            } => receiver.unversioned(&entry, flags, &content)?,
             Act::Config { name, content } => {
                 let areas = super::config::Area::named("/all");
-                if super::config::apply(receiver.transaction(), name, content, &areas)? {
+                if super::config::apply(receiver.transaction(), &name, &content, &areas)? {
                     receiver.received.configuration += 1;
                 }
             }

@@ -143,7 +143,7 @@ fn an_interrupted_clone_goes_on_where_it_was() {
             panic!("done too early")
         };
         client
-            .receive(&mut repo, &rig::stock(&lab, &theirs, &request), rig::now())
+            .receive(&mut repo, rig::stock(&lab, &theirs, &request), rig::now())
             .unwrap();
     }
     let so_far = client.progress().clone();

@@ -73,7 +73,7 @@ pub(crate) fn drive(
         match client.next(repo, now(), random)? {
             Step::Send(request) => {
                 let response = carry(&request);
-                client.receive(repo, &response, now())?;
+                client.receive(repo, response, now())?;
             }
             Step::Done(summary) => return Ok(summary),
         }
@@ -84,7 +84,7 @@ pub(crate) fn drive(
 /// Hands one request to our server.
 pub(crate) fn ours(repo: &mut Repository, auth: &AuthContext, request: &Request) -> Response {
     let reply = Server::default()
-        .exchange(repo, auth, request, now())
+        .exchange(repo, auth, request.clone(), now)
         .expect("an answer");
     Response {
         content_type: reply.content_type.as_str().to_owned(),
@@ -259,7 +259,7 @@ fn answer(mut stream: TcpStream, repo: &Path, server: &Server, refusals: &Mutex<
         address: "127.0.0.1".into(),
     };
     let reply = server
-        .exchange(&mut repo, &auth, &request, now)
+        .exchange(&mut repo, &auth, request, || now)
         .expect("an answer");
     if let Some(text) = reply.refused {
         refusals.lock().expect("unpoisoned").push(text);

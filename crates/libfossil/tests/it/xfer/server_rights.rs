@@ -70,7 +70,7 @@ fn the_login_cookie_signs_the_whole_message() {
             cookie: cookie.clone(),
         };
         Server::default()
-            .exchange(&mut repo, &AuthContext::default(), &request, now())
+            .exchange(&mut repo, &AuthContext::default(), request, now)
             .unwrap()
     };
     let reply = try_it(text.clone());

@@ -3,6 +3,7 @@
 use libfossil::auth::AuthContext;
 use libfossil::db::{Repository, Visibility};
 use libfossil::name::HashName;
+use libfossil::time::Timestamp;
 use libfossil::xfer::frame::{self, ContentType};
 use libfossil::xfer::{Request, Server};
 
@@ -21,7 +22,7 @@ pub(crate) fn ask(repo: &mut Repository, auth: &AuthContext, text: impl AsRef<[u
         cookie: None,
     };
     let reply = Server::default()
-        .exchange(repo, auth, &request, now())
+        .exchange(repo, auth, request, now)
         .expect("an answer");
     String::from_utf8_lossy(&reply.body).into_owned()
 }
@@ -178,6 +179,33 @@ fn rights_come_after_the_project_and_in_the_order_of_the_cards() {
 }
 
 #[test]
+fn a_reply_tells_the_time_when_it_is_made_not_when_its_request_came() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let (_, card) = file(b"something to store");
+    let push = format!("{VERSION}push {CODE} {}\n", project(&repo));
+    let request = Request {
+        content_type: ContentType::Debug,
+        body: message(&[push.as_bytes(), &card]).into(),
+        cookie: None,
+    };
+    // A clock on which every look at it takes an hour.
+    let looks = std::cell::Cell::new(0);
+    let clock = || {
+        looks.set(looks.get() + 1);
+        Timestamp::from_unix_millis(now().unix_millis() + looks.get() * 3_600_000)
+    };
+    let reply = Server::default()
+        .exchange(&mut repo, &granted("i"), request, clock)
+        .expect("an answer");
+    let text = String::from_utf8_lossy(&reply.body).into_owned();
+    let last = Timestamp::from_unix_millis(now().unix_millis() + looks.get() * 3_600_000);
+    let expected = format!("# timestamp {} errors 0", &last.to_string()[..19]);
+    assert_eq!(text.lines().last(), Some(expected.as_str()));
+    assert!(looks.get() > 1, "it was looked at before storing only");
+}
+
+#[test]
 fn clone_contents_end_in_the_sequence_number_and_then_the_project() {
     let lab = Lab::new();
     let mut repo = create(&lab, "a.fossil");
@@ -200,7 +228,7 @@ fn clone_contents_end_in_the_sequence_number_and_then_the_project() {
         max_download_bytes: Some(1000),
     };
     let reply = server
-        .exchange(&mut repo, &granted("g"), &request("1"), now())
+        .exchange(&mut repo, &granted("g"), request("1"), now)
         .unwrap();
     assert_eq!(reply.content_type, ContentType::Plain);
     let text = String::from_utf8_lossy(&reply.body).into_owned();
@@ -210,12 +238,12 @@ fn clone_contents_end_in_the_sequence_number_and_then_the_project() {
     assert!(lines[2].contains("clone_seqno 1"), "{lines:?}");
     for seqno in ["0", "-1"] {
         let reply = server
-            .exchange(&mut repo, &granted("g"), &request(seqno), now())
+            .exchange(&mut repo, &granted("g"), request(seqno), now)
             .unwrap();
         assert!(reply.refused.is_some(), "{seqno}");
     }
     let past = server
-        .exchange(&mut repo, &granted("g"), &request("999999"), now())
+        .exchange(&mut repo, &granted("g"), request("999999"), now)
         .unwrap();
     assert!(String::from_utf8_lossy(&past.body).contains("clone_seqno 0\npush "));
 }
@@ -290,7 +318,7 @@ fn the_same_artifact_twice_counts_once() {
             cookie: None,
         };
         let reply = Server::default()
-            .exchange(&mut repo, &granted("i"), &request, now())
+            .exchange(&mut repo, &granted("i"), request.clone(), now)
             .unwrap();
         assert_eq!(reply.received.artifacts, vec![hash; expected]);
     }
@@ -485,7 +513,7 @@ fn what_exceeds_the_budget_is_named_so_that_it_is_asked_for_again() {
         max_download_bytes: Some(1500),
     };
     let reply = server
-        .exchange(&mut repo, &granted("o"), &request, now())
+        .exchange(&mut repo, &granted("o"), request.clone(), now)
         .unwrap();
     let reply = String::from_utf8_lossy(&reply.body).into_owned();
     assert_eq!(
