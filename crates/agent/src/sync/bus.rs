@@ -84,7 +84,7 @@ impl Line {
                 self.peer = signer.map(|id| id.to_string());
             }
             client = on_thread(writer, move |repository| {
-                client.receive(repository, &response, clock::now())?;
+                client.receive(repository, response, clock::now())?;
                 Ok(client)
             })
             .await?;
