@@ -5,14 +5,35 @@
 //!
 //! | module | what it is for |
 //! |---|---|
+//! | [`Server`], [`Options`] | starting, changing and stopping a server |
+//! | [`auth`] | who may connect, and what they may do |
 //! | [`config`] | the reference server's configuration file |
 //! | [`limits`] | every cap, with its reason |
+//! | [`local`] | a client inside the process |
 //! | [`nkey`] | keys in NATS's text form |
 //! | [`subject`] | subjects and filters |
 //! | [`proto`] | the wire protocol, without I/O |
+//! | `sublist` | the tree of subscriptions |
+//! | `conn` | one connection: its loop, its output, the way of a message |
+//! | `link` | what leafnodes and routes have in common |
 
+#![allow(dead_code, reason = "the parts that links are made of")]
+
+pub mod auth;
 pub mod config;
+mod conn;
 pub mod limits;
+mod link;
+pub mod local;
 pub mod nkey;
+mod options;
 pub mod proto;
+mod server;
+mod stats;
 pub mod subject;
+mod sublist;
+
+pub use conn::Close;
+pub use options::{Limits, Listeners, Options};
+pub use server::{Addresses, Server, StartError};
+pub use stats::{ConnectionStats, Event, Stats};

@@ -11,6 +11,9 @@ const KEY_BYTES: usize = 32;
 /// First byte of a user's public key: the letter `U`.
 const USER: u8 = 20 << 3;
 
+/// First byte of a server's public key: the letter `N`.
+const SERVER: u8 = 13 << 3;
+
 /// First byte of a seed: the letter `S`; what it is the seed of follows in the next byte.
 const SEED: u8 = 18 << 3;
 
@@ -55,12 +58,11 @@ impl PublicKey {
         Self(bytes)
     }
 
-    /// Says whether the owner of the key has signed a message.
+    /// Says whether the owner of the key has signed a message. A key of small order would sign anything, and is refused.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, self.0)
-            .verify(message, signature)
-            .is_ok()
+        let key = UnparsedPublicKey::new(&ED25519, self.0);
+        !SMALL_ORDER.contains(&self.0) && key.verify(message, signature).is_ok()
     }
 }
 
@@ -132,6 +134,13 @@ impl fmt::Debug for KeyPair {
     }
 }
 
+/// Returns the text form of a server's public key.
+pub(crate) fn server_text(key: [u8; KEY_BYTES]) -> String {
+    let mut bytes = vec![SERVER];
+    bytes.extend_from_slice(&key);
+    encode(bytes)
+}
+
 /// Returns the letter for what a seed is of, in the upper five bits.
 fn kind(first: u8, second: u8) -> u8 {
     (first & 0x07) << 5 | (second & 0xf8) >> 3
@@ -198,6 +207,41 @@ fn crc(bytes: &[u8]) -> u16 {
     })
 }
 
+/// The encodings of points of small order (as listed in the paper Taming the Many `EdDSAs`, table 6): with such a key some signatures
+/// verify for every message.
+const SMALL_ORDER: [[u8; 32]; 8] = {
+    const fn filled(first: u8, middle: u8, last: u8) -> [u8; 32] {
+        let mut bytes = [middle; 32];
+        bytes[0] = first;
+        bytes[31] = last;
+        bytes
+    }
+    const EIGHT: [u8; 32] = [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ];
+    const OTHER_EIGHT: [u8; 32] = [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ];
+    const fn negated(mut point: [u8; 32]) -> [u8; 32] {
+        point[31] |= 0x80;
+        point
+    }
+    [
+        filled(0x01, 0, 0),
+        filled(0xec, 0xff, 0x7f),
+        filled(0, 0, 0),
+        filled(0, 0, 0x80),
+        EIGHT,
+        negated(EIGHT),
+        OTHER_EIGHT,
+        negated(OTHER_EIGHT),
+    ]
+};
+
 #[cfg(test)]
 mod tests {
     use super::{KeyPair, NkeyError, PublicKey};
@@ -237,6 +281,17 @@ mod tests {
             Err(NkeyError::OtherKind { .. })
         ));
         assert!(KeyPair::from_seed_text(PUBLIC).is_err());
+    }
+
+    #[test]
+    fn a_key_of_small_order_is_refused() {
+        let mut identity = [0; 64];
+        identity[0] = 1;
+        for point in super::SMALL_ORDER {
+            for signature in [[0; 64], identity] {
+                assert!(!PublicKey::from_bytes(point).verify(b"nonce", &signature));
+            }
+        }
     }
 
     #[test]

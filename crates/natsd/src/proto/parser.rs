@@ -209,13 +209,14 @@ impl Parser {
             return Err(ParseError::PayloadTooLong);
         }
         let end = after + total;
-        match (bytes.get(after..end), bytes.get(end..end + 2)) {
-            (Some(payload), Some(b"\r\n")) => Ok(Some((op.with_payload(payload), end + 2))),
-            (_, Some(_)) => Err(ParseError::Unknown),
-            (_, None) => {
-                self.needed = end + 2;
+        let (payload, line_end) = (bytes.get(after..end), bytes.get(end..).unwrap_or_default());
+        match (payload, line_end) {
+            (Some(payload), [b'\r', b'\n', ..]) => Ok(Some((op.with_payload(payload), end + 2))),
+            (_, [] | [b'\r']) => {
+                self.needed = end + line_end.len() + 1;
                 Ok(None)
             }
+            _ => Err(ParseError::Unknown),
         }
     }
 }

@@ -1,0 +1,276 @@
+//! Who may connect, and what they may do.
+//!
+//! A [`Policy`] has one set of [`Rules`] for each kind of connection. An embedder changes it while the server runs with
+//! [`Server::set_policy`](crate::Server::set_policy), which also cuts those who are no longer let in.
+
+mod permissions;
+mod proof;
+
+use std::fmt;
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq;
+
+pub use permissions::{AllowResponses, Permissions, SubjectRules, SubscribeRule};
+pub(crate) use proof::{make_nonce, make_server_id};
+
+use crate::nkey::PublicKey;
+use crate::proto::{Connect, Kind};
+
+/// Who may connect, by kind of connection.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// On the client listener.
+    pub clients: Rules,
+    /// On the leafnode listener.
+    pub leaves: Rules,
+    /// On the route listener.
+    pub routes: Rules,
+}
+
+impl Policy {
+    /// Returns the rules for connections of this kind.
+    #[must_use]
+    pub fn rules(&self, kind: Kind) -> &Rules {
+        match kind {
+            Kind::Client => &self.clients,
+            Kind::Leaf => &self.leaves,
+            Kind::Route => &self.routes,
+        }
+    }
+}
+
+/// Who may connect.
+#[derive(Clone, Debug, Default)]
+pub enum Rules {
+    /// Anybody, without credentials, and may do anything.
+    #[default]
+    Open,
+    /// These and nobody else; with an empty list nobody.
+    Users(Vec<User>),
+}
+
+impl Rules {
+    /// Returns rules that let in whoever knows a token, and may do anything.
+    #[must_use]
+    pub fn token(token: impl Into<String>) -> Self {
+        Self::Users(vec![User::new(Credential::Token(Secret::new(token)))])
+    }
+
+    /// Says whether credentials are asked for.
+    #[must_use]
+    pub fn required(&self) -> bool {
+        matches!(self, Self::Users(_))
+    }
+
+    /// Says whether some user proves who they are with an nkey, so that INFO needs a nonce.
+    #[must_use]
+    pub fn wants_signature(&self) -> bool {
+        let Self::Users(users) = self else {
+            return false;
+        };
+        users
+            .iter()
+            .any(|user| matches!(user.credential, Credential::Nkey(_)))
+    }
+
+    /// Returns who presents these credentials, or nothing when nobody known does.
+    pub(crate) fn authenticate(&self, connect: &Connect, nonce: &str) -> Option<Identity> {
+        if connect.account.is_some() {
+            return None;
+        }
+        match self {
+            Self::Open => Some(Identity::anybody()),
+            Self::Users(users) => users
+                .iter()
+                .find(|user| user.credential.proved_by(connect, nonce))
+                .map(User::identity),
+        }
+    }
+
+    /// Returns the identity as it is under these rules, or nothing when it is not let in any more.
+    pub(crate) fn still(&self, identity: &Identity) -> Option<Identity> {
+        match (self, &identity.credential) {
+            (Self::Open, _) => Some(identity.clone()),
+            (Self::Users(_), None) => None,
+            (Self::Users(users), Some(credential)) => users
+                .iter()
+                .find(|user| user.credential == *credential)
+                .map(User::identity),
+        }
+    }
+}
+
+/// One who may connect.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// How they prove who they are.
+    pub credential: Credential,
+    /// What they may do; everything if not set.
+    pub permissions: Option<Arc<Permissions>>,
+}
+
+impl User {
+    /// Returns a user that may do anything.
+    #[must_use]
+    pub fn new(credential: Credential) -> Self {
+        Self {
+            credential,
+            permissions: None,
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            credential: Some(self.credential.clone()),
+            permissions: self.permissions.clone(),
+        }
+    }
+}
+
+/// How someone proves who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// By knowing a token.
+    Token(Secret),
+    /// By a user name and a password.
+    Password {
+        /// The user name.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+    /// By signing the nonce of INFO.
+    Nkey(PublicKey),
+}
+
+impl Credential {
+    fn proved_by(&self, connect: &Connect, nonce: &str) -> bool {
+        match self {
+            Self::Token(token) => connect
+                .auth_token
+                .as_deref()
+                .is_some_and(|given| token.is(given)),
+            Self::Password { user, password } => {
+                connect.user.as_ref() == Some(user)
+                    && connect
+                        .pass
+                        .as_deref()
+                        .is_some_and(|given| password.is(given))
+            }
+            Self::Nkey(key) => {
+                let named = connect.nkey.as_deref().map(PublicKey::parse);
+                let signature = connect.sig.as_deref().unwrap_or_default();
+                named == Some(Ok(*key)) && proof::signed(key, nonce, signature)
+            }
+        }
+    }
+}
+
+/// A text that is compared in constant time and not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Returns the text as a secret.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    fn is(&self, given: &str) -> bool {
+        self.0.as_bytes().ct_eq(given.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Who a connection turned out to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    credential: Option<Credential>,
+    pub(crate) permissions: Option<Arc<Permissions>>,
+}
+
+impl Identity {
+    /// Someone who did not have to prove anything.
+    pub(crate) fn anybody() -> Self {
+        Self {
+            credential: None,
+            permissions: None,
+        }
+    }
+
+    /// What people may be told about who it is: the user's name or public key.
+    pub(crate) fn name(&self) -> Option<String> {
+        match self.credential.as_ref()? {
+            Credential::Token(_) => None,
+            Credential::Password { user, .. } => Some(user.clone()),
+            Credential::Nkey(key) => Some(key.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connect(json: &str) -> Connect {
+        serde_json::from_str(json).expect("a CONNECT")
+    }
+
+    #[test]
+    fn each_credential_lets_its_owner_in_and_nobody_else() {
+        let rules = Rules::Users(vec![
+            User::new(Credential::Token(Secret::new("t"))),
+            User::new(Credential::Password {
+                user: "u".into(),
+                password: Secret::new("p"),
+            }),
+        ]);
+        for (json, admitted) in [
+            (r#"{"auth_token":"t"}"#, true),
+            (r#"{"user":"u","pass":"p"}"#, true),
+            (r#"{"auth_token":"T"}"#, false),
+            (r#"{"auth_token":""}"#, false),
+            (r#"{"user":"u"}"#, false),
+            (r#"{"user":"u","pass":"t"}"#, false),
+            (r#"{"user":"v","pass":"p"}"#, false),
+            (r#"{"auth_token":"t","account":"a"}"#, false),
+            ("{}", false),
+        ] {
+            assert_eq!(
+                rules.authenticate(&connect(json), "n").is_some(),
+                admitted,
+                "{json}"
+            );
+        }
+        assert!(
+            Rules::Users(Vec::new())
+                .authenticate(&connect("{}"), "n")
+                .is_none()
+        );
+        assert!(Rules::Open.authenticate(&connect("{}"), "n").is_some());
+    }
+
+    #[test]
+    fn who_is_no_longer_listed_is_no_longer_let_in() {
+        let rules = Rules::token("t");
+        let identity = rules
+            .authenticate(&connect(r#"{"auth_token":"t"}"#), "n")
+            .expect("let in");
+        assert!(rules.still(&identity).is_some());
+        assert!(Rules::token("other").still(&identity).is_none());
+        assert!(Rules::Open.still(&identity).is_some());
+        assert!(rules.still(&Identity::anybody()).is_none());
+    }
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        assert!(!format!("{:?}", Rules::token("hidden")).contains("hidden"));
+    }
+}

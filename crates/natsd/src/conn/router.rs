@@ -1,0 +1,395 @@
+//! The way of a message from the connection that sent it to all that get it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+
+use super::{Batch, Conn, SharedPayload, Sub};
+use crate::limits::{MATCH_CACHE_SUBJECTS, SHARED_PAYLOAD_BYTES};
+use crate::proto::write::{self, LinkHead};
+use crate::proto::{Kind, Tokens};
+use crate::sublist::{Class, Delivery, Group, Matches, Sublist};
+
+/// A message on its way.
+#[derive(Clone, Copy)]
+pub(crate) struct Message<'a> {
+    pub(crate) subject: &'a [u8],
+    pub(crate) reply: Option<&'a [u8]>,
+    pub(crate) header_len: usize,
+    /// Header block and payload.
+    pub(crate) payload: &'a [u8],
+    /// The queue groups to serve; all if not set.
+    pub(crate) queues: Option<Tokens<'a>>,
+    /// The cluster of the leafnode that it came from, if known.
+    pub(crate) origin: Option<&'a [u8]>,
+}
+
+/// Who sent a message.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) conn: &'a Arc<Conn>,
+    pub(crate) class: Class,
+    /// Whether it gets its own messages.
+    pub(crate) echo: bool,
+}
+
+/// The state of one sender: what it remembers about subjects, and what its last read led to.
+pub(crate) struct Router {
+    generation: u64,
+    /// Answers of the tree. The hasher needs no secret: only the sender itself could slow its own cache down.
+    cache: FxHashMap<Box<[u8]>, Arc<Matches<Arc<Conn>>>>,
+    links: Vec<Via>,
+    random: Random,
+    pub(crate) batch: Batch,
+}
+
+/// A link over which the message at hand goes, and the queue groups to serve there.
+struct Via {
+    sub: Arc<Sub>,
+    queues: Vec<Arc<[u8]>>,
+}
+
+impl Router {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            generation: 0,
+            cache: FxHashMap::default(),
+            links: Vec::new(),
+            random: Random::new(seed),
+            batch: Batch::default(),
+        }
+    }
+
+    /// Returns who gets messages to this subject.
+    pub(crate) fn matches(
+        &mut self,
+        tree: &Sublist<Arc<Conn>>,
+        subject: &[u8],
+    ) -> Arc<Matches<Arc<Conn>>> {
+        let generation = tree.generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.cache.clear();
+        }
+        if let Some(matches) = self.cache.get(subject) {
+            return Arc::clone(matches);
+        }
+        if self.cache.len() >= MATCH_CACHE_SUBJECTS {
+            self.cache.clear();
+        }
+        let matches = Arc::new(tree.matches(subject));
+        self.cache.insert(subject.into(), Arc::clone(&matches));
+        matches
+    }
+
+    /// Forgets everything that keeps others' memory alive.
+    pub(crate) fn trim(&mut self) {
+        self.cache = FxHashMap::default();
+    }
+
+    /// Hands a message to everybody who gets it, and says whether anybody did.
+    pub(crate) fn route(
+        &mut self,
+        tree: &Sublist<Arc<Conn>>,
+        from: Source<'_>,
+        message: &Message<'_>,
+    ) -> bool {
+        let matches = self.matches(tree, message.subject);
+        let mut shared = None;
+        if message.payload.len() >= SHARED_PAYLOAD_BYTES
+            && matches.plain.len() + matches.groups.len() > 1
+        {
+            shared = Some(SharedPayload::default());
+        }
+        let mut delivery = Sending {
+            from,
+            message,
+            shared,
+            batch: &mut self.batch,
+        };
+        let mut delivered = false;
+        for sub in &matches.plain {
+            if sub.class == Class::Client {
+                delivered |= delivery.hand_to_client(sub);
+            } else if delivery.may_cross(sub) && !self.links.iter().any(|via| via.is(sub)) {
+                self.links.push(Via {
+                    sub: Arc::clone(sub),
+                    queues: Vec::new(),
+                });
+            }
+        }
+        for group in &matches.groups {
+            let asked = message
+                .queues
+                .is_none_or(|mut names| names.any(|name| *name == *group.name));
+            if asked {
+                delivered |= choose(group, &mut delivery, &mut self.links, &mut self.random);
+            }
+        }
+        for via in self.links.drain(..) {
+            delivered |= delivery.hand_to_link(&via);
+        }
+        delivered
+    }
+}
+
+impl Router {
+    /// Hands a message to one subscription and nobody else.
+    pub(crate) fn answer(&mut self, sub: &Arc<Sub>, from: Source<'_>, message: &Message<'_>) {
+        let mut delivery = Sending {
+            from,
+            message,
+            shared: None,
+            batch: &mut self.batch,
+        };
+        delivery.hand_to_client(sub);
+    }
+}
+
+/// Gives the message to one member of a group: a client of this server if one takes it, else somebody behind a link.
+fn choose(
+    group: &Group<Arc<Conn>>,
+    delivery: &mut Sending<'_>,
+    links: &mut Vec<Via>,
+    random: &mut Random,
+) -> bool {
+    let start = random.below(group.local.len());
+    let (before, after) = group.local.split_at(start.min(group.local.len()));
+    if after
+        .iter()
+        .chain(before)
+        .any(|sub| delivery.hand_to_client(sub))
+    {
+        return true;
+    }
+    let candidates = || group.remote.iter().filter(|sub| delivery.may_cross(sub));
+    let total = candidates().fold(0_usize, |total, sub| total.saturating_add(weight(sub)));
+    let mut left = random.below(total);
+    for sub in candidates() {
+        let weight = weight(sub);
+        if left >= weight {
+            left -= weight;
+            continue;
+        }
+        let via = match links.iter_mut().position(|via| via.is(sub)) {
+            Some(at) => links.get_mut(at),
+            None => Some(links.push_mut(Via {
+                sub: Arc::clone(sub),
+                queues: Vec::new(),
+            })),
+        };
+        if let Some(via) = via {
+            via.queues.push(Arc::clone(&group.name));
+        }
+        break;
+    }
+    // Whether the link takes it is found out when it is sent.
+    false
+}
+
+fn weight(sub: &Sub) -> usize {
+    usize::try_from(sub.weight()).unwrap_or(usize::MAX)
+}
+
+impl Via {
+    fn is(&self, sub: &Sub) -> bool {
+        self.sub.owner.id == sub.owner.id
+    }
+}
+
+/// One message while it is handed round.
+struct Sending<'a> {
+    from: Source<'a>,
+    message: &'a Message<'a>,
+    shared: Option<SharedPayload>,
+    batch: &'a mut Batch,
+}
+
+impl Sending<'_> {
+    /// Says whether the message may go over the link behind a subscription at all.
+    fn may_cross(&self, sub: &Sub) -> bool {
+        sub.owner.id != self.from.conn.id
+            && self.from.class.may_reach(sub.class)
+            && sub
+                .owner
+                .link
+                .as_ref()
+                .is_some_and(|link| link.lets_out(self.message))
+    }
+
+    /// Delivers to a client, and says whether it was taken.
+    fn hand_to_client(&mut self, sub: &Arc<Sub>) -> bool {
+        let conn = &sub.owner;
+        if conn.id == self.from.conn.id && !self.from.echo {
+            return false;
+        }
+        if sub.filtered {
+            let permissions = conn.permissions();
+            let queue = sub.queue.as_deref();
+            if permissions.is_some_and(|rules| !rules.may_receive(self.message.subject, queue)) {
+                return false;
+            }
+        }
+        if let Some(inbox) = &conn.inbox {
+            return inbox.deliver(sub, self.message, self.batch);
+        }
+        if !self.append_to_client(sub) {
+            return false;
+        }
+        if let Some(reply) = self.message.reply {
+            conn.may_answer(reply);
+        }
+        true
+    }
+
+    fn append_to_client(&mut self, sub: &Arc<Sub>) -> bool {
+        let conn = &sub.owner;
+        let message = self.message;
+        let (header_len, payload) = message.for_receiver(conn);
+        let mut state = conn.out.lock();
+        if state.is_closed() {
+            return false;
+        }
+        match sub.count_delivery() {
+            Delivery::Refused => return false,
+            Delivery::Counted => {}
+            Delivery::Last => self.batch.finished.push(Arc::clone(sub)),
+        }
+        state.messages += 1;
+        state.bytes += payload.len() as u64;
+        let head = |out: &mut Vec<u8>| {
+            out.extend_from_slice(if header_len > 0 { b"HMSG " } else { b"MSG " });
+            out.extend_from_slice(message.subject);
+            out.push(b' ');
+            out.extend_from_slice(&sub.sid);
+            out.push(b' ');
+            if let Some(reply) = message.reply {
+                out.extend_from_slice(reply);
+                out.push(b' ');
+            }
+            if header_len > 0 {
+                write::decimal(out, header_len);
+                out.push(b' ');
+            }
+            write::decimal(out, payload.len());
+            out.extend_from_slice(write::CRLF);
+        };
+        let fields = message.subject.len() + sub.sid.len() + message.reply.map_or(0, <[u8]>::len);
+        append(
+            &mut state.queue,
+            fields,
+            head,
+            payload,
+            self.shared.as_mut().map(|shared| (shared, message.payload)),
+        );
+        let appended = conn.out.appended(&mut state);
+        drop(state);
+        self.batch
+            .note(conn, appended, self.from.conn.kind == Kind::Client);
+        true
+    }
+
+    /// Sends over a link, and says whether it was taken.
+    fn hand_to_link(&mut self, via: &Via) -> bool {
+        let conn = &via.sub.owner;
+        let message = self.message;
+        let (header_len, payload) = message.for_receiver(conn);
+        let queues: Vec<&[u8]> = via.queues.iter().map(|name| &**name).collect();
+        let head = LinkHead {
+            account: (conn.kind == Kind::Route).then_some(write::ACCOUNT),
+            subject: message.subject,
+            reply: message.reply,
+            queues: &queues,
+            header_len,
+            total: payload.len(),
+        };
+        let mut state = conn.out.lock();
+        if state.is_closed() {
+            return false;
+        }
+        state.messages += 1;
+        state.bytes += payload.len() as u64;
+        let fields = message.subject.len() + message.reply.map_or(0, <[u8]>::len);
+        let head = |out: &mut Vec<u8>| write::link_message(out, &head);
+        append(
+            &mut state.queue,
+            fields,
+            head,
+            payload,
+            self.shared.as_mut().map(|shared| (shared, message.payload)),
+        );
+        let appended = conn.out.appended(&mut state);
+        drop(state);
+        self.batch.note(conn, appended, false);
+        true
+    }
+}
+
+/// Bytes that a first line has apart from its subject, reply and sid, generously.
+const HEAD_BYTES: usize = 64;
+
+fn append(
+    queue: &mut super::queue::Queue,
+    fields: usize,
+    head: impl FnOnce(&mut Vec<u8>),
+    payload: &[u8],
+    shared: Option<(&mut SharedPayload, &[u8])>,
+) {
+    match shared {
+        Some((shared, whole)) => {
+            queue.append(fields + HEAD_BYTES, head);
+            queue.share(shared.get(whole, payload.len()));
+        }
+        None => queue.append(fields + HEAD_BYTES + payload.len(), |out| {
+            head(out);
+            out.extend_from_slice(payload);
+            out.extend_from_slice(write::CRLF);
+        }),
+    }
+}
+
+impl<'a> Message<'a> {
+    /// Returns the length of the header block and the payload as this receiver gets it: without the block if it does not
+    /// understand it.
+    fn for_receiver(&self, conn: &Conn) -> (usize, &'a [u8]) {
+        if self.header_len == 0 || conn.headers() {
+            return (self.header_len, self.payload);
+        }
+        (0, self.payload.get(self.header_len..).unwrap_or_default())
+    }
+
+    /// Returns the header block and the payload.
+    pub(crate) fn split(&self) -> (Bytes, Bytes) {
+        let (headers, payload) = self
+            .payload
+            .split_at_checked(self.header_len)
+            .unwrap_or((&[], self.payload));
+        (
+            Bytes::copy_from_slice(headers),
+            Bytes::copy_from_slice(payload),
+        )
+    }
+}
+
+/// Choices among members of a group: fast, and good enough to spread load. Nothing secret hangs on them.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// Returns a number below `limit`; 0 if there is none.
+    fn below(&mut self, limit: usize) -> usize {
+        if limit < 2 {
+            return 0;
+        }
+        // xorshift64* of Marsaglia and Vigna.
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let high = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        usize::try_from(high).unwrap_or(0) % limit
+    }
+}

@@ -1,0 +1,282 @@
+//! The server as its embedder sees it.
+
+mod listen;
+mod shared;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::broadcast;
+
+use crate::auth::{Policy, make_nonce, make_server_id};
+use crate::conn::client::Client;
+use crate::conn::session::{Peer, Session};
+use crate::conn::{Close, Conn, Outbound, Parts};
+use crate::local::{Inbox, LocalClient};
+use crate::options::{Listeners, Options};
+use crate::proto::Kind;
+use crate::stats::{ConnectionStats, Event, Stats};
+use listen::Listening;
+pub(crate) use shared::Shared;
+
+/// Where a server listens, with the ports that it got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Addresses {
+    /// For clients.
+    pub clients: Option<SocketAddr>,
+    /// For leafnodes.
+    pub leaves: Option<SocketAddr>,
+    /// For members of the cluster.
+    pub routes: Option<SocketAddr>,
+}
+
+/// Why a server could not start, or not listen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen for {kind:?} connections on {address}: {source}")]
+    Listen {
+        /// For what.
+        kind: Kind,
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The system gave no randomness.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+}
+
+/// A running server. Dropping it stops it without waiting; [`Server::shutdown`] waits.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    listening: Mutex<Listening>,
+}
+
+impl Server {
+    /// Starts a server on the current runtime.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on, or the system gives no randomness.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let server_id = make_server_id().ok_or(StartError::NoRandomness)?;
+        let listeners = options.listeners;
+        let server = Self {
+            shared: Arc::new(Shared::new(server_id, options)),
+            listening: Mutex::default(),
+        };
+        server.set_listeners(listeners).await?;
+        tracing::info!(target: "natsd", server_id = server.shared.server_id, name = server.shared.server_name, "started");
+        Ok(server)
+    }
+
+    /// The server's id, which is another one after each start.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.shared.server_id
+    }
+
+    /// What people call the server.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.server_name
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        *self.shared.addresses.read()
+    }
+
+    /// Listens elsewhere. What stays the same is not touched; new listeners are there before old ones go. Connections stay.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on; then nothing has changed.
+    pub async fn set_listeners(&self, listeners: Listeners) -> Result<(), StartError> {
+        let current = self.listening.lock().requested();
+        let wanted = listen::bind(&listeners, &current).await?;
+        let mut listening = self.listening.lock();
+        listening.replace(&self.shared, &listeners, wanted);
+        *self.shared.addresses.write() = listening.addresses();
+        Ok(())
+    }
+
+    /// Changes who may connect, and cuts those who may not any more.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.shared.policy.write() = policy;
+        self.shared.recheck();
+    }
+
+    /// Takes in a connection that came some other way than by a listener.
+    pub fn accept(
+        &self,
+        kind: Kind,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        remote: Option<String>,
+    ) {
+        if let Some(setup) = Setup::accepted(&self.shared, kind, remote) {
+            setup.run_stream(stream);
+        }
+    }
+
+    /// Returns a new client in this process.
+    #[must_use]
+    pub fn local(&self) -> LocalClient {
+        let limits = &self.shared.limits;
+        let conn = Conn::new(Parts {
+            id: self.shared.next_id(),
+            kind: Kind::Client,
+            remote: None,
+            out: Outbound::stream(limits.max_pending, limits.write_deadline),
+            inbox: Some(Inbox::new(limits.max_pending)),
+            link: None,
+        });
+        if let Err(why) = self.shared.enter(&conn, true) {
+            conn.close(why);
+        }
+        LocalClient::new(Arc::clone(&self.shared), conn)
+    }
+
+    /// Returns counters and connections as they are now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut conns: Vec<_> = self.shared.conns.lock().values().cloned().collect();
+        conns.sort_by_key(|conn| conn.id);
+        Stats {
+            connections: conns.iter().map(ConnectionStats::of).collect(),
+            connections_total: self.shared.connections_total(),
+            subscriptions: self.shared.tree.len(),
+            slow_consumers: self.shared.slow_consumers(),
+            violations: self.shared.violations(),
+        }
+    }
+
+    /// Returns what happens from now on. A reader that is slow misses the oldest.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.shared.events.subscribe()
+    }
+
+    /// Closes a connection by its number, and says whether there was one.
+    pub fn disconnect(&self, id: u64) -> bool {
+        let conn = self.shared.conns.lock().get(&id).cloned();
+        conn.as_ref()
+            .inspect(|conn| conn.close(Close::Closed))
+            .is_some()
+    }
+
+    /// Stops listening, closes every connection, and returns when the last task has ended. What waits is written, for as long
+    /// as the write deadline.
+    pub async fn shutdown(self) {
+        self.stop();
+        self.shared.tasks.wait().await;
+    }
+
+    fn stop(&self) {
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        let conns: Vec<_> = self.shared.conns.lock().values().cloned().collect();
+        for conn in conns {
+            conn.close(Close::Shutdown);
+            if let Some(inbox) = &conn.inbox {
+                inbox.forget_all();
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A connection that is about to begin.
+pub(crate) struct Setup {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) kind: Kind,
+    pub(crate) remote: Option<String>,
+    pub(crate) peer: Peer,
+}
+
+impl Setup {
+    /// Returns a connection that the other end opened; nothing when the system gives no randomness.
+    pub(crate) fn accepted(
+        shared: &Arc<Shared>,
+        kind: Kind,
+        remote: Option<String>,
+    ) -> Option<Self> {
+        let nonce = make_nonce()?;
+        let required = shared.policy.read().rules(kind).required();
+        let peer = match kind {
+            Kind::Client => Peer::Client(Client::new(nonce, required)),
+            Kind::Leaf | Kind::Route => return None,
+        };
+        Some(Self {
+            shared: Arc::clone(shared),
+            kind,
+            remote,
+            peer,
+        })
+    }
+
+    /// Runs it on a TCP socket.
+    pub(crate) fn run_tcp(self, stream: tokio::net::TcpStream) -> Arc<Conn> {
+        // Batching is done here, so the system's would only delay; without the option it is merely slower.
+        let _ = stream.set_nodelay(true);
+        let (reader, writer) = stream.into_split();
+        let limits = &self.shared.limits;
+        let out = Outbound::tcp(writer, self.max_pending(), limits.write_deadline);
+        let (shared, conn, session) = self.session(out);
+        shared.tasks.spawn(session.run(reader));
+        conn
+    }
+
+    /// Runs it on any other stream.
+    pub(crate) fn run_stream(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    ) -> Arc<Conn> {
+        let (reader, writer) = tokio::io::split(Box::pin(stream) as std::pin::Pin<Box<dyn Duplex>>);
+        let limits = &self.shared.limits;
+        let out = Outbound::stream(self.max_pending(), limits.write_deadline);
+        let (shared, conn, session) = self.session(out);
+        shared
+            .tasks
+            .spawn(Outbound::write_stream(writer, Arc::clone(&conn)));
+        shared.tasks.spawn(session.run(reader));
+        conn
+    }
+
+    fn max_pending(&self) -> usize {
+        match self.kind {
+            Kind::Client => self.shared.limits.max_pending,
+            Kind::Leaf | Kind::Route => crate::limits::MAX_LINK_PENDING_BYTES,
+        }
+    }
+
+    fn session(self, out: Outbound) -> (Arc<Shared>, Arc<Conn>, Session) {
+        let conn = Conn::new(Parts {
+            id: self.shared.next_id(),
+            kind: self.kind,
+            remote: self.remote,
+            out,
+            inbox: None,
+            link: self.peer.link(),
+        });
+        let session = Session::new(Arc::clone(&self.shared), Arc::clone(&conn), self.peer);
+        (self.shared, conn, session)
+    }
+}
+
+/// A stream in both directions.
+trait Duplex: AsyncRead + AsyncWrite + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Send> Duplex for S {}

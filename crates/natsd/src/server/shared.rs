@@ -1,0 +1,282 @@
+//! What all connections of a server share.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::{Identity, Policy};
+use crate::conn::{Batch, Close, Conn, Sub};
+use crate::link;
+use crate::options::Limits;
+use crate::proto::{Connect, Info, Kind};
+use crate::stats::Event;
+use crate::sublist::Sublist;
+
+/// The version that is told to clients, which decide by it what they may use. It is that of the reference server whose core
+/// protocol this one speaks.
+pub(crate) const VERSION: &str = "2.10.29";
+
+/// What all connections of a server share. Locks are taken in this order: tree, links, a connection's subscriptions, a
+/// connection's output; the others are never held together with one of them.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) server_id: String,
+    pub(crate) server_name: String,
+    pub(crate) limits: Limits,
+    pub(crate) tree: Sublist<Arc<Conn>>,
+    /// Routes and leafnodes that are told of changed interest.
+    pub(crate) links: RwLock<Vec<Arc<Conn>>>,
+    pub(crate) policy: RwLock<Policy>,
+    pub(crate) cluster: RwLock<Option<Cluster>>,
+    pub(crate) conns: Mutex<HashMap<u64, Arc<Conn>>>,
+    /// Connections that have not authenticated, the oldest first.
+    waiting: Mutex<VecDeque<Arc<Conn>>>,
+    /// Where clients and leafnodes of the cluster can connect; own listeners first.
+    pub(crate) addresses: RwLock<super::Addresses>,
+    next_id: AtomicU64,
+    slow_consumers: AtomicU64,
+    violations: AtomicU64,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// The cluster that a server is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cluster {
+    pub(crate) name: String,
+    /// The server made the name up.
+    pub(crate) dynamic: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(server_id: String, options: crate::Options) -> Self {
+        let named = |name| Cluster {
+            name,
+            dynamic: false,
+        };
+        Self {
+            server_name: options.server_name.unwrap_or_else(|| server_id.clone()),
+            server_id,
+            limits: options.limits,
+            tree: Sublist::new(),
+            links: RwLock::default(),
+            policy: RwLock::new(options.policy),
+            cluster: RwLock::new(options.cluster_name.map(named)),
+            conns: Mutex::default(),
+            waiting: Mutex::default(),
+            addresses: RwLock::default(),
+            next_id: AtomicU64::new(1),
+            slow_consumers: AtomicU64::new(0),
+            violations: AtomicU64::new(0),
+            events: broadcast::Sender::new(256),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Connections since the start.
+    pub(crate) fn connections_total(&self) -> u64 {
+        self.next_id.load(Ordering::Relaxed) - 1
+    }
+
+    pub(crate) fn slow_consumers(&self) -> u64 {
+        self.slow_consumers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn violations(&self) -> u64 {
+        self.violations.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_violation(&self) {
+        self.violations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns INFO with what is the same for every connection.
+    pub(crate) fn info(&self, kind: Kind, nonce: &str) -> Info {
+        let address = match kind {
+            Kind::Client => self.addresses.read().clients,
+            Kind::Leaf => self.addresses.read().leaves,
+            Kind::Route => self.addresses.read().routes,
+        };
+        let cluster = self.cluster.read().clone();
+        let policy = self.policy.read();
+        let rules = policy.rules(kind);
+        let signs = kind != Kind::Client || rules.wants_signature();
+        Info {
+            server_id: self.server_id.clone(),
+            server_name: self.server_name.clone(),
+            version: VERSION.to_owned(),
+            proto: 1,
+            host: address.map_or_else(|| "0.0.0.0".to_owned(), |address| address.ip().to_string()),
+            port: address.map_or(0, |address| address.port()),
+            headers: true,
+            auth_required: rules.required(),
+            max_payload: self.limits.max_payload,
+            nonce: signs.then(|| nonce.to_owned()),
+            cluster_dynamic: cluster.as_ref().is_some_and(|cluster| cluster.dynamic),
+            cluster: cluster.map(|cluster| cluster.name),
+            ..Info::default()
+        }
+    }
+
+    /// Returns the INFO for a client.
+    pub(crate) fn client_info(&self, conn: &Conn, nonce: &str) -> Info {
+        Info {
+            client_id: Some(conn.id),
+            client_ip: conn.remote.as_deref().map(|remote| {
+                let address = remote.parse::<std::net::SocketAddr>();
+                address.map_or_else(|_| remote.to_owned(), |address| address.ip().to_string())
+            }),
+            ..self.info(Kind::Client, nonce)
+        }
+    }
+
+    /// Lets a connection in, `ready` if it need not authenticate.
+    pub(crate) fn enter(&self, conn: &Arc<Conn>, ready: bool) -> Result<(), Close> {
+        {
+            let mut conns = self.conns.lock();
+            if conns.len() >= self.limits.max_connections {
+                return Err(Close::TooManyConnections);
+            }
+            if self.stop.is_cancelled() {
+                return Err(Close::Shutdown);
+            }
+            conns.insert(conn.id, Arc::clone(conn));
+        }
+        if !ready {
+            let mut waiting = self.waiting.lock();
+            waiting.push_back(Arc::clone(conn));
+            // Whoever knows the credentials sends them at once; of the others, those who have been silent longest go.
+            let too_many = waiting.len() > self.limits.max_unauthenticated;
+            let oldest = if too_many { waiting.pop_front() } else { None };
+            drop(waiting);
+            if let Some(oldest) = oldest {
+                oldest.close(Close::AuthTimeout);
+            }
+        }
+        let event = Event::Connected {
+            id: conn.id,
+            kind: conn.kind,
+        };
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+        tracing::debug!(target: "natsd", id = conn.id, kind = ?conn.kind, remote = conn.remote, "connected");
+        Ok(())
+    }
+
+    /// Returns who a connection is, or nothing when it may not be here.
+    pub(crate) fn authenticate(
+        &self,
+        conn: &Arc<Conn>,
+        connect: &Connect,
+        nonce: &str,
+    ) -> Option<Identity> {
+        let identity = self
+            .policy
+            .read()
+            .rules(conn.kind)
+            .authenticate(connect, nonce);
+        self.waiting
+            .lock()
+            .retain(|waiting| !Arc::ptr_eq(waiting, conn));
+        identity
+    }
+
+    /// Forgets a connection.
+    pub(crate) fn leave(&self, conn: &Arc<Conn>, why: Close) {
+        link::close(self, conn);
+        self.waiting
+            .lock()
+            .retain(|waiting| !Arc::ptr_eq(waiting, conn));
+        if self.conns.lock().remove(&conn.id).is_none() {
+            return;
+        }
+        if matches!(why, Close::SlowConsumer | Close::WriteDeadline) {
+            self.slow_consumers.fetch_add(1, Ordering::Relaxed);
+        }
+        if why.is_violation() {
+            self.count_violation();
+        }
+        tracing::debug!(target: "natsd", id = conn.id, kind = ?conn.kind, remote = conn.remote, %why, "disconnected");
+        let event = Event::Disconnected {
+            id: conn.id,
+            kind: conn.kind,
+            why,
+        };
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+
+    pub(crate) fn add_subscription(&self, sub: &Arc<Sub>) {
+        self.tree
+            .insert(sub, |changed| link::announce_change(&self.links, changed));
+    }
+
+    pub(crate) fn remove_subscription(&self, sub: &Arc<Sub>) {
+        let conn = &sub.owner;
+        {
+            let mut subs = conn.subs.lock();
+            // A newer subscription may have the name by now.
+            if subs
+                .get(&sub.sid)
+                .is_some_and(|found| Arc::ptr_eq(found, sub))
+            {
+                subs.remove(&sub.sid);
+            }
+        }
+        if let Some(inbox) = &conn.inbox {
+            inbox.forget(&sub.sid);
+        }
+        self.tree
+            .remove(sub, |changed| link::announce_change(&self.links, changed));
+    }
+
+    pub(crate) fn reweigh_subscription(&self, sub: &Arc<Sub>, weight: u32) {
+        self.tree.reweigh(sub, weight, |changed| {
+            link::announce_change(&self.links, changed);
+        });
+    }
+
+    /// Ends all subscriptions of a connection.
+    pub(crate) fn drop_subscriptions(&self, conn: &Arc<Conn>) {
+        let subs: Vec<_> = conn.subs.lock().drain().map(|(_, sub)| sub).collect();
+        for sub in &subs {
+            self.remove_subscription(sub);
+        }
+    }
+
+    /// Ends what a batch showed to be over.
+    pub(crate) fn retire(&self, batch: &mut Batch) {
+        for sub in batch.finished.drain(..) {
+            self.remove_subscription(&sub);
+        }
+        for conn in batch.cut.drain(..) {
+            self.leave(&conn, Close::SlowConsumer);
+        }
+    }
+
+    /// Closes everybody who is not let in by the policy any more, and gives the others their new permissions.
+    pub(crate) fn recheck(&self) {
+        let conns: Vec<_> = self.conns.lock().values().cloned().collect();
+        for conn in conns.iter().filter(|conn| conn.inbox.is_none()) {
+            let Some(identity) = conn.about().identity else {
+                continue;
+            };
+            let still = self.policy.read().rules(conn.kind).still(&identity);
+            match still {
+                Some(identity) => conn.set_identity(identity),
+                None => conn.close(Close::Unauthorized),
+            }
+        }
+    }
+}

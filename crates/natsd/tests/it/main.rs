@@ -1,0 +1,4 @@
+//! The server from outside: over sockets, as clients and hostile peers see it.
+
+mod client;
+mod wire;

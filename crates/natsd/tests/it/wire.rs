@@ -1,0 +1,148 @@
+//! A connection that speaks the protocol by hand, to see each byte.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use natsd::{Limits, Listeners, Options, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Longest time that a test waits for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Options of a server that listens for clients on a free port.
+pub(crate) fn options() -> Options {
+    Options {
+        listeners: Listeners {
+            clients: Some(loopback()),
+            ..Listeners::default()
+        },
+        ..Options::default()
+    }
+}
+
+/// A free port of this machine.
+pub(crate) fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// Starts a server that nobody has to prove anything to.
+pub(crate) async fn server() -> Server {
+    Server::start(options()).await.expect("a server")
+}
+
+/// Starts a server with other limits.
+pub(crate) async fn limited(limits: Limits) -> Server {
+    let options = Options {
+        limits,
+        ..options()
+    };
+    Server::start(options).await.expect("a server")
+}
+
+/// A connection.
+pub(crate) struct Wire {
+    pub(crate) stream: TcpStream,
+    seen: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects as a client, and reads INFO.
+    pub(crate) async fn to(server: &Server) -> Self {
+        let (wire, _) = Self::dial(server.addresses().clients.expect("a client listener")).await;
+        wire
+    }
+
+    /// Connects, and returns INFO as well.
+    pub(crate) async fn dial(address: SocketAddr) -> (Self, serde_json::Value) {
+        let stream = TcpStream::connect(address).await.expect("connected");
+        let mut wire = Self {
+            stream,
+            seen: Vec::new(),
+        };
+        let info = wire.line().await;
+        let json = info.strip_prefix("INFO ").expect("INFO comes first");
+        let info = serde_json::from_str(json).expect("JSON");
+        (wire, info)
+    }
+
+    /// Connects with everything off that answers unasked.
+    pub(crate) async fn quiet(server: &Server) -> Self {
+        let mut wire = Self::to(server).await;
+        wire.connect(r#"{"verbose":false,"pedantic":false,"headers":true,"no_responders":true}"#)
+            .await;
+        wire
+    }
+
+    /// Sends CONNECT and waits until it was accepted.
+    pub(crate) async fn connect(&mut self, json: &str) {
+        self.send(format!("CONNECT {json}\r\nPING\r\n")).await;
+        self.expect("PONG").await;
+    }
+
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).await.expect("sent");
+    }
+
+    /// Returns the next line, without its end.
+    pub(crate) async fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.seen.windows(2).position(|pair| pair == b"\r\n") {
+                let rest = self.seen.split_off(end + 2);
+                let mut line = std::mem::replace(&mut self.seen, rest);
+                line.truncate(end);
+                return String::from_utf8(line).expect("text");
+            }
+            assert!(
+                self.fill().await,
+                "closed after {:?}",
+                String::from_utf8_lossy(&self.seen)
+            );
+        }
+    }
+
+    /// Reads more, and says whether there was any.
+    async fn fill(&mut self) -> bool {
+        let mut buffer = [0; 65536];
+        let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer)).await;
+        match read.expect("an answer in time") {
+            Ok(count) => {
+                self.seen.extend_from_slice(&buffer[..count]);
+                count > 0
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Waits for exactly these lines.
+    pub(crate) async fn expect(&mut self, lines: &str) {
+        for line in lines.split('|') {
+            assert_eq!(self.line().await, line);
+        }
+    }
+
+    /// Waits for exactly these lines, and the end of the connection.
+    pub(crate) async fn expect_end(&mut self, lines: &str) {
+        while self.fill().await {}
+        let text = String::from_utf8_lossy(&self.seen).replace("\r\n", "|");
+        let lines = if lines.is_empty() {
+            String::new()
+        } else {
+            format!("{lines}|")
+        };
+        assert_eq!(text, lines);
+    }
+
+    /// Sends, and returns every line that comes before the PONG to a last PING.
+    pub(crate) async fn ask(&mut self, bytes: impl AsRef<[u8]>) -> String {
+        self.send(bytes).await;
+        self.send("PING\r\n").await;
+        let mut lines = Vec::new();
+        loop {
+            match self.line().await.as_str() {
+                "PONG" => return lines.join("|"),
+                line => lines.push(line.to_owned()),
+            }
+        }
+    }
+}
