@@ -314,11 +314,18 @@ fn existing(path: &Path) -> Result<PathBuf, Error> {
 }
 
 pub(crate) fn check_absolute(path: &Path) -> Result<(), Error> {
-    if path.is_absolute() {
-        Ok(())
-    } else {
-        Err(Error::bad_request("the path has to be absolute"))
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(Error::bad_request("the path has a NUL character in it"));
     }
+    if path.is_absolute() {
+        return Ok(());
+    }
+    let error = Error::bad_request("the path has to be absolute");
+    Err(if path.starts_with("~") {
+        error.with_hint("Write the home folder out: `~` means it to a shell only.")
+    } else {
+        error
+    })
 }
 
 /// Makes sure that the file at `path` is a repository that can be read: its form, and the tables that every list shows.

@@ -1,12 +1,13 @@
 //! Long work in the background: listed, watched, cancelled. What a job does is up to its owner; this is the list.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Code, Error, Event, Job, JobKind, JobState};
+use crate::api::{Code, Error, Event, Job, JobKind, JobState, Remote};
 use crate::events::Events;
 use crate::limits;
 
@@ -54,6 +55,8 @@ impl Jobs {
         self: &Arc<Self>,
         kind: JobKind,
         title: String,
+        remote: Remote,
+        path: PathBuf,
         parent: &CancellationToken,
     ) -> Result<JobHandle, Error> {
         let mut table = self.table();
@@ -72,6 +75,8 @@ impl Jobs {
             id: id.to_string(),
             kind,
             title,
+            remote,
+            path,
             state: JobState::Running,
             done: 0,
             total: None,
@@ -170,13 +175,20 @@ impl JobHandle {
 mod tests {
     use super::*;
 
+    fn start(jobs: &Arc<Jobs>, parent: &CancellationToken) -> Result<JobHandle, Error> {
+        let remote = Remote {
+            url: "http://example.org/".to_owned(),
+            user: None,
+        };
+        let path = PathBuf::from("/a.fossil");
+        jobs.start(JobKind::Clone, "a clone".to_owned(), remote, path, parent)
+    }
+
     #[test]
     fn a_job_is_listed_cancelled_and_then_taken_off_the_list() {
         let jobs = Arc::new(Jobs::new(Arc::new(Events::new())));
         let parent = CancellationToken::new();
-        let job = jobs
-            .start(JobKind::Clone, "a clone".into(), &parent)
-            .expect("a job");
+        let job = start(&jobs, &parent).expect("a job");
         let id = job.show().expect("listed").id;
         jobs.cancel(&id).expect("cancelled");
         assert!(job.cancelled().is_cancelled() && !parent.is_cancelled());
@@ -192,12 +204,9 @@ mod tests {
         let jobs = Arc::new(Jobs::new(Arc::new(Events::new())));
         let parent = CancellationToken::new();
         for _ in 0..limits::JOBS {
-            jobs.start(JobKind::Clone, String::new(), &parent)
-                .expect("a job");
+            start(&jobs, &parent).expect("a job");
         }
-        let error = jobs
-            .start(JobKind::Clone, String::new(), &parent)
-            .expect_err("one too many");
+        let error = start(&jobs, &parent).expect_err("one too many");
         assert_eq!(error.code, Code::Conflict);
     }
 }

@@ -73,6 +73,8 @@ export interface Job {
   id: string;
   kind: "clone";
   title: string;
+  remote: Remote;
+  path: string;
   state: "running" | "done" | "failed" | "cancelled";
   done: number;
   total: number | null;

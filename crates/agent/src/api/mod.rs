@@ -151,6 +151,10 @@ pub struct Job {
     pub kind: JobKind,
     /// In words.
     pub title: String,
+    /// The server that it clones from.
+    pub remote: Remote,
+    /// The file that it makes.
+    pub path: PathBuf,
     /// How far it is.
     pub state: JobState,
     /// Artifacts done.
@@ -241,7 +245,8 @@ pub struct CloneRepository {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetRemote {
-    /// The address, or `null` to have none.
+    /// The address, or `null` to have none. It cannot be left out, which a mistyped name would do too.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub url: Option<String>,
     /// The login there; wins over the one in the address.
     #[serde(default)]

@@ -39,9 +39,13 @@ pub(crate) fn start(core: &Arc<Core>, wish: CloneRepository) -> Result<Job, Erro
         .map_err(|error: super::RemoteError| Error::bad_request(error.to_string()))?;
     let remote = remote.with_login(wish.user, wish.password);
     let target = Target::new(wish.path, remote.url())?;
-    let job = core
-        .jobs
-        .start(JobKind::Clone, format!("Clone {remote}"), &core.stopped)?;
+    let job = core.jobs.start(
+        JobKind::Clone,
+        format!("Clone {remote}"),
+        remote.shown(),
+        target.path.clone(),
+        &core.stopped,
+    )?;
     let shown = job
         .show()
         .ok_or_else(|| Error::internal("the job is gone"))?;
@@ -70,7 +74,8 @@ impl Target {
             return Err(Error::new(
                 Code::Conflict,
                 format!("{} is there already", path.display()),
-            ));
+            )
+            .with_hint("Choose another name; a repository that is there can be added as it is."));
         }
         if !path.parent().is_some_and(Path::is_dir) {
             return Err(Error::bad_request(format!(

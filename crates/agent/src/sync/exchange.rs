@@ -124,7 +124,8 @@ fn http_error(error: &HttpError) -> Error {
     };
     Error {
         hint,
-        ..Error::new(code, error.to_string()).retryable()
+        retryable: error.may_pass(),
+        ..Error::new(code, error.to_string())
     }
 }
 

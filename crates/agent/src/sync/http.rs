@@ -48,6 +48,12 @@ pub enum HttpError {
     /// No connection, or it broke.
     #[error("{host} can't be reached: {reason}")]
     Unreachable { host: String, reason: String },
+    /// What is there does not speak TLS.
+    #[error("{host} answers, but not with TLS")]
+    NoTls { host: String },
+    /// The server's certificate does not prove who it is.
+    #[error("{host} can't be trusted: {reason}")]
+    Certificate { host: String, reason: String },
     /// The server took too long.
     #[error("{host} did not answer in time")]
     Slow { host: String },
@@ -72,6 +78,23 @@ pub enum HttpError {
 }
 
 impl HttpError {
+    /// Returns whether it may go away by itself. A page that is no Fossil server's may: it can be a network's login page.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => {
+                !(400..500).contains(status) || matches!(status, 408 | 425 | 429)
+            }
+            Self::Unreachable { .. } | Self::Slow { .. } | Self::NotFossil { .. } => true,
+            Self::NoTls { .. }
+            | Self::Certificate { .. }
+            | Self::Unauthorized { .. }
+            | Self::TooLarge { .. }
+            | Self::Redirects { .. }
+            | Self::Redirect { .. } => false,
+        }
+    }
+
     /// Returns what a person can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
@@ -79,6 +102,12 @@ impl HttpError {
             Self::Unreachable { .. } | Self::Slow { .. } => {
                 Some("Check the address and the network.")
             }
+            Self::NoTls { .. } => {
+                Some("Check the port; if the server has no TLS, its address begins with http://.")
+            }
+            Self::Certificate { .. } => Some(
+                "Check the address and this machine's clock; a certificate of your own has to be among the system's trusted ones.",
+            ),
             Self::Unauthorized { .. } => Some(
                 "Check the remote's user and password; the server may be behind another login.",
             ),
@@ -276,6 +305,20 @@ fn failure(error: &reqwest::Error, url: &Url) -> HttpError {
     if error.is_timeout() && !error.is_connect() {
         return HttpError::Slow { host };
     }
+    if let Some(error) = tls_failure(error) {
+        return match error {
+            rustls::Error::InvalidCertificate(error) => HttpError::Certificate {
+                host,
+                reason: untrusted(error),
+            },
+            // What comes first from a server that speaks plain HTTP is an error page of its own.
+            rustls::Error::InvalidMessage(_) => HttpError::NoTls { host },
+            other => HttpError::Unreachable {
+                host,
+                reason: other.to_string(),
+            },
+        };
+    }
     // The innermost cause is the one that says something: "connection refused", "certificate expired".
     let mut reason = String::new();
     let mut cause = error.source();
@@ -293,6 +336,40 @@ fn failure(error: &reqwest::Error, url: &Url) -> HttpError {
         };
     }
     HttpError::Unreachable { host, reason }
+}
+
+/// Returns what TLS has to say about a failure, which hides in errors of input and output.
+fn tls_failure(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let hidden = inner
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        if let Some(found) = hidden.and_then(|hidden| hidden.downcast_ref()) {
+            return Some(found);
+        }
+        cause = match hidden {
+            Some(hidden) => Some(hidden),
+            None => inner.source(),
+        };
+    }
+    None
+}
+
+/// Returns in plain words why a certificate proves nothing.
+fn untrusted(error: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as Error;
+    match error {
+        Error::Expired | Error::ExpiredContext { .. } => "its certificate has expired".to_owned(),
+        Error::NotValidYet | Error::NotValidYetContext { .. } => {
+            "its certificate is not valid yet".to_owned()
+        }
+        Error::NotValidForName | Error::NotValidForNameContext { .. } => {
+            "its certificate is for another name".to_owned()
+        }
+        Error::UnknownIssuer => "nobody that this system trusts signed its certificate".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -121,11 +121,17 @@ async fn bodies_that_are_too_long_or_malformed_are_refused() {
         "{\"path\":\"/x\",\"more\":1}",
         "\u{0}",
         "{\"path\":\"relative.fossil\"}",
+        "{\"path\":\"/nul\\u0000.fossil\"}",
     ] {
         let answer = ask(runtime, "POST", path, body).await;
         assert_eq!(status(&answer), 400, "{body}");
         assert!(answer.contains("\"code\":\"bad_request\""), "{answer}");
     }
+    let home = ask(runtime, "POST", path, "{\"path\":\"~/a.fossil\"}").await;
+    assert!(
+        home.contains("\"hint\":\"Write the home folder out"),
+        "{home}"
+    );
     let form = request(
         runtime,
         "POST",

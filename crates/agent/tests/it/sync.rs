@@ -148,6 +148,12 @@ async fn a_failure_is_shown_and_goes_away_with_its_cause() {
         "{message}"
     );
 
+    let nothing = call(&agent, "PUT", "/repositories/ours/remote", json!({})).await;
+    assert_eq!(
+        nothing.0, 400,
+        "a forgotten address is no wish to have none"
+    );
+
     let none = json!({ "url": null });
     let (_, shown) = call(&agent, "PUT", "/repositories/ours/remote", none).await;
     assert_eq!(
@@ -306,10 +312,9 @@ async fn a_clone_job_brings_a_repository_that_stays_in_sync() {
         artifacts(&place, "ours.fossil"),
         artifacts(&place, "theirs.fossil")
     );
-    assert_eq!(
-        call(&agent, "POST", "/repositories/clone", wish).await.0,
-        409
-    );
+    let (code, there) = call(&agent, "POST", "/repositories/clone", wish).await;
+    assert_eq!(code, 409);
+    assert!(there["error"]["hint"].is_string(), "{there}");
     let left: Vec<_> = std::fs::read_dir(place.path(""))
         .expect("a folder")
         .filter_map(Result::ok)
@@ -327,7 +332,7 @@ async fn a_clone_that_fails_or_is_cancelled_leaves_no_repository() {
     let place = Place::new();
     let agent = start(place.config()).await;
     let mut events = agent.subscribe();
-    let page = Fake::start("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n").await;
+    let page = Fake::start("HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n").await;
     let wish = json!({ "url": format!("http://127.0.0.1:{}/", page.port), "path": place.path("a.fossil") });
     let (code, job) = call(&agent, "POST", "/repositories/clone", wish).await;
     assert_eq!(code, 202);
@@ -337,7 +342,7 @@ async fn a_clone_that_fails_or_is_cancelled_leaves_no_repository() {
         _ => None,
     })
     .await;
-    assert!(waiting.error.expect("an error").message.contains("404"));
+    assert!(waiting.error.expect("an error").message.contains("503"));
     assert_eq!(
         call(&agent, "DELETE", &format!("/jobs/{id}"), Value::Null)
             .await
@@ -351,6 +356,24 @@ async fn a_clone_that_fails_or_is_cancelled_leaves_no_repository() {
         .map(|entry| entry.file_name())
         .collect();
     assert!(left.iter().all(|name| name == "home"), "{left:?}");
+
+    // What will not change by itself is not tried again.
+    let nothing = Fake::start("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n").await;
+    let url = format!("http://127.0.0.1:{}/", nothing.port);
+    let wish = json!({ "url": url, "path": place.path("b.fossil"), "user": "ada" });
+    call(&agent, "POST", "/repositories/clone", wish).await;
+    let failed = ended(&mut events).await;
+    let error = failed.error.expect("an error");
+    assert_eq!((failed.state, error.retryable), (JobState::Failed, false));
+    assert_eq!(nothing.bodies.lock().expect("whole").len(), 1);
+    assert_eq!(
+        (
+            failed.remote.url,
+            failed.remote.user.as_deref(),
+            failed.path
+        ),
+        (url, Some("ada"), place.path("b.fossil"))
+    );
 
     let refused = json!({ "url": "ssh://-oProxyCommand=x/", "path": place.path("b.fossil") });
     assert_eq!(

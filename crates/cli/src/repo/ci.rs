@@ -104,7 +104,7 @@ impl Ci {
         let new = NewCheckIn {
             parent,
             branch: self.branch.as_deref(),
-            changes: self.changes(&base)?,
+            changes: self.changes(&base, repository.path())?,
             tags: self.tag.iter().map(String::as_str).collect(),
             date: self.date_override,
             visibility: if self.private {
@@ -137,8 +137,18 @@ impl Ci {
         }
     }
 
-    fn changes(&self, base: &Path) -> Result<Vec<Change>, Failure> {
-        let put = self.files.iter().map(|file| put(base, file));
+    fn changes(&self, base: &Path, repository: &Path) -> Result<Vec<Change>, Failure> {
+        let repository = repository
+            .canonicalize()
+            .or_fail(Kind::Failed, repository.display())?;
+        let put = self.files.iter().map(|file| {
+            // Each version would hold all versions before it.
+            if file.canonicalize().is_ok_and(|file| file == repository) {
+                let message = format!("{} is the repository itself", file.display());
+                return Err(Failure::new(Kind::Refused, message));
+            }
+            put(base, file)
+        });
         let delete = self.delete.iter().map(|file| {
             Ok(Change::Delete {
                 path: name_below(base, file)?,

@@ -117,6 +117,12 @@ fn nothing_from_outside_gets_in() {
     }
     lab.write("src/.fslckout-wal", "x");
     assert_eq!(lab.run(&["ci", "src/.fslckout-wal", "-m", "no"]).code, 3);
+    let itself = lab.run(&["ci", "a.fossil", "-m", "no", "--json"]);
+    let message = itself.error()["message"].clone();
+    assert_eq!(
+        (itself.code, message.as_str()),
+        (3, Some("a.fossil is the repository itself"))
+    );
     assert_eq!(lab.json(&["timeline"])["total"], 2);
 }
 

@@ -170,7 +170,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         Self::from(command.output().expect("the program runs"))
     }
 

@@ -5,6 +5,7 @@ mod agent;
 mod check_in;
 mod errors;
 mod help;
+mod https;
 mod lab;
 mod large;
 mod look;
