@@ -36,7 +36,7 @@ fn certificate(name: &str) -> CertificateParams {
 
 /// Serves TLS in front of `backend` for as long as the test runs; signed by `authority`, else by itself.
 fn terminate(
-    params: CertificateParams,
+    params: &CertificateParams,
     authority: Option<&Authority>,
     backend: String,
 ) -> SocketAddr {
@@ -123,7 +123,7 @@ fn https_is_trusted_when_it_can_be_and_refused_with_the_reason_otherwise() {
     let backend = agent.http().trim_start_matches("http://").to_owned();
     let authority = Authority::new(&lab);
 
-    let good = terminate(certificate("localhost"), Some(&authority), backend.clone());
+    let good = terminate(&certificate("localhost"), Some(&authority), backend.clone());
     let url = format!("https://localhost:{}/", good.port());
     let ran = clone(&lab, &url, "good.fossil");
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
@@ -132,13 +132,13 @@ fn https_is_trusted_when_it_can_be_and_refused_with_the_reason_otherwise() {
     let mut expired = certificate("localhost");
     expired.not_before = date_time_ymd(2020, 1, 1);
     expired.not_after = date_time_ymd(2021, 1, 1);
-    let expired = terminate(expired, Some(&authority), backend.clone());
+    let expired = terminate(&expired, Some(&authority), backend.clone());
     let other = terminate(
-        certificate("elsewhere.example"),
+        &certificate("elsewhere.example"),
         Some(&authority),
         backend.clone(),
     );
-    let own = terminate(certificate("localhost"), None, backend);
+    let own = terminate(&certificate("localhost"), None, backend);
     let plain = agent
         .http()
         .rsplit(':')
