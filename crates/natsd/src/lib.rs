@@ -16,24 +16,28 @@
 //! | `sublist` | the tree of subscriptions |
 //! | `conn` | one connection: its loop, its output, the way of a message |
 //! | `link` | what leafnodes and routes have in common |
-
-#![allow(dead_code, reason = "the parts that links are made of")]
+//! | `route` | the members of a cluster |
 
 pub mod auth;
 pub mod config;
 mod conn;
 pub mod limits;
+#[allow(dead_code, reason = "leafnodes are made of the rest")]
 mod link;
 pub mod local;
 pub mod nkey;
 mod options;
 pub mod proto;
+mod route;
 mod server;
 mod stats;
 pub mod subject;
+#[allow(dead_code, reason = "leafnodes are made of the rest")]
 mod sublist;
 
 pub use conn::Close;
+pub use link::dial::{Link, LinkStatus, Opener, Target};
 pub use options::{Limits, Listeners, Options};
+pub use route::RouteOptions;
 pub use server::{Addresses, Server, StartError};
 pub use stats::{ConnectionStats, Event, Stats};

@@ -88,3 +88,17 @@ pub const OUTPUT_CHUNK_BYTES: usize = 64 << 10;
 /// Longest message taken from a route, in bytes. Members of a cluster may each have their own payload limit and the reference
 /// does not check again between them; this is the largest that it can be configured to.
 pub const MAX_ROUTE_PAYLOAD_BYTES: usize = 64 << 20;
+
+/// How long dialling a route or leafnode may take. The reference allows a second, which a link over mobile networks or a
+/// tunnel that has yet to be made does not keep.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Shortest pause before a link is dialled again; the reference's number.
+pub const DIAL_PAUSE: Duration = Duration::from_secs(1);
+
+/// Most members that are dialled at a time because other members told of them. Clusters are small; this only bounds what a
+/// member that lies can set off.
+pub const MAX_LEARNED_DIALS: usize = 32;
+
+/// Most addresses that are kept of one member for its clients' INFO.
+pub const MAX_MEMBER_URLS: usize = 16;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::auth::Policy;
 use crate::limits;
+use crate::route::RouteOptions;
 
 /// How a server is to be.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,8 @@ pub struct Options {
     pub listeners: Listeners,
     /// The name of its cluster. A server that has routes and no name makes one up, and takes over the name of whom it meets.
     pub cluster_name: Option<String>,
+    /// How it is with the members that it dials.
+    pub routes: RouteOptions,
     /// Who may connect.
     pub policy: Policy,
     /// What connections may cost.

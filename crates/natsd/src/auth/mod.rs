@@ -178,6 +178,11 @@ impl Secret {
         Self(text.into())
     }
 
+    /// Returns the text, to show it to another server.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+
     fn is(&self, given: &str) -> bool {
         self.0.as_bytes().ct_eq(given.as_bytes()).into()
     }

@@ -16,6 +16,7 @@ use crate::limits::{
 };
 use crate::link::LinkState;
 use crate::proto::{Kind, Op, Parser, write};
+use crate::route::Route;
 use crate::server::Shared;
 
 /// How long what the other end still sends is read after an error was sent, so that the error arrives: closing a socket with
@@ -28,6 +29,7 @@ const LINGER_BYTES: usize = 4 << 20;
 /// What a connection does by its kind.
 pub(crate) enum Peer {
     Client(Client),
+    Route(Route),
 }
 
 /// What handling an operation may use.
@@ -141,6 +143,7 @@ impl Session {
         }
         self.router.batch.flush();
         self.shared.leave(&self.conn, why);
+        self.peer.ended(&self.shared, &self.conn, why);
         Outbound::close(&self.conn, why.discards());
         if told.is_some() {
             // The other end has had its chance when this is over, however it ended.
@@ -290,6 +293,7 @@ fn dispatch(
         op => {
             return match peer {
                 Peer::Client(client) => client.handle(&op, context),
+                Peer::Route(route) => route.handle(&op, context),
             };
         }
     }
@@ -301,6 +305,7 @@ impl Peer {
     fn open(&mut self, context: &mut Context<'_>) -> Result<(), Close> {
         match self {
             Self::Client(client) => client.open(context),
+            Self::Route(route) => route.open(context),
         }
     }
 
@@ -308,6 +313,7 @@ impl Peer {
     fn is_ready(&self) -> bool {
         match self {
             Self::Client(client) => client.is_ready(),
+            Self::Route(route) => route.is_ready(),
         }
     }
 
@@ -315,6 +321,7 @@ impl Peer {
     fn batch_ends(&mut self, context: &Context<'_>) {
         match self {
             Self::Client(client) => client.batch_ends(context),
+            Self::Route(_) => {}
         }
     }
 
@@ -322,6 +329,15 @@ impl Peer {
     pub(crate) fn link(&self) -> Option<LinkState> {
         match self {
             Self::Client(_) => None,
+            Self::Route(route) => Some(LinkState::new(route.dials())),
+        }
+    }
+
+    /// Cleans up after the connection.
+    fn ended(self, shared: &Arc<Shared>, conn: &Arc<Conn>, why: Close) {
+        match self {
+            Self::Client(_) => {}
+            Self::Route(route) => route.ended(shared, conn, why),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! Each link remembers what it has announced. A change of the tree is compared with that while the tree is still locked, so
 //! lines leave in the order of the changes and nothing is announced twice.
 
+pub(crate) mod dial;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -15,12 +15,14 @@ use crate::auth::{Policy, make_nonce, make_server_id};
 use crate::conn::client::Client;
 use crate::conn::session::{Peer, Session};
 use crate::conn::{Close, Conn, Outbound, Parts};
+use crate::link::dial::{Link, Target};
 use crate::local::{Inbox, LocalClient};
 use crate::options::{Listeners, Options};
 use crate::proto::Kind;
+use crate::route::{self, Route};
 use crate::stats::{ConnectionStats, Event, Stats};
 use listen::Listening;
-pub(crate) use shared::Shared;
+pub(crate) use shared::{Cluster, Shared};
 
 /// Where a server listens, with the ports that it got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,6 +128,28 @@ impl Server {
         }
     }
 
+    /// Keeps a route to a member of the cluster up, until the handle is dropped.
+    #[must_use = "dropping the handle closes the route"]
+    pub fn dial_route(&self, target: Target) -> Link {
+        route::keep(&self.shared, target)
+    }
+
+    /// Gives the cluster another name, or none. Routes that others dialled are closed; for those that this server keeps up, dial
+    /// the new ones and then drop the old handles. Subscriptions stay.
+    pub fn set_cluster_name(&self, name: Option<String>) {
+        self.shared.rename_cluster(name);
+    }
+
+    /// The name of the cluster, if the server is in one.
+    #[must_use]
+    pub fn cluster_name(&self) -> Option<String> {
+        self.shared
+            .cluster
+            .read()
+            .as_ref()
+            .map(|cluster| cluster.name.clone())
+    }
+
     /// Returns a new client in this process.
     #[must_use]
     pub fn local(&self) -> LocalClient {
@@ -217,7 +241,8 @@ impl Setup {
         let required = shared.policy.read().rules(kind).required();
         let peer = match kind {
             Kind::Client => Peer::Client(Client::new(nonce, required)),
-            Kind::Leaf | Kind::Route => return None,
+            Kind::Route => Peer::Route(Route::accepted(nonce)),
+            Kind::Leaf => return None,
         };
         Some(Self {
             shared: Arc::clone(shared),
@@ -277,6 +302,6 @@ impl Setup {
 }
 
 /// A stream in both directions.
-trait Duplex: AsyncRead + AsyncWrite + Send {}
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Send> Duplex for S {}

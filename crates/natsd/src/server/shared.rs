@@ -14,6 +14,7 @@ use crate::conn::{Batch, Close, Conn, Sub};
 use crate::link;
 use crate::options::Limits;
 use crate::proto::{Connect, Info, Kind};
+use crate::route::{Members, RouteOptions};
 use crate::stats::Event;
 use crate::sublist::Sublist;
 
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) links: RwLock<Vec<Arc<Conn>>>,
     pub(crate) policy: RwLock<Policy>,
     pub(crate) cluster: RwLock<Option<Cluster>>,
+    pub(crate) route_options: RouteOptions,
+    pub(crate) members: Members,
     pub(crate) conns: Mutex<HashMap<u64, Arc<Conn>>>,
     /// Connections that have not authenticated, the oldest first.
     waiting: Mutex<VecDeque<Arc<Conn>>>,
@@ -68,6 +71,8 @@ impl Shared {
             links: RwLock::default(),
             policy: RwLock::new(options.policy),
             cluster: RwLock::new(options.cluster_name.map(named)),
+            route_options: options.routes,
+            members: Members::default(),
             conns: Mutex::default(),
             waiting: Mutex::default(),
             addresses: RwLock::default(),
@@ -131,7 +136,15 @@ impl Shared {
 
     /// Returns the INFO for a client.
     pub(crate) fn client_info(&self, conn: &Conn, nonce: &str) -> Info {
+        let members = self.members.connect_urls();
+        let own = self.addresses.read().clients;
+        let own = own.filter(|address| !address.ip().is_unspecified());
+        let urls = own
+            .map(|address| address.to_string())
+            .into_iter()
+            .chain(members.iter().cloned());
         Info {
+            connect_urls: (!members.is_empty()).then(|| urls.collect()),
             client_id: Some(conn.id),
             client_ip: conn.remote.as_deref().map(|remote| {
                 let address = remote.parse::<std::net::SocketAddr>();
@@ -172,6 +185,19 @@ impl Shared {
         let _ = self.events.send(event);
         tracing::debug!(target: "natsd", id = conn.id, kind = ?conn.kind, remote = conn.remote, "connected");
         Ok(())
+    }
+
+    /// Tells that a link can be used.
+    pub(crate) fn link_is_up(&self, conn: &Conn, server_id: &str, server_name: &str) {
+        tracing::info!(target: "natsd", id = conn.id, kind = ?conn.kind, server_id, server_name, "link up");
+        let event = Event::LinkUp {
+            id: conn.id,
+            kind: conn.kind,
+            server_id: server_id.to_owned(),
+            server_name: server_name.to_owned(),
+        };
+        // Nobody may be listening.
+        let _ = self.events.send(event);
     }
 
     /// Returns who a connection is, or nothing when it may not be here.

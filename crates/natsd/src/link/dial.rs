@@ -1,0 +1,230 @@
+//! Links that this side keeps up: dialled, watched, and dialled again after a pause.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::conn::{Close, Conn};
+use crate::limits::{DIAL_PAUSE, DIAL_TIMEOUT};
+use crate::server::{Duplex, Setup};
+
+/// Where a link leads.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Target {
+    /// To a host and port.
+    Tcp(String),
+    /// Over a stream that the embedder opens each time that one is needed.
+    Stream(Opener),
+}
+
+/// A boxed stream in both directions.
+pub(crate) type BoxedStream = Pin<Box<dyn Duplex>>;
+
+type Opening = Pin<Box<dyn Future<Output = io::Result<BoxedStream>> + Send>>;
+
+/// How to open a stream to the other end.
+#[derive(Clone)]
+pub struct Opener {
+    name: String,
+    open: Arc<dyn Fn() -> Opening + Send + Sync>,
+}
+
+impl Target {
+    /// Returns a target that is reached by opening a stream; `name` is for people.
+    pub fn stream<F, S>(
+        name: impl Into<String>,
+        open: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let open = Arc::new(move || -> Opening {
+            let opening = open();
+            Box::pin(async move { Ok(Box::pin(opening.await?) as BoxedStream) })
+        });
+        Self::Stream(Opener {
+            name: name.into(),
+            open,
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => f.write_str(address),
+            Self::Stream(opener) => f.write_str(&opener.name),
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// An open stream to the other end.
+pub(crate) enum Dialled {
+    Tcp(TcpStream),
+    Stream(BoxedStream),
+}
+
+impl Target {
+    /// Connects, within the time that there is for it.
+    pub(crate) async fn dial(&self) -> io::Result<Dialled> {
+        let dial = async {
+            match self {
+                Self::Tcp(address) => TcpStream::connect(address).await.map(Dialled::Tcp),
+                Self::Stream(opener) => (opener.open)().await.map(Dialled::Stream),
+            }
+        };
+        tokio::time::timeout(DIAL_TIMEOUT, dial)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl Dialled {
+    /// The address of the other end, if it has one.
+    pub(crate) fn remote(&self) -> Option<String> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok().map(|address| address.to_string()),
+            Self::Stream(_) => None,
+        }
+    }
+}
+
+impl Setup {
+    /// Runs the connection on a stream that was dialled.
+    pub(crate) fn run(self, dialled: Dialled) -> Arc<Conn> {
+        match dialled {
+            Dialled::Tcp(stream) => self.run_tcp(stream),
+            Dialled::Stream(stream) => self.run_stream(stream),
+        }
+    }
+}
+
+/// How a link that this side keeps up is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkStatus {
+    /// It is being dialled, or the two ends introduce themselves.
+    Connecting,
+    /// It can be used.
+    Up {
+        /// The number of its connection; see [`Stats`](crate::Stats) for more about it.
+        connection: u64,
+        /// The id of the server at the other end.
+        server_id: String,
+        /// Its name.
+        server_name: String,
+    },
+    /// It cannot be used; it will be dialled again.
+    Down {
+        /// Why, for people.
+        why: String,
+        /// The kind of reason.
+        close: Close,
+    },
+}
+
+/// Reports how a link is doing.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    status: Arc<watch::Sender<LinkStatus>>,
+    /// What the other end said before the end.
+    reason: Arc<Mutex<Option<String>>>,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self {
+            status: Arc::new(watch::Sender::new(LinkStatus::Connecting)),
+            reason: Arc::default(),
+        }
+    }
+
+    pub(crate) fn set(&self, status: LinkStatus) {
+        self.status.send_replace(status);
+    }
+
+    /// Notes why the link is about to go down; the first reason stays.
+    pub(crate) fn because(&self, why: &str) {
+        self.reason.lock().get_or_insert_with(|| why.to_owned());
+    }
+
+    /// Notes that the link is down.
+    pub(crate) fn end(&self, close: Close) {
+        let why = self
+            .reason
+            .lock()
+            .take()
+            .unwrap_or_else(|| close.to_string());
+        self.set(LinkStatus::Down { why, close });
+    }
+
+    /// Waits until the link is down.
+    pub(crate) async fn down(&self) {
+        let mut status = self.status.subscribe();
+        // The sender is this very object, so waiting cannot fail.
+        let _ = status
+            .wait_for(|status| matches!(status, LinkStatus::Down { .. }))
+            .await;
+    }
+}
+
+/// A link that this side keeps up. Dropping it closes it.
+#[derive(Debug)]
+pub struct Link {
+    status: watch::Receiver<LinkStatus>,
+    stop: CancellationToken,
+}
+
+impl Link {
+    pub(crate) fn new(progress: &Progress, stop: CancellationToken) -> Self {
+        Self {
+            status: progress.status.subscribe(),
+            stop,
+        }
+    }
+
+    /// How it is doing.
+    #[must_use]
+    pub fn status(&self) -> LinkStatus {
+        self.status.borrow().clone()
+    }
+
+    /// Returns when it is doing otherwise than at the last look, or never if it will not change any more.
+    pub async fn changed(&mut self) -> LinkStatus {
+        if self.status.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        self.status.borrow_and_update().clone()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Returns the pause before the next attempt: the least pause and up to as much again, so that those who lost the same server
+/// do not come back all at once.
+pub(crate) fn pause() -> Duration {
+    let mut random = [0];
+    // Without randomness there is no jitter, and nothing worse.
+    let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut random);
+    DIAL_PAUSE + DIAL_PAUSE * u32::from(random[0]) / 256
+}
