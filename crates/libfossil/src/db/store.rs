@@ -1,4 +1,4 @@
-//! Adding artifacts: whole, as a delta on another, packed as they came, or by name only.
+//! Adding artifacts: whole, as a delta on another, or by name only.
 //!
 //! Storing what is already here changes nothing but its visibility. Content whose delta source has not
 //! arrived is kept, unusable, until it does.
@@ -12,9 +12,6 @@ use crate::blob::{codec, delta};
 use crate::hash_policy::HashPolicy;
 use crate::limits::MAX_CONTENT_BYTES;
 use crate::name::{HashAlgorithm, HashName};
-
-/// Longest prefix of a delta that tells how long its output is.
-const DELTA_HEAD_BYTES: usize = 16;
 
 /// Whether an artifact may be sent to others unasked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,7 +102,10 @@ impl Transaction<'_> {
                 })?;
             return self.store_named(name, &content, visibility);
         }
-        self.refuse_loop(name, source_rid)?;
+        // Nothing can wait for what nothing has named yet.
+        if let Some(own) = self.rid(name)? {
+            self.refuse_loop(name, own, source_rid)?;
+        }
         let size = delta::output_size(change).map_err(|cause| Error::Delta {
             rid: source_rid,
             source: cause,
@@ -116,51 +116,6 @@ impl Transaction<'_> {
             size,
             packed: &codec::pack(change),
             source: Some(source_rid),
-            visibility,
-            may_be_structural: None,
-        })
-    }
-
-    /// Stores an artifact in the packed form that it has in another repository, without looking inside.
-    ///
-    /// For a clone in the making: nothing is hashed or cross-linked until
-    /// [`rebuild`](crate::rebuild) ends the clone.
-    ///
-    /// # Errors
-    /// [`Error::Codec`] and [`Error::Delta`] when even the lengths are malformed; [`Error::Shunned`],
-    /// [`Error::DeltaLoop`], [`Error::TooLarge`].
-    pub fn store_packed(
-        &mut self,
-        name: &HashName,
-        source: Option<&HashName>,
-        packed: &[u8],
-        visibility: Visibility,
-    ) -> Result<Stored> {
-        if self.is_shunned(name)? {
-            return Err(Error::Shunned { name: *name });
-        }
-        let source = match source {
-            None => None,
-            Some(source) => Some(self.source_row(source, visibility)?),
-        };
-        let damaged = |cause| Error::Codec {
-            rid: Rid::new(0),
-            source: cause,
-        };
-        let size = match source {
-            None => codec::declared_size(packed).map_err(damaged)?,
-            Some(rid) => {
-                self.refuse_loop(name, rid)?;
-                let head = codec::peek(packed, DELTA_HEAD_BYTES).map_err(damaged)?;
-                delta::output_size(&head).map_err(|cause| Error::Delta { rid, source: cause })?
-            }
-        };
-        check_size(size)?;
-        self.insert_row(&Packed {
-            name: *name,
-            size,
-            packed,
-            source,
             visibility,
             may_be_structural: None,
         })
@@ -345,17 +300,13 @@ impl Transaction<'_> {
     }
 
     /// Returns the row of a delta's source, which may be known by name only.
-    fn source_row(&mut self, source: &HashName, visibility: Visibility) -> Result<Rid> {
+    pub(super) fn source_row(&mut self, source: &HashName, visibility: Visibility) -> Result<Rid> {
         self.phantom(source, visibility)?
             .ok_or(Error::Shunned { name: *source })
     }
 
-    /// Fails if the artifact `name` is among those that `source` waits for.
-    fn refuse_loop(&self, name: &HashName, source: Rid) -> Result<()> {
-        // Nothing can wait for what nothing has named yet.
-        let Some(own) = self.rid(name)? else {
-            return Ok(());
-        };
+    /// Fails if the artifact `name`, whose row is `own`, is among those that `source` waits for.
+    pub(super) fn refuse_loop(&self, name: &HashName, own: Rid, source: Rid) -> Result<()> {
         let mut next = Some(source);
         while let Some(rid) = next {
             if rid == own {
@@ -407,7 +358,7 @@ impl Transaction<'_> {
     }
 }
 
-fn check_size(bytes: usize) -> Result<()> {
+pub(super) fn check_size(bytes: usize) -> Result<()> {
     if bytes > MAX_CONTENT_BYTES {
         return Err(Error::TooLarge {
             bytes,

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::card::UvEntry;
 use crate::blob::codec;
-use crate::db::{Error, Result, Stored, Transaction, Visibility};
+use crate::db::{
+    Error, Intake, PackedContent, Result, Stored, Transaction, Visibility, sources_first,
+};
 use crate::limits::MAX_CONTENT_BYTES;
 use crate::name::HashName;
 use crate::uv::{self, Standing};
@@ -89,16 +91,21 @@ impl<'t, 'r> Receiver<'t, 'r> {
         self.note(hash, stored)
     }
 
-    /// Takes in an artifact in its stored form; hashes are checked when the clone ends.
-    pub(super) fn packed_file(
+    /// Takes in artifacts in their stored form; hashes are checked when the clone ends.
+    pub(super) fn packed_files(
         &mut self,
-        hash: &HashName,
-        source: Option<&HashName>,
-        content: &Bytes,
-        visibility: Visibility,
+        contents: &[PackedContent<'_>],
     ) -> Result<(), ReceiveError> {
-        let stored = self.tx.store_packed(hash, source, content, visibility);
-        self.note(hash, stored)
+        if contents.is_empty() {
+            return Ok(());
+        }
+        let mut intake = Intake::new(self.tx)?;
+        let ordered = sources_first(contents).into_iter();
+        for content in ordered.filter_map(|position| contents.get(position)) {
+            let stored = intake.store(self.tx, content);
+            self.note(content.name, stored)?;
+        }
+        Ok(())
     }
 
     fn note(&mut self, hash: &HashName, stored: Result<Stored>) -> Result<(), ReceiveError> {

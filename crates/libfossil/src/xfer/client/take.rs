@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use bytes::Bytes;
 
 use super::{Client, GIMMES, MAX_IDLE_ROUNDS, Response, SyncError};
-use crate::db::{Receipt, Repository, Transaction, Visibility};
+use crate::db::{PackedContent, Receipt, Repository, Transaction, Visibility};
 use crate::name::HashName;
 use crate::time::Timestamp;
 use crate::xfer::card::{Card, Pragma};
@@ -199,6 +199,7 @@ impl Client {
         let mut receiver = Receiver::new(tx)?;
         let mut visibility = Visibility::Public;
         let mut named_again = false;
+        let mut packed = Vec::new();
         for card in cards {
             match card {
                 Card::Push { project, .. } => self.project(receiver.transaction(), project)?,
@@ -214,11 +215,17 @@ impl Client {
                 Card::CompressedFile {
                     hash,
                     source,
+                    size,
                     content,
-                    ..
                 } if self.takes(visibility) => {
                     if self.clone.is_some() {
-                        receiver.packed_file(hash, source.as_ref(), content, visibility)?;
+                        packed.push(PackedContent {
+                            name: hash,
+                            source: source.as_ref(),
+                            size: *size as usize,
+                            packed: content,
+                            visibility,
+                        });
                     } else {
                         receiver.file(
                             hash,
@@ -253,6 +260,7 @@ impl Client {
                 visibility = Visibility::Public;
             }
         }
+        receiver.packed_files(&packed)?;
         let received = receiver.received;
         self.settle(&received, named_again);
         Ok(())
