@@ -98,6 +98,54 @@ impl HashName {
         Self::of(self.algorithm, content) == *self
     }
 
+    /// Returns for each name whether it is that of the content beside it, in less time than one after the other would take.
+    pub(crate) fn each_names(pairs: &[(Self, &[u8])]) -> Vec<bool> {
+        let mut named = vec![false; pairs.len()];
+        // Neighbours in length are hashed together.
+        let mut order: Vec<usize> = (0..pairs.len()).collect();
+        order.sort_by_key(|&position| {
+            let pair = pairs.get(position);
+            pair.map(|(name, content)| (name.algorithm, content.len()))
+        });
+        let (fours, rest) = order.as_chunks::<4>();
+        for four in fours {
+            let [a, b, c, d] = four.map(|position| pairs.get(position));
+            let (Some(a), Some(b), Some(c), Some(d)) = (a, b, c, d) else {
+                continue;
+            };
+            let are_named = Self::four_names([*a, *b, *c, *d]);
+            for (position, is_named) in four.iter().zip(are_named) {
+                if let Some(named) = named.get_mut(*position) {
+                    *named = is_named;
+                }
+            }
+        }
+        for position in rest {
+            if let (Some(named), Some((name, content))) =
+                (named.get_mut(*position), pairs.get(*position))
+            {
+                *named = name.names(content);
+            }
+        }
+        named
+    }
+
+    fn four_names(pairs: [(Self, &[u8]); 4]) -> [bool; 4] {
+        #[cfg(target_arch = "x86_64")]
+        if pairs
+            .iter()
+            .all(|(name, _)| name.algorithm == HashAlgorithm::Sha3)
+            && let Some(hashes) = super::sha3_lanes::digests(pairs.map(|(_, content)| content))
+        {
+            let mut hashes = hashes.iter();
+            return pairs.map(|(name, _)| {
+                let hash = hashes.next();
+                hash.is_some_and(|hash| name == Self::from_raw(HashAlgorithm::Sha3, hash))
+            });
+        }
+        pairs.map(|(name, content)| name.names(content))
+    }
+
     /// Returns the hash that this name is made with.
     #[must_use]
     pub const fn algorithm(&self) -> HashAlgorithm {
@@ -263,6 +311,25 @@ mod tests {
         let name = HashName::sha3_of(b"content");
         assert!(name.names(b"content"));
         assert!(!name.names(b"Content"));
+    }
+
+    #[test]
+    fn many_names_are_compared_as_each_is_alone() {
+        let contents: Vec<Vec<u8>> = (0..23_u8).map(|n| vec![n; usize::from(n) * 40]).collect();
+        let pairs: Vec<(HashName, &[u8])> = contents
+            .iter()
+            .enumerate()
+            .map(|(position, content)| {
+                let name = match position % 5 {
+                    0 => HashName::sha1_of(content),
+                    1 => HashName::sha3_of(b"something else"),
+                    _ => HashName::sha3_of(content),
+                };
+                (name, content.as_slice())
+            })
+            .collect();
+        let expected: Vec<bool> = (0..pairs.len()).map(|position| position % 5 != 1).collect();
+        assert_eq!(HashName::each_names(&pairs), expected);
     }
 
     proptest! {

@@ -3,6 +3,8 @@
 mod hash_name;
 mod project_code;
 mod repo_path;
+#[cfg(target_arch = "x86_64")]
+mod sha3_lanes;
 
 pub(crate) use hash_name::HashInProgress;
 pub use hash_name::{HashAlgorithm, HashName, HashNameError};

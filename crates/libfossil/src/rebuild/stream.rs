@@ -292,10 +292,7 @@ fn apply(rid: Rid, source: &[u8], packed: &[u8]) -> Result<Bytes> {
 
 /// Looks into contents: first whether they are what their names say, then what they are.
 fn inspect(batch: Vec<Expanded>, scope: Scope) -> Vec<Outcome> {
-    let checked: Vec<(Rid, Result<Bytes>)> = batch
-        .into_iter()
-        .map(|content| (content.rid, check(content, scope)))
-        .collect();
+    let checked = check(batch, scope);
     let texts = checked.iter().flat_map(|(_, text)| text.as_deref());
     let mut parsed = artifact::parse_each(texts);
     let found: Vec<Found> = checked
@@ -322,12 +319,27 @@ fn inspect(batch: Vec<Expanded>, scope: Scope) -> Vec<Outcome> {
         .collect()
 }
 
-/// Returns the content if it is what its name says, as far as that is to be looked at.
-fn check(content: Expanded, scope: Scope) -> Result<Bytes> {
-    match (content.text?, content.name) {
-        (text, Some(name)) if scope == Scope::Everything && !name.names(&text) => {
-            Err(Error::HashMismatch { name })
+/// Returns the contents that are what their names say, as far as that is to be looked at.
+fn check(batch: Vec<Expanded>, scope: Scope) -> Vec<(Rid, Result<Bytes>)> {
+    let mut are_named = match scope {
+        Scope::Structural => Vec::new(),
+        Scope::Everything => {
+            let named = batch
+                .iter()
+                .filter_map(|content| Some((content.name?, content.text.as_deref().ok()?)));
+            HashName::each_names(&named.collect::<Vec<_>>())
         }
-        (text, _) => Ok(text),
     }
+    .into_iter();
+    let checked = batch.into_iter().map(|content| {
+        let Expanded { rid, name, text } = content;
+        let text = match (text, name) {
+            (Ok(_), Some(name)) if !are_named.next().unwrap_or(scope == Scope::Structural) => {
+                Err(Error::HashMismatch { name })
+            }
+            (text, _) => text,
+        };
+        (rid, text)
+    });
+    checked.collect()
 }
