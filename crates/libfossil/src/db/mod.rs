@@ -8,7 +8,7 @@
 //! - [`schema`]: the tables.
 //! - `open`, `create`: from a path to a [`Repository`].
 //! - `content`: from a name to its bytes, through deltas and a bounded cache.
-//! - `transaction`, `store`, `large`, `deltify`: writing.
+//! - `transaction`, `store`, `packed`, `large`, `deltify`: writing.
 //! - `config`, `user`, `remembered`: settings, people, the server of the last sync.
 
 mod cache;

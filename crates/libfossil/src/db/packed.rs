@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{OptionalExtension, params};
 
+use super::large::placeholder;
 use super::store::check_size;
 use super::{Error, Result, Rid, Stored, Transaction, Visibility};
 use crate::blob::codec;
@@ -117,8 +118,9 @@ impl Intake {
         let size = i64::try_from(size).unwrap_or(i64::MAX);
         tx.execute(
             "UPDATE blob SET rcvid=?1, size=?2, content=?3 WHERE rid=?4",
-            params![rcvid, size, content.packed, rid],
+            params![rcvid, size, placeholder(content.packed), rid],
         )?;
+        tx.fill_content(rid, content.packed)?;
         tx.execute("DELETE FROM phantom WHERE rid=?1", [rid])?;
         Ok(())
     }
@@ -134,9 +136,16 @@ impl Intake {
         let size = i64::try_from(size).unwrap_or(i64::MAX);
         tx.execute(
             "INSERT INTO blob(rcvid, size, uuid, content) VALUES(?1, ?2, ?3, ?4)",
-            params![rcvid, size, content.name.as_str(), content.packed],
+            params![
+                rcvid,
+                size,
+                content.name.as_str(),
+                placeholder(content.packed)
+            ],
         )?;
-        Ok(Rid::new(tx.last_insert_rowid()))
+        let rid = Rid::new(tx.last_insert_rowid());
+        tx.fill_content(rid, content.packed)?;
+        Ok(rid)
     }
 
     fn adapt_policy(&mut self, tx: &mut Transaction<'_>, name: &HashName) -> Result<()> {
