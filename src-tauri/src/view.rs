@@ -193,10 +193,7 @@ mod tests {
         ];
         let (view, _) = View::of(&status(repositories), at(120));
         assert_eq!(view.shape, Shape::Broken);
-        assert_eq!(
-            view.status,
-            "src: Can't sync with example.org · since 2 min ago"
-        );
+        assert_eq!(view.status, "src: Can't sync with example.org · for 2 min");
         let lines: Vec<_> = view
             .repositories
             .iter()
@@ -206,7 +203,7 @@ mod tests {
             lines,
             [
                 "docs · Up to date · 2 min ago",
-                "src · Can't sync with example.org · since 2 min ago",
+                "src · Can't sync with example.org · for 2 min",
                 "notes · Local only",
             ]
         );

@@ -45,7 +45,7 @@ pub(crate) fn of(state: &State, remote: Option<&Remote>, now: Time) -> Words {
         State::Error {
             retry_at: Some(at), ..
         } => retrying(&failure(remote), *at, now),
-        State::Error { since, .. } => aged(&format!("{} · since ", failure(remote)), *since, now),
+        State::Error { since, .. } => holding(&failure(remote), *since, now),
         State::Missing { .. } => Words::lasting("File can't be opened"),
         // A state that this front does not know yet: say nothing that may be wrong.
         _ => Words::lasting("See the window"),
@@ -97,6 +97,16 @@ fn aged(prefix: &str, at: Time, now: Time) -> Words {
         text: format!("{prefix}{text}"),
         stale_after: Some(Duration::from_millis(next_ms.saturating_sub(age_ms))),
     }
+}
+
+/// Returns `message` with how long that has been so since `since`.
+fn holding(message: &str, since: Time, now: Time) -> Words {
+    let Words { text, stale_after } = aged("", since, now);
+    let text = match text.strip_suffix(" ago") {
+        Some(age) => format!("{message} · for {age}"),
+        None => message.to_owned(),
+    };
+    Words { text, stale_after }
 }
 
 /// Returns an age in whole `unit_s` seconds, and the age in seconds at which it changes.
@@ -251,7 +261,7 @@ mod tests {
     fn an_error_that_nobody_retries_says_since_when() {
         assert_eq!(
             of(&failing(None), None, at(180)).text,
-            "Can't sync · since 3 min ago"
+            "Can't sync · for 3 min"
         );
     }
 }

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::agent::control::Open;
 use crate::agent::doctor::Doctor;
+use crate::agent::peers::Peers;
 use crate::agent::sync::Sync;
 use crate::output::Output;
 use crate::repo::{RepositoryVerb, Verb};
@@ -47,6 +48,8 @@ pub(crate) enum Command {
 
     /// Print this agent's endpoint id, making its identity on first use
     Id,
+
+    Peers(Peers),
 
     Doctor(Doctor),
 

@@ -44,6 +44,7 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
     match command {
         Command::Sync(sync) => sync.run(out),
         Command::Id => agent::id::run(out),
+        Command::Peers(peers) => peers.run(out),
         Command::Doctor(doctor) => doctor.run(out),
         Command::Open(open) => open.run(out),
         Command::Completions { shell } => shell::completions(shell, out),

@@ -2,7 +2,7 @@
 import * as api from "./api";
 import { withRepository } from "./state";
 import { dropToken, token } from "./token";
-import type { AgentEvent, AgentInfo, Job, Repository } from "./types";
+import type { AgentEvent, AgentInfo, Job, Mesh, Repository } from "./types";
 
 export type Connection = "connecting" | "connected" | "lost" | "signed-out";
 
@@ -14,6 +14,7 @@ let connection = $state<Connection>("connecting");
 let info = $state.raw<AgentInfo | null>(null);
 let repositories = $state.raw<Repository[]>([]);
 let jobs = $state.raw<Job[]>([]);
+let mesh = $state.raw<Mesh | null>(null);
 
 export const agent = {
   get connection() {
@@ -29,6 +30,10 @@ export const agent = {
   get jobs() {
     return jobs;
   },
+  /** `null` until the agent has told of it, and where it has no bus. */
+  get mesh() {
+    return mesh;
+  },
   /** The repository called `name`, if the agent has it. */
   find(name: string): Repository | undefined {
     return repositories.find((each) => each.name === name);
@@ -37,6 +42,7 @@ export const agent = {
   noteRepository,
   noteRemoved,
   noteJob,
+  noteMesh,
 };
 
 function noteRepository(changed: Repository): void {
@@ -50,6 +56,10 @@ function noteRemoved(name: string): void {
 function noteJob(changed: Job): void {
   const known = jobs.some((each) => each.id === changed.id);
   jobs = known ? jobs.map((each) => (each.id === changed.id ? changed : each)) : [...jobs, changed];
+}
+
+function noteMesh(changed: Mesh): void {
+  mesh = changed;
 }
 
 function take(event: AgentEvent): void {
@@ -66,6 +76,9 @@ function take(event: AgentEvent): void {
       break;
     case "job":
       noteJob(event.job);
+      break;
+    case "mesh":
+      noteMesh(event.mesh);
       break;
     case "log":
     case "beat":
@@ -92,7 +105,13 @@ async function follow(): Promise<void> {
 async function opened(): Promise<void> {
   if (connection === "connected") return;
   connection = "connected";
-  jobs = await api.jobs();
+  [jobs, mesh] = await Promise.all([api.jobs(), api.mesh().catch(withoutMesh)]);
+}
+
+/** An agent without a bus has no mesh. */
+function withoutMesh(thrown: unknown): null {
+  if (api.problemOf(thrown).code === "not_found") return null;
+  throw thrown;
 }
 
 /** Follows the agent for as long as the page lives. */

@@ -7,9 +7,13 @@ import type {
   FileDiff,
   FileList,
   Job,
+  Join,
+  Mesh,
   Problem,
   Repository,
+  Role,
   TimelinePage,
+  Trusted,
 } from "./types";
 import { lines } from "./ndjson";
 import { token } from "./token";
@@ -136,6 +140,20 @@ export const filesOf = (name: string, version: string, signal?: AbortSignal) =>
 
 export const fileOf = (name: string, version: string, path: string, signal?: AbortSignal) =>
   json<FileContent>("GET", `${checkIn(name, version)}/file?path=${encodeURIComponent(path)}`, undefined, signal);
+
+export const mesh = () => json<Mesh>("GET", "/mesh");
+
+export const setRole = (role: Role) => json<Mesh>("PUT", "/mesh/role", { role });
+
+export const addJoin = (url: string) => json<Join>("POST", "/mesh/joins", { url });
+
+export const removeJoin = (id: string) => nothing("DELETE", `/mesh/joins/${encodeURIComponent(id)}`);
+
+export const trusted = (signal?: AbortSignal) => json<Trusted[]>("GET", "/mesh/trusted", undefined, signal);
+
+export const trust = (body: { endpoint_id: string; name?: string }) => json<Trusted>("POST", "/mesh/trusted", body);
+
+export const distrust = (endpointId: string) => nothing("DELETE", `/mesh/trusted/${encodeURIComponent(endpointId)}`);
 
 /** The bytes of an artifact, whole. */
 export async function bytesOf(name: string, hash: string, filename: string, signal?: AbortSignal): Promise<Blob> {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parts } from "./invisible";
+import { named, parts } from "./invisible";
 
 const shown = (text: string) => parts(text).map((part) => part.mark ?? part.text).join("|");
 
@@ -17,6 +17,10 @@ test("characters that reorder, hide or end a text are named", () => {
 test("joiners stay inside an emoji or a Persian word, and are named inside a Latin one", () => {
   for (const text of ["👩‍💻", "👩🏽‍🚀", "می‌خواهم"]) expect(parts(text)).toEqual([{ text, mark: null }]);
   expect(shown("user\u200dname")).toBe("user|U+200D|name");
+});
+
+test("a title has the names in it", () => {
+  expect(named("invoice\u202etxt.exe")).toBe("invoiceU+202Etxt.exe");
 });
 
 test("no character is lost", () => {

@@ -32,5 +32,8 @@ export function parts(text: string): Part[] {
   return found;
 }
 
+/** A text with the names in it, for places that take nothing but text. */
+export const named = (text: string): string => parts(text).map((part) => part.mark ?? part.text).join("");
+
 /** `U+202E`, as the standard writes it. */
 const nameOf = (character: string): string => `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;

@@ -8,6 +8,7 @@ export type Route =
   | { page: "timeline"; name: string; checkIn: string | null }
   | { page: "files"; name: string; version: string; path: string | null }
   | { page: "settings"; name: string }
+  | { page: "mesh" }
   | { page: "unknown" };
 
 /** Finds the place that `pathname` names. */
@@ -15,6 +16,7 @@ export function parseRoute(pathname: string): Route {
   const parts = pathname.split("/").filter((part) => part !== "").map(decode);
   const [head, name, section, ...rest] = parts;
   if (head === undefined) return { page: "overview" };
+  if (head === "mesh" && name === undefined) return { page: "mesh" };
   if (head === "add") {
     if (name === undefined || name === "existing") return { page: "add", way: "existing" };
     if (name === "create" || name === "clone") return { page: "add", way: name };
@@ -49,6 +51,7 @@ const part = encodeURIComponent;
 /** Writes addresses; every link of the page comes from here. */
 export const to = {
   overview: () => "/",
+  mesh: () => "/mesh",
   add: (way: "existing" | "create" | "clone" = "existing") => (way === "existing" ? "/add" : `/add/${way}`),
   timeline: (name: string) => `/r/${part(name)}/timeline`,
   checkIn: (name: string, hash: string) => `/r/${part(name)}/c/${part(hash)}`,

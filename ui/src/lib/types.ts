@@ -89,11 +89,100 @@ export interface Created {
   password: string;
 }
 
+export type Role = "peer" | "hub" | "leaf";
+
+export type Chosen = "default" | "flag" | "app";
+
+export type LinkState =
+  | { kind: "connected"; since: string }
+  | { kind: "connecting"; since: string }
+  | { kind: "standby" }
+  | { kind: "unused"; message: string }
+  | ({ kind: "error" } & Failure)
+  | { kind: "gone"; since: string };
+
+/** Something that failed and is tried again. */
+export interface Failure {
+  code: string;
+  message: string;
+  hint: string | null;
+  since: string;
+  retry_at: string | null;
+}
+
+export interface Address {
+  kind: "client" | "leaf" | "route";
+  url: string;
+  local: boolean;
+}
+
+export interface Join {
+  id: string;
+  url: string;
+  from: Chosen;
+  state: LinkState;
+  peer: string | null;
+}
+
+export interface Peer {
+  endpoint_id: string | null;
+  name: string;
+  kind: "agent" | "server";
+  role: Role | null;
+  state: LinkState;
+  link: "route" | "leaf" | "via" | null;
+  dialled: boolean;
+  address: string | null;
+  round_trip_ms: number | null;
+  trusted: boolean;
+  repositories: string[];
+  heard_at: string | null;
+  last_ok: string | null;
+  error: Failure | null;
+}
+
+export interface Counters {
+  since: string;
+  messages_in: number;
+  messages_out: number;
+  bytes_in: number;
+  bytes_out: number;
+  announced: number;
+  heard: number;
+  pulls: number;
+  pulled_artifacts: number;
+  found_by: { announcement: number; hello: number; poll: number };
+  refused: number;
+  violations: number;
+  slow_consumers: number;
+}
+
+export interface Mesh {
+  role: Role;
+  role_from: Chosen;
+  peer_id: string;
+  endpoint_id: string;
+  cluster: string;
+  addresses: Address[];
+  joins: Join[];
+  peers: Peer[];
+  counters: Counters;
+}
+
+export interface Trusted {
+  endpoint_id: string;
+  name: string | null;
+  capabilities: string;
+  from: Chosen;
+  since: string | null;
+}
+
 export type AgentEvent =
   | ({ event: "status" } & Status)
   | { event: "repository"; repository: Repository }
   | { event: "removed"; name: string }
   | { event: "job"; job: Job }
+  | { event: "mesh"; mesh: Mesh }
   | { event: "log"; at: string; level: string; message: string; repository: string | null }
   | { event: "beat" };
 

@@ -8,6 +8,7 @@ use edgesync_agent::api::{self, Event, Phase, Repository, State, Time};
 use serde_json::json;
 
 use crate::agent::api::{AgentApi, kind};
+use crate::agent::peers;
 use crate::agent::runtime;
 use crate::error::{Failure, Kind, OrFail};
 use crate::output::{Output, printable};
@@ -103,7 +104,10 @@ impl Now {
 impl Status {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         let agent = AgentApi::find()?;
-        let mut status: api::Status = runtime()?.block_on(agent.get("status"))?;
+        let (mut status, mesh) = runtime()?.block_on(async {
+            let status: api::Status = agent.get("status").await?;
+            Ok::<_, Failure>((status, peers::mesh(&agent).await?))
+        })?;
         if let Some(path) = &self.repo {
             let name = named(&status, path)?.name.clone();
             status.repositories.retain(|it| it.name == name);
@@ -113,6 +117,7 @@ impl Status {
             value["api"] = json!(agent.runtime.api);
             value["token"] = json!(agent.runtime.token);
             value["http"] = json!(agent.runtime.http);
+            value["mesh"] = json!(mesh);
             return out.json(&value);
         }
         let now = Time::now();
@@ -124,6 +129,9 @@ impl Status {
         text.push_str(&format!("page:   {}\n", agent.runtime.api));
         if let Some(http) = &agent.runtime.http {
             text.push_str(&format!("serves: {http}\n"));
+        }
+        if let Some(mesh) = &mesh {
+            text.push_str(&peers::mesh_lines(mesh, now));
         }
         for repository in &status.repositories {
             text.push('\n');

@@ -10,7 +10,7 @@ const COMMANDS: &[&str] = &[
     "sync now",
     "sync status",
     "id",
-    "doctor",
+    "peers", "doctor",
     "open",
     "completions",
     "man",

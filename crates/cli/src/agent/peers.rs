@@ -1,0 +1,221 @@
+//! `edgesync peers`, and the mesh's lines in `sync status`: whom the running agent hears, and how.
+
+use std::time::Duration;
+
+use clap::Args;
+use edgesync_agent::api::{LinkKind, LinkState, Mesh, Peer, PeerKind, Role, Time};
+
+use crate::agent::api::AgentApi;
+use crate::agent::runtime;
+use crate::error::{Failure, Kind};
+use crate::output::{Output, printable};
+use crate::units::format_age;
+
+/// List the other agents that the running agent hears
+#[derive(Args)]
+pub(crate) struct Peers {}
+
+impl Peers {
+    #[expect(clippy::unused_self, reason = "every command runs itself")]
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        let agent = AgentApi::find()?;
+        let mesh = runtime()?
+            .block_on(mesh(&agent))?
+            .ok_or_else(|| Failure::new(Kind::Failed, "the running agent has no bus"))?;
+        out.print(&mesh.peers, |peers| table(peers, Time::now()))
+    }
+}
+
+/// Asks the agent for its mesh; an agent without a bus has none.
+pub(crate) async fn mesh(agent: &AgentApi) -> Result<Option<Mesh>, Failure> {
+    match agent.get("mesh").await {
+        Ok(mesh) => Ok(Some(mesh)),
+        Err(failure) if failure.kind == Kind::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Returns the mesh's part of a status: the role, where others find this agent, whom it hears, and what is wrong.
+pub(crate) fn mesh_lines(mesh: &Mesh, now: Time) -> String {
+    let is_heard = |peer: &&Peer| matches!(peer.state, LinkState::Connected { .. });
+    let mut text = format!(
+        "mesh:   {}, {} of {} peers connected\n",
+        role_word(mesh.role),
+        mesh.peers.iter().filter(is_heard).count(),
+        mesh.peers.len()
+    );
+    for address in &mesh.addresses {
+        text.push_str(&format!("  at:     {}\n", address.url));
+    }
+    for join in &mesh.joins {
+        let state = link_words(&join.state, now);
+        text.push_str(&format!("  join:   {}: {state}\n", printable(&join.url)));
+    }
+    for peer in &mesh.peers {
+        if let Some(error) = &peer.error {
+            let (name, message) = (printable(&peer.name), printable(&error.message));
+            text.push_str(&format!("  {name}: error: {message}\n"));
+        }
+    }
+    text
+}
+
+/// Returns the peers as a table with a line for each.
+fn table(peers: &[Peer], now: Time) -> String {
+    if peers.is_empty() {
+        return "no peers\n".to_owned();
+    }
+    let heads = [
+        "NAME",
+        "STATE",
+        "LINK",
+        "ROUND TRIP",
+        "EXCHANGED",
+        "REPOSITORIES",
+    ];
+    let mut rows = vec![heads.map(str::to_owned)];
+    rows.extend(peers.iter().map(|peer| row(peer, now)));
+    let widths: Vec<usize> = (0..heads.len())
+        .map(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for row in &rows {
+        let line: String = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}  "))
+            .collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns what the table says of a peer.
+fn row(peer: &Peer, now: Time) -> [String; 6] {
+    let state = match &peer.error {
+        Some(error) => format!("error: {}", printable(&error.message)),
+        None if peer.kind == PeerKind::Agent && !peer.trusted => {
+            format!("{}, not trusted", link_words(&peer.state, now))
+        }
+        None => link_words(&peer.state, now),
+    };
+    let dash = || "-".to_owned();
+    [
+        printable(&peer.name),
+        state,
+        peer.link.map_or_else(dash, link_word),
+        peer.round_trip_ms
+            .map_or_else(dash, |millis| format!("{millis:.1} ms")),
+        peer.last_ok
+            .map_or_else(dash, |at| format!("{} ago", age(at, now))),
+        peer.repositories.join(", "),
+    ]
+}
+
+fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Peer => "peer",
+        Role::Hub => "hub",
+        Role::Leaf => "leaf",
+    }
+}
+
+fn link_word(link: LinkKind) -> String {
+    match link {
+        LinkKind::Route => "direct",
+        LinkKind::Leaf => "leaf",
+        LinkKind::Via => "through others",
+        _ => "other",
+    }
+    .to_owned()
+}
+
+/// Returns a link's state in words, with its age.
+fn link_words(state: &LinkState, now: Time) -> String {
+    match state {
+        LinkState::Connected { since } => format!("connected for {}", age(*since, now)),
+        LinkState::Connecting { since } => format!("connecting for {}", age(*since, now)),
+        LinkState::Standby => "stands by".to_owned(),
+        LinkState::Unused { message } => format!("not used: {}", printable(message)),
+        LinkState::Error { message, hint, .. } => {
+            let hint = hint
+                .as_ref()
+                .map_or_else(String::new, |hint| format!(" ({hint})"));
+            format!("error: {}{}", printable(message), printable(&hint))
+        }
+        LinkState::Gone { since } => format!("silent for {}", age(*since, now)),
+        _ => "unknown".to_owned(),
+    }
+}
+
+fn age(at: Time, now: Time) -> String {
+    let millis = now.unix_millis().saturating_sub(at.unix_millis());
+    format_age(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use edgesync_agent::api::{Code, PeerError};
+
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_unix_millis(seconds * 1000)
+    }
+
+    fn peer(name: &str) -> Peer {
+        Peer {
+            endpoint_id: Some("5f".repeat(32)),
+            name: name.to_owned(),
+            kind: PeerKind::Agent,
+            role: Some(Role::Hub),
+            state: LinkState::Connected { since: at(0) },
+            link: Some(LinkKind::Route),
+            dialled: true,
+            address: None,
+            round_trip_ms: Some(3.24),
+            trusted: true,
+            repositories: vec!["docs".to_owned(), "src".to_owned()],
+            heard_at: None,
+            last_ok: Some(at(110)),
+            error: None,
+        }
+    }
+
+    #[test]
+    fn each_peer_has_a_line_with_its_state_link_and_age() {
+        let stranger = Peer {
+            trusted: false,
+            link: Some(LinkKind::Via),
+            round_trip_ms: None,
+            last_ok: None,
+            repositories: vec![],
+            ..peer("stranger\u{202e}")
+        };
+        let failing = Peer {
+            error: Some(PeerError {
+                code: Code::Remote,
+                message: "the reply's signature does not match".to_owned(),
+                hint: None,
+                since: at(0),
+                retry_at: None,
+            }),
+            ..peer("tablet")
+        };
+        insta::assert_snapshot!(table(&[peer("studio-mac"), stranger, failing], at(122)), @r"
+        NAME               STATE                                        LINK            ROUND TRIP  EXCHANGED  REPOSITORIES
+        studio-mac         connected for 2 min                          direct          3.2 ms      12 s ago   docs, src
+        stranger\u{202e}   connected for 2 min, not trusted             through others  -           -
+        tablet             error: the reply's signature does not match  direct          3.2 ms      12 s ago   docs, src
+        ");
+    }
+
+    #[test]
+    fn nobody_is_said_in_words() {
+        assert_eq!(table(&[], at(0)), "no peers\n");
+    }
+}

@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+import type { Join, LinkState, Mesh, Peer } from "../lib/types";
+import { spots } from "./picture";
+import { changeWords, isJoin, linkKind, linkWords, roundTrip } from "./words";
+
+const now = Date.parse("2026-11-22T12:00:00Z");
+const since = "2026-11-22T11:57:00Z";
+
+const peer = (more: Partial<Peer> = {}): Peer => ({
+  endpoint_id: "ab".repeat(32),
+  name: "studio",
+  kind: "agent",
+  role: "peer",
+  state: { kind: "connected", since },
+  link: "route",
+  dialled: false,
+  address: null,
+  round_trip_ms: 3.2,
+  trusted: true,
+  repositories: [],
+  heard_at: null,
+  last_ok: null,
+  error: null,
+  ...more,
+});
+
+const mesh = (more: Partial<Mesh>): Mesh => ({ role: "peer", role_from: "app", joins: [], peers: [], ...more }) as Mesh;
+const join = (id: string): Join => ({ id, url: `nats-route://${id}:1`, from: "app", state: { kind: "standby" }, peer: null });
+
+test("a link's state says for how long, or when it is tried again", () => {
+  const said = (state: LinkState) => [linkWords(state, now).words, linkWords(state, now).detail].join(" · ");
+  expect(said({ kind: "connected", since })).toBe("Connected · for 3 min");
+  expect(said({ kind: "gone", since })).toBe("Silent · for 3 min");
+  const failed = { kind: "error", code: "remote", message: "refused", hint: null, since } as const;
+  expect(said({ ...failed, retry_at: "2026-11-22T12:00:30Z" })).toBe("Can't connect · retrying in 30 s");
+  expect(said({ ...failed, retry_at: null })).toBe("Can't connect · for 3 min");
+});
+
+test("a link says how messages come and who made it", () => {
+  expect(linkKind(peer())).toBe("direct, from there");
+  expect(linkKind(peer({ link: "leaf", dialled: true }))).toBe("leaf link, from here");
+  expect(linkKind(peer({ link: "via" }))).toBe("through others");
+});
+
+test("round trips have three digits at most", () => {
+  expect([null, 0.42, 3.21, 140.4, 1234].map(roundTrip)).toEqual(["—", "0.4 ms", "3.2 ms", "140 ms", "1.2 s"]);
+});
+
+test("becoming a leaf tells which links end and what is dialled then", () => {
+  const others = [peer(), peer({ link: "leaf" }), peer({ dialled: true }), peer({ link: "via" }), peer({ state: { kind: "gone", since } })];
+  expect(changeWords(mesh({ peers: others, joins: [join("a"), join("b")] }), "leaf")).toBe(
+    "Nobody can come to this machine any more: 2 links from others will end. One of its joins is dialled at a time, the others stand by.",
+  );
+  expect(changeWords(mesh({}), "leaf")).toContain("There is no join to dial yet");
+});
+
+test("leaving the leaf's role opens this machine", () => {
+  expect(changeWords(mesh({ role: "leaf", joins: [join("a")] }), "peer")).toBe(
+    "Others can come to this machine at its addresses. All its joins are dialled; links that stand stay.",
+  );
+  expect(changeWords(mesh({ role: "leaf" }), "hub")).toContain("Others can come");
+  expect(changeWords(mesh({ role: "peer" }), "hub")).not.toContain("Others can come");
+});
+
+test("only addresses that can be dialled count as joins", () => {
+  expect(["nats-leaf://a.example:7422", " nats-route://[::1]:7423 ", "nats-route://10.0.0.1:1/"].map(isJoin)).toEqual([true, true, true]);
+  expect(["", "http://a:1", "nats://a:4222", "nats-leaf://a", "nats-leaf://:7422"].map(isJoin)).toEqual([false, false, false, false, false]);
+});
+
+test("in the picture only who is heard has a line, and none lie on each other", () => {
+  const placed = spots([peer({ state: { kind: "gone", since } }), peer(), peer({ link: "via" })]);
+  expect(placed.map((spot) => [spot.stroke !== null, spot.through])).toEqual([[true, false], [true, true], [false, false]]);
+  const many = spots(Array.from({ length: 30 }, () => peer()));
+  expect(new Set(many.map((spot) => `${Math.round(spot.x)} ${Math.round(spot.y)}`)).size).toBe(10);
+});

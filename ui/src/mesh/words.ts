@@ -1,0 +1,94 @@
+// The mesh in words: roles, links, and what a change of role will do.
+import { age, lasting, plural, until } from "../lib/format";
+import type { Address, LinkState, Mesh, Peer, Role } from "../lib/types";
+import type { Look } from "../lib/state";
+
+export interface RoleWords {
+  role: Role;
+  name: string;
+  about: string;
+}
+
+export const roles: RoleWords[] = [
+  { role: "peer", name: "Peer", about: "Laptops and desktops among themselves: this machine dials others and others dial it." },
+  { role: "hub", name: "Hub", about: "A server that others come to: this machine waits and dials only other hubs." },
+  { role: "leaf", name: "Leaf", about: "Nobody comes in: this machine only dials out, to one hub or peer at a time." },
+];
+
+export const roleName = (role: Role): string => roles.find((each) => each.role === role)?.name ?? role;
+
+export interface LinkWords {
+  look: Look;
+  words: string;
+  detail: string;
+  /** The time behind `detail`. */
+  at: string | null;
+}
+
+/** Says how a link stands. */
+export function linkWords(state: LinkState, now: number): LinkWords {
+  switch (state.kind) {
+    case "connected":
+      return { look: "ok", words: "Connected", detail: lasting(state.since, now), at: state.since };
+    case "connecting":
+      return { look: "working", words: "Connecting", detail: lasting(state.since, now), at: state.since };
+    case "standby":
+      return { look: "quiet", words: "Stands by", detail: "", at: null };
+    case "unused":
+      return { look: "quiet", words: "Not used", detail: state.message, at: null };
+    case "error":
+      return {
+        look: "error",
+        words: "Can't connect",
+        detail: state.retry_at ? `retrying ${until(state.retry_at, now)}` : lasting(state.since, now),
+        at: state.retry_at ?? state.since,
+      };
+    case "gone":
+      return { look: "needs", words: "Silent", detail: lasting(state.since, now), at: state.since };
+  }
+}
+
+/** How a peer's messages come: `Route, dialled from here`, `Leaf link from there`, `By others`. */
+export function linkKind(peer: Peer): string {
+  if (peer.link === null) return "—";
+  if (peer.link === "via") return "through others";
+  const kind = peer.link === "leaf" ? "leaf link" : "direct";
+  return peer.dialled ? `${kind}, from here` : `${kind}, from there`;
+}
+
+/** `3.2 ms`, `140 ms`, `1.2 s`. */
+export function roundTrip(ms: number | null): string {
+  if (ms === null) return "—";
+  if (ms < 10) return `${ms.toFixed(1)} ms`;
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** When the last exchange with a peer was completed. */
+export const exchanged = (peer: Peer, now: number): string => (peer.last_ok ? age(peer.last_ok, now) : "none yet");
+
+/** What an address is for. */
+export const addressKinds: Record<Address["kind"], string> = {
+  route: "For peers and hubs",
+  leaf: "For leaves",
+  client: "For programs",
+};
+
+/** Says what taking `role` will do, before it is done. */
+export function changeWords(mesh: Mesh, role: Role): string {
+  const coming = mesh.peers.filter((peer) => peer.state.kind === "connected" && !peer.dialled && (peer.link === "route" || peer.link === "leaf")).length;
+  const going = mesh.joins.length;
+  if (role === "leaf") {
+    const ends = coming === 0 ? "Nobody can come to this machine any more." : `Nobody can come to this machine any more: ${plural(coming, "link")} from others will end.`;
+    if (going === 0) return `${ends} There is no join to dial yet: add one below, or this machine hears nobody.`;
+    return `${ends} ${going === 1 ? "Its one join is dialled" : "One of its joins is dialled at a time, the others stand by"}.`;
+  }
+  const open = mesh.role === "leaf" ? "Others can come to this machine at its addresses. " : "";
+  if (role === "hub") return `${open}Of its joins, only those that lead to other hubs stay; links that others made stay.`;
+  return `${open}${going === 0 ? "No link changes." : "All its joins are dialled; links that stand stay."}`;
+}
+
+/** Why the role will be another after the next start, or nothing. */
+export const flagWords = (mesh: Mesh): string => (mesh.role_from === "flag" ? "A flag chose this role. A change holds until the next start, when the flag rules again." : "");
+
+/** Whether a text can be dialled. */
+export const isJoin = (url: string): boolean => /^nats-(leaf|route):\/\/(?:\[[0-9a-f:]+\]|[^\s/:[\]]+):\d{1,5}\/?$/.test(url.trim());
