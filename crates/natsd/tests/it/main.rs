@@ -1,6 +1,8 @@
 //! The server from outside: over sockets, as clients and hostile peers see it.
 
+mod auth;
 mod client;
+mod hostile;
 mod reference;
 mod route;
 

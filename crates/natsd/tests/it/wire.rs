@@ -141,6 +141,8 @@ impl Wire {
         loop {
             match self.line().await.as_str() {
                 "PONG" => return lines.join("|"),
+                // The server asks for a sign of life when it likes.
+                "PING" => {}
                 line => lines.push(line.to_owned()),
             }
         }

@@ -1,0 +1,190 @@
+//! Peers that harm, on purpose or not.
+
+use std::time::Duration;
+
+use natsd::{Event, Limits};
+use tokio::io::AsyncWriteExt;
+
+use super::wire::{PATIENCE, Wire, limited, server};
+
+const MIB: usize = 1 << 20;
+
+/// Memory that this process holds, in bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("a status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line
+        .and_then(|line| line.trim().strip_suffix(" kB"))
+        .expect("a size");
+    kib.parse::<usize>().expect("a number") * 1024
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_never_reads_costs_its_limit_and_nobody_else_a_message() {
+    const PAYLOAD: usize = 64 << 10;
+    const MESSAGES: usize = (1 << 30) / PAYLOAD;
+    let limits = Limits {
+        max_pending: 32 * MIB,
+        ..Limits::default()
+    };
+    let max_pending = limits.max_pending;
+    let server = limited(limits).await;
+    let mut deaf = Wire::quiet(&server).await;
+    deaf.ask("SUB a 1\r\n").await;
+    let (mut good, mut publisher) = (Wire::quiet(&server).await, Wire::quiet(&server).await);
+    good.ask("SUB a 1\r\n").await;
+    let before = resident();
+    let message = [
+        format!("PUB a {PAYLOAD}\r\n").as_bytes(),
+        &vec![b'x'; PAYLOAD],
+        b"\r\n",
+    ]
+    .concat();
+    let publishing = tokio::spawn(async move {
+        for _ in 0..MESSAGES {
+            publisher.send(&message).await;
+        }
+        publisher.ask("").await
+    });
+    let expected = MESSAGES * (PAYLOAD + format!("MSG a 1 {PAYLOAD}\r\n\r\n").len());
+    let (mut got, mut peak) = (0, 0);
+    let mut buffer = vec![0; MIB];
+    while got < expected {
+        let read = tokio::io::AsyncReadExt::read(&mut good.stream, &mut buffer);
+        let count = tokio::time::timeout(PATIENCE, read)
+            .await
+            .expect("in time")
+            .expect("read");
+        assert!(count > 0, "the reader was cut after {got} bytes");
+        got += count;
+        peak = peak.max(resident());
+    }
+    assert_eq!(publishing.await.expect("published"), "");
+    let cost = peak.saturating_sub(before);
+    // Two readers can each have their limit waiting for a moment.
+    assert!(cost <= 2 * max_pending + 16 * MIB, "{} MiB", cost / MIB);
+    let stats = server.stats();
+    assert_eq!((stats.slow_consumers, stats.connections.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn ten_thousand_operations_in_one_write_are_all_done() {
+    let server = server().await;
+    let mut wire = Wire::quiet(&server).await;
+    let mut bytes = String::from("SUB a 1\r\n");
+    for _ in 0..10_000 {
+        bytes.push_str("PUB a 1\r\nx\r\n");
+    }
+    let answer = wire.ask(&bytes).await;
+    assert_eq!(answer.matches("MSG a 1 1|x").count(), 10_000);
+    assert_eq!(wire.ask("PING\r\n".repeat(999)).await, "");
+    for _ in 0..999 {
+        wire.expect("PONG").await;
+    }
+}
+
+#[tokio::test]
+async fn byte_by_byte_is_the_same_as_at_once() {
+    let server = server().await;
+    let mut wire = Wire::to(&server).await;
+    wire.stream.set_nodelay(true).expect("an option");
+    let bytes = "CONNECT {\"verbose\":false,\"headers\":true}\r\nSUB a.> q 1\r\nHPUB a.b r 12 14\r\nNATS/1.0\r\n\r\nhi\r\nUNSUB 1\r\nPUB a.b 1\r\nx\r\nPING\r\n";
+    for byte in bytes.as_bytes().chunks(1) {
+        wire.send(byte).await;
+        tokio::task::yield_now().await;
+    }
+    wire.expect("HMSG a.b 1 r 12 14|NATS/1.0||hi|PONG").await;
+}
+
+#[tokio::test]
+async fn a_long_announced_payload_costs_nothing_until_it_comes() {
+    let limits = Limits {
+        max_payload: 64 * MIB,
+        max_pending: 64 * MIB,
+        ..Limits::default()
+    };
+    let server = limited(limits).await;
+    let before = resident();
+    let mut wires = Vec::new();
+    for _ in 0..100 {
+        let mut wire = Wire::quiet(&server).await;
+        wire.send(format!("PUB a {}\r\nbegin", 64 * MIB)).await;
+        wires.push(wire);
+    }
+    let mut other = Wire::quiet(&server).await;
+    assert_eq!(
+        other.ask("SUB a 1\r\nPUB a 1\r\nx\r\n").await,
+        "MSG a 1 1|x"
+    );
+    assert!(resident().saturating_sub(before) < 64 * MIB);
+}
+
+#[tokio::test]
+async fn who_does_not_answer_pings_is_cut_after_two() {
+    let limits = Limits {
+        ping_interval: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let server = limited(limits).await;
+    let mut events = server.events();
+    let mut wire = Wire::to(&server).await;
+    wire.expect_end("PING|PING|-ERR 'Stale Connection'").await;
+    loop {
+        if let Event::Disconnected { why, .. } = events.recv().await.expect("an event") {
+            assert_eq!(why, natsd::Close::Stale);
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn there_are_no_more_connections_than_may_be() {
+    let limits = Limits {
+        max_connections: 2,
+        ..Limits::default()
+    };
+    let server = limited(limits).await;
+    let (one, _two) = (Wire::quiet(&server).await, Wire::quiet(&server).await);
+    Wire::to(&server)
+        .await
+        .expect_end("-ERR 'maximum connections exceeded'")
+        .await;
+    let mut events = server.events();
+    drop(one);
+    while !matches!(
+        events.recv().await.expect("an event"),
+        Event::Disconnected { .. }
+    ) {}
+    assert_eq!(Wire::quiet(&server).await.ask("").await, "");
+}
+
+#[tokio::test]
+async fn there_are_no_more_subscriptions_than_may_be() {
+    let limits = Limits {
+        max_subscriptions: 2,
+        ..Limits::default()
+    };
+    let server = limited(limits).await;
+    let mut wire = Wire::quiet(&server).await;
+    let answer = wire
+        .ask("SUB a 1\r\nSUB b 2\r\nSUB c 3\r\nUNSUB 1\r\nSUB d 4\r\n")
+        .await;
+    assert_eq!(answer, "-ERR 'maximum subscriptions exceeded'");
+    assert_eq!(server.stats().subscriptions, 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_in_the_middle_of_a_message_delivers_none_of_it() {
+    let server = server().await;
+    let mut listener = Wire::quiet(&server).await;
+    listener.ask("SUB > 1\r\n").await;
+    let mut events = server.events();
+    let mut wire = Wire::quiet(&server).await;
+    wire.send("PUB a 10\r\nhalf").await;
+    wire.stream.shutdown().await.expect("closed");
+    while !matches!(
+        events.recv().await.expect("an event"),
+        Event::Disconnected { .. }
+    ) {}
+    assert_eq!(listener.ask("").await, "");
+}
