@@ -8,6 +8,7 @@
 //! | [`Server`], [`Options`] | starting, changing and stopping a server |
 //! | [`auth`] | who may connect, and what they may do |
 //! | [`config`] | the reference server's configuration file |
+//! | [`leaf`] | leafnode links, accepted and dialled |
 //! | [`limits`] | every cap, with its reason |
 //! | [`local`] | a client inside the process |
 //! | [`nkey`] | keys in NATS's text form |
@@ -21,8 +22,8 @@
 pub mod auth;
 pub mod config;
 mod conn;
+pub mod leaf;
 pub mod limits;
-#[allow(dead_code, reason = "leafnodes are made of the rest")]
 mod link;
 pub mod local;
 pub mod nkey;
@@ -32,12 +33,11 @@ mod route;
 mod server;
 mod stats;
 pub mod subject;
-#[allow(dead_code, reason = "leafnodes are made of the rest")]
 mod sublist;
 
 pub use conn::Close;
 pub use link::dial::{Link, LinkStatus, Opener, Target};
 pub use options::{Limits, Listeners, Options};
 pub use route::RouteOptions;
-pub use server::{Addresses, Server, StartError};
+pub use server::{Addresses, Server, StartError, VERSION};
 pub use stats::{ConnectionStats, Event, Stats};

@@ -102,3 +102,17 @@ pub const MAX_LEARNED_DIALS: usize = 32;
 
 /// Most addresses that are kept of one member for its clients' INFO.
 pub const MAX_MEMBER_URLS: usize = 16;
+
+/// How long a server that was dialled may take to greet. The reference's number.
+pub const LEAF_GREETING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Least time before the next attempt when only a person can mend what is wrong: a loop, two servers in one cluster, a
+/// subject that is denied. The reference's number.
+pub const LEAF_LONG_DELAY: Duration = Duration::from_secs(30);
+
+/// Least time before the next attempt after one end found the other too old. The reference's number.
+pub const LEAF_VERSION_DELAY: Duration = Duration::from_secs(5);
+
+/// Most filters (with and without queue groups) that one leafnode link may want. A hub holds them all, and no mesh of the
+/// reference's users comes near.
+pub const MAX_LEAF_INTEREST: usize = 1_000_000;

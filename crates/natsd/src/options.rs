@@ -22,6 +22,8 @@ pub struct Options {
     pub policy: Policy,
     /// What connections may cost.
     pub limits: Limits,
+    /// Whether no leafnode is told what the others want.
+    pub isolate_leaves: bool,
 }
 
 /// Where a server listens; port 0 picks a free one.

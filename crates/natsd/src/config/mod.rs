@@ -11,10 +11,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use users::{AllowResponses, Permissions, SubjectRules, User, Users};
+use crate::subject::Filter;
+pub use users::Authorization;
 
 /// What a file says. What it does not say is `None` or empty, and has the default of the server.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Config {
     /// Name of the server, shown to clients and peers.
@@ -42,9 +43,7 @@ pub struct Config {
     /// How long they have to leave by themselves first.
     pub lame_duck_grace_period: Option<Duration>,
     /// Who may connect as a client.
-    pub authorization: Option<Users>,
-    /// Whose rights a client has that shows no credentials.
-    pub no_auth_user: Option<String>,
+    pub authorization: Option<Authorization>,
     /// The cluster that the server is a member of.
     pub cluster: Option<Cluster>,
     /// Leafnodes: accepted and dialled.
@@ -71,7 +70,7 @@ pub struct Listen {
 }
 
 /// The block `cluster`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Cluster {
     /// Name of the cluster; members with another are refused.
@@ -81,7 +80,7 @@ pub struct Cluster {
     /// Members to dial, as URLs.
     pub routes: Vec<String>,
     /// What a member must show.
-    pub authorization: Option<Users>,
+    pub authorization: Option<Authorization>,
     /// Whether to keep the addresses of members from clients.
     pub no_advertise: bool,
     /// The address that members and clients are told, when it is not the one listened on.
@@ -89,13 +88,13 @@ pub struct Cluster {
 }
 
 /// The block `leafnodes`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Leafnodes {
     /// Where leafnodes are accepted, when the block says so.
     pub listen: Option<Listen>,
     /// What a leafnode must show.
-    pub authorization: Option<Users>,
+    pub authorization: Option<Authorization>,
     /// Servers to dial as a leafnode.
     pub remotes: Vec<Remote>,
     /// Whether to keep from each leafnode what the others want.
@@ -107,7 +106,7 @@ pub struct Leafnodes {
 }
 
 /// A server to dial as a leafnode.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Remote {
     /// Its addresses, as URLs; any of them will do.
@@ -117,9 +116,9 @@ pub struct Remote {
     /// The seed of a key, or the file that holds it.
     pub nkey: Option<String>,
     /// Subjects that it shall not send here.
-    pub deny_imports: Vec<String>,
+    pub deny_imports: Vec<Filter>,
     /// Subjects that are not sent there.
-    pub deny_exports: Vec<String>,
+    pub deny_exports: Vec<Filter>,
     /// Whether this server acts as the hub although it dials.
     pub hub: bool,
 }

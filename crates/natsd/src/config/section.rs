@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::syntax::{Entry, Value};
-use super::users::users;
+use super::users::{authorization, filter};
+use crate::subject::Filter;
+
 use super::{Cluster, Config, ConfigError, Leafnodes, Listen, Remote, value};
 
 /// Keys of the reference server that mean something which this server does not do.
@@ -20,6 +22,7 @@ const NOT_SUPPORTED: &[&str] = &[
     "https_port",
     "monitor_port",
     "mqtt",
+    "no_auth_user",
     "ocsp",
     "operator",
     "pinned_accounts",
@@ -60,8 +63,7 @@ pub(super) fn top(entries: &[Entry]) -> Result<Config, ConfigError> {
             "lame_duck_grace_period" => {
                 read.lame_duck_grace_period = Some(value::duration(value)?);
             }
-            "authorization" => read.authorization = Some(users(value)?),
-            "no_auth_user" => read.no_auth_user = Some(text()?),
+            "authorization" => read.authorization = Some(authorization(value)?),
             "cluster" => read.cluster = Some(cluster(value)?),
             "leaf" | "leafnodes" => read.leafnodes = Some(leafnodes(value)?),
             "debug" => read.debug = Some(value::flag(value)?),
@@ -84,7 +86,7 @@ fn cluster(block: &Value) -> Result<Cluster, ConfigError> {
             "name" => read.name = Some(value::text(value)?.to_owned()),
             "listen" | "host" | "net" | "port" => listen(&mut read.listen, key, value)?,
             "routes" => read.routes = value::texts(value)?,
-            "authorization" => read.authorization = Some(users(value)?),
+            "authorization" => read.authorization = Some(authorization(value)?),
             "no_advertise" => read.no_advertise = value::flag(value)?,
             "advertise" => read.advertise = Some(value::text(value)?.to_owned()),
             // One connection carries everything, and a lost one is always dialled again.
@@ -103,7 +105,7 @@ fn leafnodes(block: &Value) -> Result<Leafnodes, ConfigError> {
             "listen" | "host" | "net" | "port" => {
                 listen(read.listen.get_or_insert_default(), key, value)?;
             }
-            "authorization" => read.authorization = Some(users(value)?),
+            "authorization" => read.authorization = Some(authorization(value)?),
             "remotes" => {
                 let remotes = value::list(value).iter().map(remote);
                 read.remotes = remotes.collect::<Result<_, _>>()?;
@@ -133,8 +135,8 @@ fn remote(block: &Value) -> Result<Remote, ConfigError> {
                 read.credentials = Some(PathBuf::from(value::text(value)?));
             }
             "nkey" | "seed" => read.nkey = Some(value::text(value)?.to_owned()),
-            "deny_imports" | "deny_import" => read.deny_imports = value::texts(value)?,
-            "deny_exports" | "deny_export" => read.deny_exports = value::texts(value)?,
+            "deny_imports" | "deny_import" => read.deny_imports = filters(value)?,
+            "deny_exports" | "deny_export" => read.deny_exports = filters(value)?,
             "hub" => read.hub = value::flag(value)?,
             "account" | "local" if matches!(value::text(value)?, "$G") => {}
             "compression" => no_compression(value)?,
@@ -155,6 +157,10 @@ fn listen(at: &mut Listen, key: &str, value: &Value) -> Result<(), ConfigError> 
         _ => at.host = Some(value::text(value)?.to_owned()),
     }
     Ok(())
+}
+
+fn filters(value: &Value) -> Result<Vec<Filter>, ConfigError> {
+    value::list(value).iter().map(filter).collect()
 }
 
 fn no_compression(value: &Value) -> Result<(), ConfigError> {
@@ -191,59 +197,72 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::super::{AllowResponses, Config, ConfigError, Listen};
+    use super::super::{Config, ConfigError, Listen};
+    use crate::auth::{AllowResponses, Credential, Rules};
+    use crate::subject::Filter;
 
     fn read(text: &str) -> Result<Config, ConfigError> {
         Config::parse(text, Path::new(""), &|_| None)
     }
 
+    const EVERYTHING: &str = r#"
+        server_name: alpha, listen: 127.0.0.1:-1, max_payload: 64KB, ping_interval: "20s", ping_max: 3
+        authorization {
+          timeout: 0.5
+          default_permissions { publish: "a.>" }
+          users = [
+            { user: ann, password: secret, permissions { subscribe { allow: [b, "c d"], deny: b.x }, allow_responses: true } }
+            { nkey: UB43KVROR7TFJ6KAPCYRF2FJROTZAH4FHLTJLPWX4DRZCC5NASLGJBFE }
+          ]
+        }
+        cluster { name: mesh, port: 6222, routes: [ nats-route://127.0.0.1:6223 ], authorization { user: r, password: p }, pool_size: 3 }
+        leafnodes { listen: "127.0.0.1:7422", remotes: [ { url: "nats-leaf://h:7422", deny_exports: [x.*] } ] }
+        jetstream { store_dir: /tmp }
+        "#;
+
     #[test]
     fn a_file_of_all_blocks_is_read() {
-        let config = read(
-            r#"
-            server_name: alpha, listen: 127.0.0.1:-1, max_payload: 64KB, ping_interval: "20s", ping_max: 3
-            authorization {
-              timeout: 0.5
-              default_permissions { publish: "a.>" }
-              users = [
-                { user: ann, password: secret, permissions { subscribe { allow: [b, "c d"], deny: b.x }, allow_responses: true } }
-                { nkey: UABC }
-              ]
-            }
-            cluster { name: mesh, port: 6222, routes: [ nats-route://127.0.0.1:6223 ], authorization { user: r, password: p }, pool_size: 3 }
-            leafnodes { listen: "127.0.0.1:7422", remotes: [ { url: "nats-leaf://h:7422", deny_exports: [x] } ] }
-            jetstream { store_dir: /tmp }
-            "#,
-        )
-        .expect("it is right");
+        let config = read(EVERYTHING).expect("it is right");
         assert_eq!(config.server_name.as_deref(), Some("alpha"));
         assert_eq!(config.listen.port, Some(0));
         assert_eq!(config.max_payload, Some(65_536));
         assert_eq!(config.ping_interval, Some(Duration::from_secs(20)));
-        let users = config.authorization.expect("users").users;
-        let ann = users[0].permissions.as_ref().expect("her own");
-        assert_eq!(ann.subscribe.allow, ["b", "c d"]);
-        assert_eq!(ann.subscribe.deny, ["b.x"]);
-        let expires = Duration::from_secs(120);
-        assert_eq!(
-            ann.allow_responses,
-            Some(AllowResponses { max: 1, expires })
-        );
-        let other = users[1].permissions.as_ref().expect("the default ones");
-        assert_eq!(other.publish.allow, ["a.>"]);
         let cluster = config.cluster.expect("a cluster");
         assert_eq!(
             (cluster.name.as_deref(), cluster.routes.len()),
             (Some("mesh"), 1)
         );
-        assert_eq!(cluster.authorization.expect("users").users.len(), 1);
+        assert!(
+            cluster
+                .authorization
+                .is_some_and(|users| users.rules.required())
+        );
         let leafnodes = config.leafnodes.expect("leafnodes");
         let listen = Listen {
             host: Some("127.0.0.1".to_owned()),
             port: Some(7422),
         };
         assert_eq!(leafnodes.listen, Some(listen));
-        assert_eq!(leafnodes.remotes[0].deny_exports, ["x"]);
+        assert!(leafnodes.remotes[0].deny_exports[0].matches(b"x.y"));
+    }
+
+    #[test]
+    fn users_have_credentials_and_permissions() {
+        let config = read(EVERYTHING).expect("it is right");
+        let authorization = config.authorization.expect("users");
+        assert_eq!(authorization.timeout, Some(Duration::from_millis(500)));
+        let Rules::Users(users) = authorization.rules else {
+            panic!("there are users");
+        };
+        let filter = |text: &str| Filter::parse(text.as_bytes()).expect("a filter");
+        let ann = users[0].permissions.as_ref().expect("her own");
+        assert!(ann.may_subscribe(&filter("b"), None) && !ann.may_subscribe(&filter("c"), None));
+        assert!(ann.may_subscribe(&filter("c"), Some(b"d")));
+        assert!(!ann.may_subscribe(&filter("b.x"), None));
+        assert_eq!(ann.allow_responses, Some(AllowResponses::default()));
+        let other = users[1].permissions.as_ref().expect("the default ones");
+        assert!(matches!(users[1].credential, Credential::Nkey(_)));
+        assert!(other.may_publish(b"a.b") && !other.may_publish(b"b"));
     }
 
     #[test]
@@ -272,12 +291,20 @@ mod tests {
                 "line 1: a remote without a url",
             ),
             (
-                "authorization { password: x }",
-                "line 1: a password without a user",
+                "leafnodes { remotes: [ { url: x, deny_imports: a..b } ] }",
+                "line 1: `a..b` is no subject",
             ),
             (
-                "authorization { users: [ { password: x } ] }",
-                "line 1: a user has either a name or an nkey",
+                "authorization { password: x }",
+                "line 1: a user has a name and a password, or an nkey",
+            ),
+            (
+                "authorization { users: [ { user: x, nkey: U } ] }",
+                "line 1: a user has a name and a password, or an nkey",
+            ),
+            (
+                "authorization { user: a, password: $2a$11$x }",
+                "line 1: passwords and tokens hashed with bcrypt are not supported yet",
             ),
         ] {
             assert_eq!(read(text).expect_err(text).to_string(), error);

@@ -1,135 +1,156 @@
 //! The blocks `authorization`: who may connect, and what they may do then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::syntax::{Entry, Value, What};
 use super::{ConfigError, section, value};
-
-/// How many answers a request allows, and for how long, when the file does not say.
-const RESPONSES_DEFAULT: AllowResponses = AllowResponses {
-    max: 1,
-    expires: Duration::from_secs(120),
+use crate::auth::{
+    AllowResponses, Credential, Permissions, Rules, Secret, SubjectRules, SubscribeRule, User,
 };
+use crate::nkey::PublicKey;
+use crate::subject::Filter;
 
-/// Who may connect.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A block `authorization`.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Users {
-    /// A token that is enough by itself.
-    pub token: Option<String>,
-    /// People and programs.
-    pub users: Vec<User>,
+pub struct Authorization {
+    /// Who may connect.
+    pub rules: Rules,
     /// How long they have to say who they are.
     pub timeout: Option<Duration>,
 }
 
-/// One who may connect: with a name and password, or a key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct User {
-    /// Name.
-    pub name: Option<String>,
-    /// Password, in clear or hashed with bcrypt.
-    pub password: Option<String>,
-    /// Public key instead of both.
-    pub nkey: Option<String>,
-    /// What they may do; everything when nothing is said.
-    pub permissions: Option<Permissions>,
-}
-
-/// What a user may do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Permissions {
-    /// Where they may send.
-    pub publish: SubjectRules,
-    /// What they may listen to.
-    pub subscribe: SubjectRules,
-    /// Whether they may answer where they were asked, even where they may not send.
-    pub allow_responses: Option<AllowResponses>,
-}
-
-/// Subjects that are allowed and denied; a denial wins. Each may hold wildcards, and of a subscription ` queue`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SubjectRules {
-    /// Only these, unless the list is empty.
-    pub allow: Vec<String>,
-    /// None of these.
-    pub deny: Vec<String>,
-}
-
-/// How many answers a request allows, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AllowResponses {
-    /// Most answers to one request.
-    pub max: u32,
-    /// How long after the request.
-    pub expires: Duration,
+impl Authorization {
+    /// Returns rules with the usual time to meet them.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            timeout: None,
+        }
+    }
 }
 
 /// Reads a block `authorization`.
-pub(super) fn users(block: &Value) -> Result<Users, ConfigError> {
-    let mut read = Users::default();
-    let mut one = User::default();
+pub(super) fn authorization(block: &Value) -> Result<Authorization, ConfigError> {
+    let mut users = Vec::new();
+    let mut token = None;
+    let mut one = Named::default();
     let mut default_permissions = None;
+    let mut timeout = None;
     for Entry { line, key, value } in value::map(block)? {
         match key.to_ascii_lowercase().as_str() {
-            "user" | "username" => one.name = Some(value::text(value)?.to_owned()),
-            "pass" | "password" => one.password = Some(value::text(value)?.to_owned()),
-            "token" => read.token = Some(value::text(value)?.to_owned()),
-            "timeout" => read.timeout = Some(value::duration(value)?),
+            "token" => token = Some(value::text(value)?),
+            "timeout" => timeout = Some(value::duration(value)?),
             "users" => {
-                let users = value::list(value).iter().map(user);
-                read.users.extend(users.collect::<Result<Vec<_>, _>>()?);
+                let read = value::list(value).iter().map(user);
+                users.extend(read.collect::<Result<Vec<_>, _>>()?);
             }
             "permissions" | "default_permissions" => {
-                default_permissions = Some(permissions(value)?);
+                default_permissions = Some(Arc::new(permissions(value)?));
             }
-            _ => return Err(section::not_known(*line, key, "authorization")),
+            key => {
+                if !one.take(key, value)? {
+                    return Err(section::not_known(*line, key, "authorization"));
+                }
+            }
         }
     }
-    if one != User::default() {
-        if one.name.is_none() {
-            return Err(ConfigError::at(block.line, "a password without a user"));
-        }
-        read.users.push(one);
+    if one != Named::default() {
+        users.push(User::new(one.credential(block.line)?));
     }
-    for user in &mut read.users {
+    if let Some(token) = token {
+        users.push(User::new(Credential::Token(secret(block.line, token)?)));
+    }
+    for user in &mut users {
         if user.permissions.is_none() {
             user.permissions.clone_from(&default_permissions);
         }
     }
-    Ok(read)
+    let rules = if users.is_empty() {
+        Rules::Open
+    } else {
+        Rules::Users(users)
+    };
+    Ok(Authorization { rules, timeout })
+}
+
+/// The keys by which a user is named.
+#[derive(Default, PartialEq, Eq)]
+struct Named<'a> {
+    name: Option<&'a str>,
+    password: Option<&'a str>,
+    nkey: Option<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    /// Reads a key if it is one of these, and says whether it was.
+    fn take(&mut self, key: &str, value: &'a Value) -> Result<bool, ConfigError> {
+        let place = match key {
+            "user" | "username" => &mut self.name,
+            "pass" | "password" => &mut self.password,
+            "nkey" => &mut self.nkey,
+            _ => return Ok(false),
+        };
+        *place = Some(value::text(value)?);
+        Ok(true)
+    }
+
+    fn credential(&self, line: usize) -> Result<Credential, ConfigError> {
+        match (self.name, self.password, self.nkey) {
+            (Some(name), Some(password), None) => Ok(Credential::Password {
+                user: name.to_owned(),
+                password: secret(line, password)?,
+            }),
+            (None, None, Some(nkey)) => {
+                let key = PublicKey::parse(nkey);
+                key.map(Credential::Nkey)
+                    .map_err(|error| ConfigError::at(line, format!("`{nkey}`: {error}")))
+            }
+            _ => Err(ConfigError::at(
+                line,
+                "a user has a name and a password, or an nkey",
+            )),
+        }
+    }
+}
+
+fn secret(line: usize, text: &str) -> Result<Secret, ConfigError> {
+    let hashed = ["$2a$", "$2b$", "$2x$", "$2y$"];
+    if hashed.iter().any(|start| text.starts_with(start)) {
+        let what = "passwords and tokens hashed with bcrypt are not supported yet";
+        return Err(ConfigError::at(line, what));
+    }
+    Ok(Secret::new(text))
 }
 
 fn user(block: &Value) -> Result<User, ConfigError> {
-    let mut read = User::default();
+    let mut named = Named::default();
+    let mut allowed = None;
     for Entry { line, key, value } in value::map(block)? {
         match key.to_ascii_lowercase().as_str() {
-            "user" | "username" => read.name = Some(value::text(value)?.to_owned()),
-            "pass" | "password" => read.password = Some(value::text(value)?.to_owned()),
-            "nkey" => read.nkey = Some(value::text(value)?.to_owned()),
             "permission" | "permissions" | "authorization" => {
-                read.permissions = Some(permissions(value)?);
+                allowed = Some(Arc::new(permissions(value)?));
             }
-            _ => return Err(section::not_known(*line, key, "users")),
+            key => {
+                if !named.take(key, value)? {
+                    return Err(section::not_known(*line, key, "users"));
+                }
+            }
         }
     }
-    if read.name.is_some() == read.nkey.is_some() {
-        return Err(ConfigError::at(
-            block.line,
-            "a user has either a name or an nkey",
-        ));
-    }
-    Ok(read)
+    let mut user = User::new(named.credential(block.line)?);
+    user.permissions = allowed;
+    Ok(user)
 }
 
 fn permissions(block: &Value) -> Result<Permissions, ConfigError> {
     let mut read = Permissions::default();
     for Entry { line, key, value } in value::map(block)? {
         match key.to_ascii_lowercase().as_str() {
-            "pub" | "publish" => read.publish = rules(value)?,
-            "sub" | "subscribe" => read.subscribe = rules(value)?,
+            "pub" | "publish" => read.publish = rules(value, filter)?,
+            "sub" | "subscribe" => read.subscribe = rules(value, subscribe_rule)?,
             "allow_responses" | "allow_response" => read.allow_responses = responses(value)?,
             _ => return Err(section::not_known(*line, key, "permissions")),
         }
@@ -137,29 +158,67 @@ fn permissions(block: &Value) -> Result<Permissions, ConfigError> {
     Ok(read)
 }
 
-fn rules(value: &Value) -> Result<SubjectRules, ConfigError> {
-    let What::Map(entries) = &value.what else {
-        return Ok(SubjectRules {
-            allow: value::texts(value)?,
-            deny: Vec::new(),
-        });
+fn rules<R>(
+    value: &Value,
+    rule: impl Fn(&Value) -> Result<R, ConfigError>,
+) -> Result<SubjectRules<R>, ConfigError> {
+    let list = |value| {
+        value::list(value)
+            .iter()
+            .map(&rule)
+            .collect::<Result<Vec<R>, _>>()
     };
     let mut read = SubjectRules::default();
+    let What::Map(entries) = &value.what else {
+        read.allow = Some(list(value)?);
+        return Ok(read);
+    };
     for Entry { line, key, value } in entries {
         match key.to_ascii_lowercase().as_str() {
-            "allow" => read.allow = value::texts(value)?,
-            "deny" => read.deny = value::texts(value)?,
+            "allow" => read.allow = Some(list(value)?),
+            "deny" => read.deny = list(value)?,
             _ => return Err(section::not_known(*line, key, "permissions")),
         }
     }
+    // The reference takes an empty list for none.
+    read.allow = read.allow.filter(|allow| !allow.is_empty());
     Ok(read)
 }
 
+/// Returns a subject that may hold wildcards.
+pub(super) fn filter(value: &Value) -> Result<Filter, ConfigError> {
+    let text = value::text(value)?;
+    Filter::parse(text.as_bytes())
+        .ok_or_else(|| ConfigError::at(value.line, format!("`{text}` is no subject")))
+}
+
+/// Returns a subject, and behind a blank the queue group that it is for.
+fn subscribe_rule(value: &Value) -> Result<SubscribeRule, ConfigError> {
+    let text = value::text(value)?;
+    let mut fields = text
+        .split_whitespace()
+        .map(|field| Filter::parse(field.as_bytes()));
+    match (fields.next().flatten(), fields.next(), fields.next()) {
+        (Some(filter), None, _) => Ok(SubscribeRule {
+            filter,
+            queue: None,
+        }),
+        (Some(filter), Some(Some(queue)), None) => Ok(SubscribeRule {
+            filter,
+            queue: Some(queue),
+        }),
+        _ => Err(ConfigError::at(
+            value.line,
+            format!("`{text}` is no subject with or without a queue group"),
+        )),
+    }
+}
+
 fn responses(value: &Value) -> Result<Option<AllowResponses>, ConfigError> {
+    let mut read = AllowResponses::default();
     let What::Map(entries) = &value.what else {
-        return Ok(value::flag(value)?.then_some(RESPONSES_DEFAULT));
+        return Ok(value::flag(value)?.then_some(read));
     };
-    let mut read = RESPONSES_DEFAULT;
     for Entry { line, key, value } in entries {
         match key.to_ascii_lowercase().as_str() {
             "max" | "max_msgs" | "max_messages" | "max_responses" => {

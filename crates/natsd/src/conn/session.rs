@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::client::Client;
 use super::router::Router;
 use super::{Close, Conn, Outbound};
+use crate::leaf::Leaf;
 use crate::limits::{
     FIRST_CLIENT_PING, FIRST_LINK_PING, LINK_CONTROL_LINE_FACTOR, MAX_ROUTE_PAYLOAD_BYTES,
     READ_BUFFER_MAX_BYTES, READ_BUFFER_MIN_BYTES, ROUTE_PING_INTERVAL_MAX,
@@ -30,6 +31,7 @@ const LINGER_BYTES: usize = 4 << 20;
 pub(crate) enum Peer {
     Client(Client),
     Route(Route),
+    Leaf(Leaf),
 }
 
 /// What handling an operation may use.
@@ -294,6 +296,7 @@ fn dispatch(
             return match peer {
                 Peer::Client(client) => client.handle(&op, context),
                 Peer::Route(route) => route.handle(&op, context),
+                Peer::Leaf(leaf) => leaf.handle(&op, context),
             };
         }
     }
@@ -306,6 +309,7 @@ impl Peer {
         match self {
             Self::Client(client) => client.open(context),
             Self::Route(route) => route.open(context),
+            Self::Leaf(leaf) => leaf.open(context),
         }
     }
 
@@ -314,6 +318,7 @@ impl Peer {
         match self {
             Self::Client(client) => client.is_ready(),
             Self::Route(route) => route.is_ready(),
+            Self::Leaf(leaf) => leaf.is_ready(),
         }
     }
 
@@ -322,6 +327,7 @@ impl Peer {
         match self {
             Self::Client(client) => client.batch_ends(context),
             Self::Route(_) => {}
+            Self::Leaf(leaf) => leaf.batch_ends(context),
         }
     }
 
@@ -330,6 +336,7 @@ impl Peer {
         match self {
             Self::Client(_) => None,
             Self::Route(route) => Some(LinkState::new(route.dials())),
+            Self::Leaf(leaf) => Some(LinkState::new(leaf.dials())),
         }
     }
 
@@ -338,6 +345,7 @@ impl Peer {
         match self {
             Self::Client(_) => {}
             Self::Route(route) => route.ended(shared, conn, why),
+            Self::Leaf(leaf) => leaf.ended(why),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::Route;
@@ -94,6 +95,7 @@ async fn once(
         kind: Kind::Route,
         remote: Some(dialled.remote().unwrap_or_else(|| target.to_string())),
         peer: Peer::Route(Route::dialled(progress.clone())),
+        read: Bytes::new(),
     };
     let conn = setup.run(dialled);
     tokio::select! {

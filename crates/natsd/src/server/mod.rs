@@ -7,14 +7,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::broadcast;
 
 use crate::auth::{Policy, make_nonce, make_server_id};
 use crate::conn::client::Client;
 use crate::conn::session::{Peer, Session};
 use crate::conn::{Close, Conn, Outbound, Parts};
+use crate::leaf::{self, Leaf, LeafRemote};
 use crate::link::dial::{Link, Target};
 use crate::local::{Inbox, LocalClient};
 use crate::options::{Listeners, Options};
@@ -22,6 +24,7 @@ use crate::proto::Kind;
 use crate::route::{self, Route};
 use crate::stats::{ConnectionStats, Event, Stats};
 use listen::Listening;
+pub use shared::VERSION;
 pub(crate) use shared::{Cluster, Shared};
 
 /// Where a server listens, with the ports that it got.
@@ -150,6 +153,12 @@ impl Server {
             .map(|cluster| cluster.name.clone())
     }
 
+    /// Keeps a link to another server, of which this one is a leafnode, until the handle is dropped.
+    #[must_use = "dropping the handle closes the link"]
+    pub fn dial_leaf(&self, remote: LeafRemote) -> Link {
+        leaf::keep(&self.shared, remote)
+    }
+
     /// Returns a new client in this process.
     #[must_use]
     pub fn local(&self) -> LocalClient {
@@ -228,6 +237,8 @@ pub(crate) struct Setup {
     pub(crate) kind: Kind,
     pub(crate) remote: Option<String>,
     pub(crate) peer: Peer,
+    /// What was read from it already and comes first.
+    pub(crate) read: Bytes,
 }
 
 impl Setup {
@@ -242,13 +253,14 @@ impl Setup {
         let peer = match kind {
             Kind::Client => Peer::Client(Client::new(nonce, required)),
             Kind::Route => Peer::Route(Route::accepted(nonce)),
-            Kind::Leaf => return None,
+            Kind::Leaf => Peer::Leaf(Leaf::accepted(nonce)),
         };
         Some(Self {
             shared: Arc::clone(shared),
             kind,
             remote,
             peer,
+            read: Bytes::new(),
         })
     }
 
@@ -259,8 +271,13 @@ impl Setup {
         let (reader, writer) = stream.into_split();
         let limits = &self.shared.limits;
         let out = Outbound::tcp(writer, self.max_pending(), limits.write_deadline);
+        let read = std::io::Cursor::new(self.read.clone());
         let (shared, conn, session) = self.session(out);
-        shared.tasks.spawn(session.run(reader));
+        if read.get_ref().is_empty() {
+            shared.tasks.spawn(session.run(reader));
+        } else {
+            shared.tasks.spawn(session.run(read.chain(reader)));
+        }
         conn
     }
 
@@ -272,11 +289,12 @@ impl Setup {
         let (reader, writer) = tokio::io::split(Box::pin(stream) as std::pin::Pin<Box<dyn Duplex>>);
         let limits = &self.shared.limits;
         let out = Outbound::stream(self.max_pending(), limits.write_deadline);
+        let read = std::io::Cursor::new(self.read.clone());
         let (shared, conn, session) = self.session(out);
         shared
             .tasks
             .spawn(Outbound::write_stream(writer, Arc::clone(&conn)));
-        shared.tasks.spawn(session.run(reader));
+        shared.tasks.spawn(session.run(read.chain(reader)));
         conn
     }
 

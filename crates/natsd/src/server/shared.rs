@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::{Identity, Policy};
 use crate::conn::{Batch, Close, Conn, Sub};
-use crate::link;
+use crate::link::{self, Interest};
 use crate::options::Limits;
 use crate::proto::{Connect, Info, Kind};
 use crate::route::{Members, RouteOptions};
@@ -20,18 +20,21 @@ use crate::sublist::Sublist;
 
 /// The version that is told to clients, which decide by it what they may use. It is that of the reference server whose core
 /// protocol this one speaks.
-pub(crate) const VERSION: &str = "2.10.29";
+pub const VERSION: &str = "2.10.29";
 
-/// What all connections of a server share. Locks are taken in this order: tree, links, a connection's subscriptions, a
+/// What all connections of a server share. Locks are taken in this order: tree, links, interest, a connection's subscriptions, a
 /// connection's output; the others are never held together with one of them.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) server_id: String,
     pub(crate) server_name: String,
     pub(crate) limits: Limits,
+    pub(crate) isolate_leaves: bool,
     pub(crate) tree: Sublist<Arc<Conn>>,
     /// Routes and leafnodes that are told of changed interest.
     pub(crate) links: RwLock<Vec<Arc<Conn>>>,
+    /// What they were told.
+    pub(crate) interest: Mutex<Interest<Arc<Conn>>>,
     pub(crate) policy: RwLock<Policy>,
     pub(crate) cluster: RwLock<Option<Cluster>>,
     pub(crate) route_options: RouteOptions,
@@ -67,8 +70,10 @@ impl Shared {
             server_name: options.server_name.unwrap_or_else(|| server_id.clone()),
             server_id,
             limits: options.limits,
+            isolate_leaves: options.isolate_leaves,
             tree: Sublist::new(),
             links: RwLock::default(),
+            interest: Mutex::new(Interest::new()),
             policy: RwLock::new(options.policy),
             cluster: RwLock::new(options.cluster_name.map(named)),
             route_options: options.routes,
@@ -151,6 +156,18 @@ impl Shared {
                 address.map_or_else(|_| remote.to_owned(), |address| address.ip().to_string())
             }),
             ..self.info(Kind::Client, nonce)
+        }
+    }
+
+    /// Returns the INFO for a leafnode.
+    pub(crate) fn leaf_info(&self, conn: &Conn, nonce: &str) -> Info {
+        let info = self.info(Kind::Leaf, nonce);
+        Info {
+            client_id: Some(conn.id),
+            // Whoever dials takes it as the sign of a leafnode port, even if empty.
+            leafnode_urls: Some(vec![format!("{}:{}", info.host, info.port)]),
+            info_on_connect: true,
+            ..info
         }
     }
 
@@ -244,8 +261,10 @@ impl Shared {
     }
 
     pub(crate) fn add_subscription(&self, sub: &Arc<Sub>) {
-        self.tree
-            .insert(sub, |changed| link::announce_change(&self.links, changed));
+        let mut batch = Batch::default();
+        self.tree.insert(sub, |changed| {
+            link::announce_change(self, changed, sub, sub.weight(), &mut batch);
+        });
     }
 
     pub(crate) fn remove_subscription(&self, sub: &Arc<Sub>) {
@@ -263,13 +282,16 @@ impl Shared {
         if let Some(inbox) = &conn.inbox {
             inbox.forget(&sub.sid);
         }
-        self.tree
-            .remove(sub, |changed| link::announce_change(&self.links, changed));
+        let mut batch = Batch::default();
+        self.tree.remove(sub, |changed| {
+            link::announce_change(self, changed, sub, 0, &mut batch);
+        });
     }
 
     pub(crate) fn reweigh_subscription(&self, sub: &Arc<Sub>, weight: u32) {
+        let mut batch = Batch::default();
         self.tree.reweigh(sub, weight, |changed| {
-            link::announce_change(&self.links, changed);
+            link::announce_change(self, changed, sub, weight, &mut batch);
         });
     }
 

@@ -3,7 +3,9 @@
 mod auth;
 mod client;
 mod hostile;
+mod leaf;
+mod python;
 mod reference;
 mod route;
-
+mod stock;
 mod wire;

@@ -1,0 +1,117 @@
+//! Leafnode links, with a stock server at either end and with our own at both.
+
+use natsd::leaf::LeafRemote;
+use natsd::{Link, LinkStatus, Listeners, Options, Server};
+
+use super::python;
+use super::stock::Stock;
+use super::wire::{loopback, options};
+
+/// What a stock client does with one server, or with two that are linked.
+const CLIENT: &str = include_str!("scripts/client.py");
+
+/// Starts a server that accepts leafnodes as well.
+async fn hub() -> Server {
+    let options = Options {
+        listeners: Listeners {
+            clients: Some(loopback()),
+            leaves: Some(loopback()),
+            ..Listeners::default()
+        },
+        ..options()
+    };
+    Server::start(options).await.expect("a server")
+}
+
+fn url(server: &Server) -> String {
+    format!("nats://{}", server.addresses().clients.expect("an address"))
+}
+
+fn leafs(server: &Server) -> String {
+    server.addresses().leaves.expect("an address").to_string()
+}
+
+fn dial(server: &Server, address: &str) -> Link {
+    server.dial_leaf(LeafRemote::tcp(&[address]).expect("an address"))
+}
+
+/// Runs the stock client between the two, in both directions.
+async fn clients_understand_each_other(here: &str, there: &str) {
+    for urls in [[here, there], [there, here]] {
+        assert_eq!(python::run(CLIENT, &urls).await, "ok\n");
+    }
+}
+
+/// Waits until a link is as `wanted` says, and returns how it is then.
+async fn reaches(link: &mut Link, wanted: impl Fn(&LinkStatus) -> bool) -> LinkStatus {
+    let mut status = link.status();
+    while !wanted(&status) {
+        status = link.changed().await;
+    }
+    status
+}
+
+fn is_up(status: &LinkStatus) -> bool {
+    matches!(status, LinkStatus::Up { .. })
+}
+
+#[tokio::test]
+async fn a_stock_client_is_content_with_our_server() {
+    let server = hub().await;
+    assert_eq!(python::run(CLIENT, &[&url(&server)]).await, "ok\n");
+}
+
+#[tokio::test]
+async fn our_servers_are_joined_by_a_leafnode_link() {
+    let (hub, leaf) = (hub().await, hub().await);
+    let mut link = dial(&leaf, &leafs(&hub));
+    reaches(&mut link, is_up).await;
+    clients_understand_each_other(&url(&hub), &url(&leaf)).await;
+}
+
+#[tokio::test]
+async fn our_server_is_a_leafnode_of_a_stock_hub() {
+    let stock = Stock::start("leafnodes { listen: \"@leaf\" }").await;
+    let leaf = hub().await;
+    let mut link = dial(&leaf, stock.leafs());
+    reaches(&mut link, is_up).await;
+    let stock_url = format!("nats://{}", stock.clients());
+    clients_understand_each_other(&stock_url, &url(&leaf)).await;
+    assert!(!stock.log().contains("[ERR]"), "{}", stock.log());
+}
+
+#[tokio::test]
+async fn a_stock_server_is_a_leafnode_of_ours() {
+    let hub = hub().await;
+    let remote = format!(
+        "leafnodes {{ remotes: [ {{ url: \"nats-leaf://{}\" }} ] }}",
+        leafs(&hub)
+    );
+    let stock = Stock::start(&remote).await;
+    let stock_url = format!("nats://{}", stock.clients());
+    clients_understand_each_other(&url(&hub), &stock_url).await;
+    assert!(!stock.log().contains("[ERR]"), "{}", stock.log());
+}
+
+#[tokio::test]
+async fn a_link_comes_back_by_itself_when_its_hub_does() {
+    let stock = Stock::start("leafnodes { listen: \"@leaf\" }").await;
+    let leaf = hub().await;
+    let mut link = dial(&leaf, stock.leafs());
+    reaches(&mut link, is_up).await;
+    let stock = stock.restart().await;
+    let stock_url = format!("nats://{}", stock.clients());
+    clients_understand_each_other(&stock_url, &url(&leaf)).await;
+}
+
+#[tokio::test]
+async fn a_wrong_port_is_named_with_the_right_one() {
+    let stock = Stock::start("leafnodes { listen: \"@leaf\" }").await;
+    let leaf = hub().await;
+    let mut link = dial(&leaf, stock.clients());
+    let down = |status: &LinkStatus| matches!(status, LinkStatus::Down { .. });
+    let LinkStatus::Down { why, .. } = reaches(&mut link, down).await else {
+        panic!("it is down");
+    };
+    assert!(why.contains("client port") && why.contains("7422"), "{why}");
+}
