@@ -1,26 +1,15 @@
-// What was asked for in the clones of this page, so that one that failed can be asked for again. Passwords are not kept.
+// The clone that the form opens with: one that failed and is asked for again.
+import type { Job } from "../lib/types";
 
-export interface Attempt {
-  url: string;
-  path: string;
-  user: string;
+let chosen: Job | null = null;
+
+/** Chooses that clone for the form that opens next. */
+export function again(job: Job): void {
+  chosen = job;
 }
 
-const attempts = new Map<string, Attempt>();
-let chosen: Attempt | null = null;
-
-/** Keeps what the job with this id was started with. */
-export function remember(job: string, attempt: Attempt): void {
-  attempts.set(job, attempt);
-}
-
-/** Chooses that job's attempt for the form that opens next. */
-export function again(job: string): void {
-  chosen = attempts.get(job) ?? null;
-}
-
-/** Returns the chosen attempt, once. */
-export function takeChosen(): Attempt | null {
+/** Returns the chosen clone, once. */
+export function takeChosen(): Job | null {
   const taken = chosen;
   chosen = null;
   return taken;

@@ -207,10 +207,10 @@ mod tests {
             ..peer("tablet")
         };
         insta::assert_snapshot!(table(&[peer("studio-mac"), stranger, failing], at(122)), @r"
-        NAME               STATE                                        LINK            ROUND TRIP  EXCHANGED  REPOSITORIES
-        studio-mac         connected for 2 min                          direct          3.2 ms      12 s ago   docs, src
-        stranger\u{202e}   connected for 2 min, not trusted             through others  -           -
-        tablet             error: the reply's signature does not match  direct          3.2 ms      12 s ago   docs, src
+        NAME              STATE                                        LINK            ROUND TRIP  EXCHANGED  REPOSITORIES
+        studio-mac        connected for 2 min                          direct          3.2 ms      12 s ago   docs, src
+        stranger\u{202e}  connected for 2 min, not trusted             through others  -           -
+        tablet            error: the reply's signature does not match  direct          3.2 ms      12 s ago   docs, src
         ");
     }
 
