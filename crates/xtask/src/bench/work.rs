@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use super::history::History;
 use super::measure::{self, Cost};
 use super::programs::{PASSWORD, Programs, Side, USER};
-use super::report::Row;
+use super::report::{Round, Row};
 
 /// Check-ins that the timeline shows.
 const TIMELINE: &str = "1000";
@@ -156,22 +156,25 @@ impl<'a> Bench<'a> {
     }
 
     fn row(&self, name: &str, work: impl Fn(Side) -> anyhow::Result<Cost>) -> anyhow::Result<Row> {
-        let (mut stock, mut ours) = (Vec::new(), Vec::new());
+        let measure = |side, round| -> anyhow::Result<Cost> {
+            let cost = work(side).with_context(|| format!("{name}, {side:?}"))?;
+            let (wall, cpu) = (cost.wall.as_secs_f64(), cost.cpu.as_secs_f64());
+            eprintln!("{name}, round {round}, {side:?}: {wall:.3} s, CPU {cpu:.3} s");
+            Ok(cost)
+        };
+        let mut rounds = Vec::new();
         for round in 1..=self.rounds {
-            for (side, costs) in [(Side::Stock, &mut stock), (Side::Ours, &mut ours)] {
-                let cost = work(side).with_context(|| format!("{name}, {side:?}"))?;
-                eprintln!(
-                    "{name}, round {round}, {side:?}: {:.3} s",
-                    cost.wall.as_secs_f64()
-                );
-                costs.push(cost);
-            }
+            // Who comes first takes turns too: the second finds the disk and the processor as the first left them.
+            let (stock, ours) = if round % 2 == 1 {
+                let stock = measure(Side::Stock, round)?;
+                (stock, measure(Side::Ours, round)?)
+            } else {
+                let ours = measure(Side::Ours, round)?;
+                (measure(Side::Stock, round)?, ours)
+            };
+            rounds.push(Round { stock, ours });
         }
-        Ok(Row {
-            name: name.to_owned(),
-            stock: measure::median(&stock),
-            ours: measure::median(&ours),
-        })
+        Ok(Row::new(name, &rounds))
     }
 
     fn clone_from_stock(&self, side: Side) -> anyhow::Result<Cost> {
@@ -186,7 +189,10 @@ impl<'a> Bench<'a> {
     }
 
     fn clone_of(&self, side: Side, url: &str) -> anyhow::Result<Cost> {
-        let file = self.fresh("clone.fossil")?;
+        // Beside the served file it would wake the server, which watches that folder.
+        let folder = self.fresh("clone")?;
+        fs::create_dir(&folder)?;
+        let file = folder.join("clone.fossil");
         let cost = match side {
             Side::Stock => self.run(side, &["clone", "--no-open", "--once", url], &file)?,
             Side::Ours => self.run(side, &["repo", "clone", url], &file)?,
