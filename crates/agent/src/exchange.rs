@@ -2,14 +2,14 @@
 //! who asks, and gets the bytes of the reply.
 
 use libfossil::auth::AuthContext;
-use libfossil::xfer::Request;
 use libfossil::xfer::server::{ExchangeError, Reply, Server};
+use libfossil::xfer::{Budget, Request};
 
 use crate::api::{Error, Level};
 use crate::clock;
 use crate::repository::{Hosted, Origin, file_error};
 
-/// Answers one sync request for a repository.
+/// Answers one sync request for a repository, within `budget` where the transport has a limit.
 ///
 /// # Errors
 /// `bad_request` when the bytes are no sync request, `repository` when the file cannot be used. What the client may not do is
@@ -18,10 +18,13 @@ pub(crate) async fn exchange(
     hosted: &Hosted,
     auth: AuthContext,
     request: Request,
+    budget: Option<Budget>,
 ) -> Result<Reply, Error> {
-    let work = move |repository: &mut _| {
-        Server::default().exchange(repository, &auth, request, clock::now)
+    let server = Server {
+        budget,
+        ..Server::default()
     };
+    let work = move |repository: &mut _| server.exchange(repository, &auth, request, clock::now);
     let reply = match hosted.write(work).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(ExchangeError::Repository(error))) => return Err(file_error(&error)),

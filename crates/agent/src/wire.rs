@@ -7,6 +7,7 @@
 
 use bytes::Bytes;
 use edgesync_bus::{Headers, Message, SharedBus};
+use libfossil::xfer::Budget;
 use libfossil::xfer::card::Card;
 use libfossil::xfer::frame::{self, ContentType};
 
@@ -74,11 +75,15 @@ impl Wire {
         format!("{SYNC}-{project}")
     }
 
-    /// Returns how long the body of a message may be: what every server on the way takes, less the headers.
-    pub(crate) fn most_bytes(&self) -> usize {
-        self.bus
-            .max_payload()
-            .saturating_sub(limits::BUS_HEADERS_BYTES)
+    /// Returns how long the body of a message may be: what the server takes, less the headers; and no more than keeps the bus quick for others
+    /// where the other side can do with less.
+    pub(crate) fn budget(&self) -> Budget {
+        let most = self.bus.max_payload();
+        let most = most.saturating_sub(limits::BUS_HEADERS_BYTES);
+        Budget {
+            usual: most.min(limits::BUS_BODY_BYTES),
+            most,
+        }
     }
 
     /// Returns the headers of a message, signed.

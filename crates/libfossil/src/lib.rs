@@ -18,6 +18,7 @@
 //! - [`checkout`]: what a folder with files of a version says about itself.
 //! - [`uv`]: unversioned files.
 //! - [`fingerprint`]: what a repository holds, in 32 bytes.
+//! - [`pieces`]: contents that arrive in pieces.
 //! - [`xfer`]: the sync protocol, both sides of it.
 
 pub mod artifact;
@@ -33,6 +34,7 @@ pub mod hash_policy;
 pub mod history;
 pub mod limits;
 pub mod name;
+pub mod pieces;
 pub mod rebuild;
 pub mod text;
 pub mod time;

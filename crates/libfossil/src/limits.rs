@@ -28,3 +28,6 @@ pub const MAX_DELTA_NUMBER: u64 = i32::MAX as u64;
 /// Most bytes of files that are read to give a new check-in its optional checksum over all of them. Beyond it the check-in
 /// goes without: hashing this much takes about a second, and the names of the files vouch for their content already.
 pub const MAX_CHECKSUMMED_BYTES: u64 = 256 << 20;
+
+/// Most bytes of contents of which only pieces are here, for one repository: two of the longest, so that one does not always drive out the other.
+pub const MAX_PARTIAL_BYTES: u64 = 2 * MAX_CONTENT_BYTES as u64;

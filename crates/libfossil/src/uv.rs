@@ -176,6 +176,19 @@ impl Repository {
         Ok(Some(content.into()))
     }
 
+    /// Returns the name of an unversioned file whose content has this hash.
+    pub(crate) fn unversioned_named(&self, hash: &HashName) -> Result<Option<String>> {
+        if !has_table(self.conn())? {
+            return Ok(None);
+        }
+        let mut query = self
+            .conn()
+            .prepare_cached("SELECT name FROM unversioned WHERE hash=?1")?;
+        Ok(query
+            .query_row([hash.as_str()], |row| row.get(0))
+            .optional()?)
+    }
+
     /// Returns how many bytes the content of an unversioned file takes in the table; 0 when there is none.
     ///
     /// # Errors

@@ -139,7 +139,7 @@ impl Door {
             }),
             address: id.map_or_else(String::new, |id| id.to_string()),
         };
-        let reply = exchange(&self.hosted, auth, request).await;
+        let reply = exchange(&self.hosted, auth, request, Some(self.wire.budget())).await;
         let reply = reply.map_err(|error| error.message)?;
         Ok(Envelope::new(reply.content_type, reply.body))
     }

@@ -99,7 +99,7 @@ async fn converse(door: &Door, request: Request) -> Result<Response, Error> {
         granted: None,
         address: address.unwrap_or_default(),
     };
-    let reply = exchange(&hosted, auth, request).await?;
+    let reply = exchange(&hosted, auth, request, None).await?;
     let kind = HeaderValue::from_static(reply.content_type.as_str());
     Ok(([(header::CONTENT_TYPE, kind)], reply.body).into_response())
 }

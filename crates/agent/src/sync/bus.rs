@@ -4,11 +4,13 @@
 //! pieces of a large file are one peer's own.
 
 use edgesync_bus::{Message, Request as BusRequest, RequestError};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use libfossil::db::Repository;
 use libfossil::xfer::Request;
 use libfossil::xfer::client::{Client, Response, Step, Summary, SyncError};
 
-use super::exchange::on_thread;
+use super::exchange::{on_thread, sync_error};
 use crate::api::{Code, Error, Time};
 use crate::clock;
 use crate::limits;
@@ -66,20 +68,35 @@ impl Line {
         start: impl FnOnce(&mut Repository) -> Result<Client, SyncError> + Send + 'static,
         mut progress: impl FnMut(&Summary),
     ) -> Result<Summary, Error> {
-        let mut client = on_thread(writer, start).await?;
+        let budget = self.wire.budget();
+        let mut client = on_thread(writer, move |repository| {
+            Ok(start(repository)?.within(budget))
+        })
+        .await?;
+        let mut under_way = FuturesUnordered::new();
         loop {
-            let random = text::random().map_err(|error| Error::internal(error.to_string()))?;
-            let (back, step) = on_thread(writer, move |repository| {
-                let step = client.next(repository, clock::now(), random)?;
-                Ok((client, step))
-            })
-            .await?;
-            client = back;
-            let request = match step {
-                Step::Send(request) => request,
-                Step::Done(summary) => return Ok(summary),
+            if under_way.is_empty() || !client.awaits_answer() {
+                let random = text::random().map_err(|error| Error::internal(error.to_string()))?;
+                let (back, step) = on_thread(writer, move |repository| {
+                    let step = client.next(repository, clock::now(), random)?;
+                    Ok((client, step))
+                })
+                .await?;
+                client = back;
+                match step {
+                    Step::Send(request) => {
+                        let line = self.clone();
+                        under_way.push(async move { line.ask(request).await });
+                        continue;
+                    }
+                    Step::Done(summary) => return Ok(summary),
+                    _ => {}
+                }
+            }
+            let Some(answer) = under_way.next().await else {
+                return Err(sync_error(&SyncError::Stalled));
             };
-            let Answer { response, signer } = self.ask(request).await?;
+            let Answer { response, signer } = answer?;
             if self.peer.is_none() {
                 self.peer = signer.map(|id| id.to_string());
             }

@@ -71,6 +71,7 @@ where
         let request = match step {
             Step::Send(request) => request,
             Step::Done(summary) => return Ok(Ending::Complete(Box::new(summary))),
+            Step::Wait => return Err(sync_error(&SyncError::Stalled)),
         };
         let post = Post {
             content_type: request.content_type.as_str(),
@@ -129,7 +130,7 @@ fn http_error(error: &HttpError) -> Error {
     }
 }
 
-fn sync_error(error: &SyncError) -> Error {
+pub(super) fn sync_error(error: &SyncError) -> Error {
     let coded = |code| Error::new(code, error.to_string());
     match error {
         SyncError::Repository(error) => file_error(error),

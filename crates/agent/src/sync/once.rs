@@ -206,6 +206,7 @@ fn run(
         let request = match client.next(repository, clock::now(), random)? {
             Step::Send(request) => request,
             Step::Done(summary) => return Ok(Some(summary)),
+            Step::Wait => return Err(SyncError::Stalled.into()),
         };
         let Some(response) = carry(request)? else {
             return Ok(None);

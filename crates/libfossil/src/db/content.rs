@@ -74,6 +74,15 @@ impl Repository {
         }
     }
 
+    /// Returns how long the content of the artifact in a row is, in bytes.
+    pub(crate) fn content_bytes(&self, rid: Rid) -> Result<u32> {
+        let size: i64 = self
+            .conn()
+            .prepare_cached("SELECT size FROM blob WHERE rid=?1")?
+            .query_row([rid], |row| row.get(0))?;
+        Ok(u32::try_from(size).unwrap_or(u32::MAX))
+    }
+
     /// Returns whether the content of the artifact in a row can be had: neither it nor any it is a delta of
     /// is known by name only.
     ///

@@ -32,8 +32,10 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rusqlite::Connection;
 
+use crate::xfer::extension::ContentName;
 use cache::ContentCache;
 pub use create::NewRepository;
 pub use error::{Error, Result};
@@ -60,6 +62,8 @@ pub struct Repository {
     cache: RefCell<ContentCache>,
     /// How long a lock held by another program is waited for.
     busy_timeout: Cell<Duration>,
+    /// The long content of which a part was read last.
+    read_in_parts: RefCell<Option<(ContentName, Bytes)>>,
     /// Write calls left until one fails, when a test asked for it.
     fail_after: Cell<Option<u64>>,
 }
@@ -117,6 +121,42 @@ impl Repository {
         // Ended without a change when it is dropped, however `work` ends.
         let _snapshot = self.conn.unchecked_transaction()?;
         work(self)
+    }
+
+    /// Returns a part of a long content, and how long that is; `None` when it is not here. The content stays at hand until its end was
+    /// read, because parts are read one after the other.
+    pub(crate) fn part(
+        &self,
+        name: &ContentName,
+        range: std::ops::Range<usize>,
+    ) -> Result<Option<Bytes>> {
+        let held = self.read_in_parts.take();
+        let content = match held {
+            Some((held, content)) if held == *name => content,
+            _ => match self.long_content(name)? {
+                Some(content) => content,
+                None => return Ok(None),
+            },
+        };
+        let end = range.end.min(content.len());
+        let part = content.slice(range.start.min(end)..end);
+        if end < content.len() {
+            self.read_in_parts.replace(Some((*name, content)));
+        }
+        Ok(Some(part))
+    }
+
+    fn long_content(&self, name: &ContentName) -> Result<Option<Bytes>> {
+        match name {
+            ContentName::Artifact(hash) => match self.rid(hash)? {
+                Some(rid) => self.content_if_available(rid),
+                None => Ok(None),
+            },
+            ContentName::Unversioned(hash) => match self.unversioned_named(hash)? {
+                Some(file) => self.unversioned_content(&file),
+                None => Ok(None),
+            },
+        }
     }
 
     /// Returns the connection, for reading by the modules of this crate.

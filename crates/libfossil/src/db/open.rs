@@ -56,6 +56,7 @@ impl Repository {
             access,
             cache: RefCell::new(ContentCache::new(CACHE_BYTES)),
             busy_timeout: Cell::new(BUSY_TIMEOUT),
+            read_in_parts: RefCell::new(None),
             fail_after: Cell::new(None),
         };
         repository.check_tables()?;

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::extension::{ContentName, Extension};
 use super::token::escape;
 use crate::name::HashName;
 
@@ -104,6 +105,15 @@ pub enum Card {
     Error(String),
     /// A hint that the receiver may ignore.
     Pragma(Pragma),
+    /// A part of a content that is too long for a message.
+    Piece {
+        /// Which content.
+        name: ContentName,
+        /// Where the part begins, in bytes.
+        offset: u32,
+        /// The part.
+        content: Bytes,
+    },
 }
 
 /// Forms of the `clone` card.
@@ -181,6 +191,8 @@ pub enum Pragma {
     },
     /// The project does not want delta manifests.
     AvoidDeltaManifests,
+    /// One of ours.
+    Extension(Extension),
     /// Any other, which is ignored.
     Unknown,
 }
@@ -255,6 +267,28 @@ impl Card {
             Self::Message(text) => line(out, &["message", &escape(text)]),
             Self::Error(text) => line(out, &["error", &escape(text)]),
             Self::Pragma(pragma) => pragma.write(out),
+            Self::Piece {
+                name,
+                offset,
+                content,
+            } => {
+                let (name, offset) = (name.to_string(), offset.to_string());
+                let length = content.len().to_string();
+                line(out, &["edgesync-piece", &name, &offset, &length]);
+                out.extend_from_slice(content);
+            }
+        }
+    }
+
+    /// Returns the length of the content that follows the card's line.
+    pub(crate) fn content_bytes(&self) -> usize {
+        match self {
+            Self::File { content, .. }
+            | Self::CompressedFile { content, .. }
+            | Self::UvFile { content, .. }
+            | Self::Config { content, .. }
+            | Self::Piece { content, .. } => content.len(),
+            _ => 0,
         }
     }
 
@@ -301,6 +335,7 @@ impl Pragma {
                 );
             }
             Self::AvoidDeltaManifests => line(out, &["pragma", "avoid-delta-manifests"]),
+            Self::Extension(extension) => line(out, &[&extension.line()]),
             Self::Unknown => {}
         }
     }

@@ -7,10 +7,13 @@
 //! - [`config`]: which settings travel.
 //! - [`server`]: one request, one reply.
 //! - [`client`]: pull, push, sync, clone, unversioned files.
+//! - [`extension`]: what travels beside stock's cards where messages must be short.
 
+mod budget;
 pub mod card;
 pub mod client;
 pub mod config;
+pub mod extension;
 pub mod frame;
 mod literal;
 pub mod login;
@@ -22,6 +25,7 @@ mod token;
 
 use bytes::Bytes;
 
+pub use budget::{Budget, MIN_BUDGET_BYTES};
 use card::{Card, Version};
 pub use client::Client;
 use frame::ContentType;
@@ -47,14 +51,65 @@ pub struct Request {
 }
 
 /// A message in the making.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Outbox {
     bytes: Vec<u8>,
+    /// How long it may become, but for its last lines.
+    limit: usize,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self::within(usize::MAX)
+    }
 }
 
 impl Outbox {
+    /// Returns an empty message that may become `limit` bytes long.
+    fn within(limit: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            limit,
+        }
+    }
+
     fn push(&mut self, card: &Card) {
         card.write(&mut self.bytes);
+    }
+
+    /// Adds a card if there is room. Returns whether there was.
+    fn push_fitting(&mut self, card: &Card) -> bool {
+        self.push_all_fitting(std::slice::from_ref(card))
+    }
+
+    /// Adds cards that belong together if there is room for all. Returns whether there was.
+    fn push_all_fitting(&mut self, cards: &[Card]) -> bool {
+        let content: usize = cards.iter().map(Card::content_bytes).sum();
+        if content > self.room() {
+            return false;
+        }
+        let before = self.bytes.len();
+        cards.iter().for_each(|card| self.push(card));
+        let fits = self.bytes.len() <= self.limit;
+        if !fits {
+            self.bytes.truncate(before);
+        }
+        fits
+    }
+
+    /// Returns whether a card would not even fit in a message of its own.
+    fn is_too_long(&self, card: &Card) -> bool {
+        self.is_too_long_content(card.content_bytes())
+    }
+
+    /// Returns whether a content of this length would not even fit in a message of its own.
+    fn is_too_long_content(&self, bytes: usize) -> bool {
+        bytes > self.limit.saturating_sub(budget::HEAD_BYTES)
+    }
+
+    /// Returns how many bytes are left.
+    fn room(&self) -> usize {
+        self.limit.saturating_sub(self.bytes.len())
     }
 
     fn comment(&mut self, text: &str) {

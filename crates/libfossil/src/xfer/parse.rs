@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use super::card::{Card, CloneRequest, Login, Pragma, UvEntry, Version};
+use super::extension::{ContentName, Extension};
 use super::token::{Tokens, parse_i64, parse_size, unescape_text};
 use crate::name::{HashName, RepoPath};
 use crate::text::unescape;
@@ -78,6 +79,7 @@ impl Items {
             b"cfile" => (Self::compressed_file, "malformed cfile line"),
             b"uvfile" => (Self::uv_file, "malformed uvfile line"),
             b"config" => (Self::config, "malformed config line"),
+            b"edgesync-piece" => (Self::piece, "malformed edgesync-piece line"),
             _ => return None,
         };
         let card = read(self, tokens.get(1..)?);
@@ -132,6 +134,19 @@ impl Items {
         Some(Card::UvFile {
             entry,
             flags,
+            content,
+        })
+    }
+
+    fn piece(&mut self, arguments: &[&[u8]]) -> Option<Card> {
+        let [name, offset, length] = arguments else {
+            return None;
+        };
+        let (name, offset) = (ContentName::parse(name)?, parse_size(offset)?);
+        let content = self.content(parse_size(length)?)?;
+        Some(Card::Piece {
+            name,
+            offset,
             content,
         })
     }
@@ -286,7 +301,7 @@ fn pragma(name: &[u8], arguments: &[&[u8]]) -> Option<Pragma> {
             mtime: parse_i64(mtime)?,
         },
         (b"avoid-delta-manifests", _) => Pragma::AvoidDeltaManifests,
-        _ => return None,
+        _ => Pragma::Extension(Extension::parse(name, arguments, uv_entry)?),
     };
     Some(pragma)
 }

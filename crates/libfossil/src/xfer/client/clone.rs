@@ -11,6 +11,9 @@ use crate::time::Timestamp;
 /// The config entry of a clone in the making: the next sequence number to ask for.
 const MARK: &str = "clone-next-seqno";
 
+/// The config entry of a clone in the making: the code of the server whose sequence numbers these are.
+const SERVER: &str = "clone-server-code";
+
 /// Whom the finished clone belongs to.
 #[derive(Clone)]
 pub struct NewClone {
@@ -116,6 +119,26 @@ impl CloneState {
         self.seqno == 0 && self.config_asked
     }
 
+    /// Takes note of which server answers. Returns whether it is another one than before, whose sequence numbers mean something else: the
+    /// clone begins anew then, and what is here already comes for nothing.
+    pub(super) fn answered_by(
+        &mut self,
+        tx: &mut Transaction<'_>,
+        server: &str,
+    ) -> Result<bool, SyncError> {
+        let known = tx.config(SERVER)?;
+        if known.as_deref() == Some(server) {
+            return Ok(false);
+        }
+        tx.set_config(SERVER, server)?;
+        let other = known.is_some() && self.seqno != 0;
+        if other {
+            self.seqno = 1;
+            tx.set_config(MARK, "1")?;
+        }
+        Ok(other)
+    }
+
     /// Moves the mark; it must advance.
     pub(super) fn advance(
         &mut self,
@@ -140,6 +163,7 @@ impl CloneState {
             let secret = password_secret(&project, admin, password);
             tx.set_user_secret(admin, &secret)?;
             tx.execute("DELETE FROM unsent", [])?;
+            tx.unset_config(SERVER)?;
             tx.unset_config(MARK)
         })?;
         Ok(())

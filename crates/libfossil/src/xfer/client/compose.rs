@@ -2,10 +2,11 @@
 
 use rusqlite::params;
 
-use super::{Client, Goal};
+use super::{Budget, Client, Goal};
 use crate::db::{Repository, Result, Rid};
 use crate::name::HashName;
 use crate::xfer::card::{Card, CloneRequest, Pragma, Version};
+use crate::xfer::extension::{ContentName, Extension, List};
 use crate::xfer::{Outbox, PEER_VERSION, send};
 
 /// Most bytes of a request before the rest is left to the next one; stock's `max-upload`.
@@ -17,12 +18,40 @@ const CLUSTERS_FROM_ROUND: usize = 2;
 /// The first release that answers when asked for its clusters.
 const CLUSTERS_SINCE: u32 = 22_600;
 
+/// How often a long artifact is offered before it is taken for one that the server will never have.
+pub(super) const MAX_OFFERS: u8 = 6;
+
+/// What became of an artifact that was to be sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It goes with this request, or must not go at all.
+    Settled,
+    /// It goes in pieces, or not to this server.
+    Later,
+    /// There is no room left.
+    NoRoom,
+}
+
 impl Client {
+    /// Returns a request with what every request begins with.
+    pub(super) fn opening(&self) -> Outbox {
+        let mut outbox = Outbox::within(self.room());
+        outbox.push(&Card::Pragma(Pragma::ClientVersion(PEER_VERSION)));
+        if let Some(Budget { usual, .. }) = self.budget {
+            let usual = u32::try_from(usual).unwrap_or(u32::MAX);
+            let budget = Extension::Budget(usual.min(i32::MAX.unsigned_abs()));
+            outbox.push(&Card::Pragma(Pragma::Extension(budget)));
+        }
+        outbox
+    }
+
     /// Returns the cards of the next request.
     pub(super) fn compose(&mut self, repo: &Repository) -> Result<Outbox> {
-        let mut outbox = Outbox::default();
-        outbox.push(&Card::Pragma(Pragma::ClientVersion(PEER_VERSION)));
-        if let Some(cookie) = repo.config("cookie")? {
+        let mut outbox = self.opening();
+        self.last_asked.clear();
+        if self.budget.is_none()
+            && let Some(cookie) = repo.config("cookie")?
+        {
             outbox.push(&Card::Cookie(cookie));
         }
         match &self.clone {
@@ -36,18 +65,31 @@ impl Client {
         let Some(clone) = &mut self.clone else {
             return Ok(());
         };
-        let known = repo.project_code().is_ok();
+        let project = repo.project_code().ok();
+        let known = project.is_some();
         if self.goal.private && known {
             outbox.push(&Card::Pragma(Pragma::SendPrivate));
         }
-        if let Some(seqno) = clone.wanted_seqno() {
+        let seqno = clone.wanted_seqno();
+        if let Some(seqno) = seqno {
             outbox.push(&Card::Clone(CloneRequest::Contents { version: 3, seqno }));
         }
         if known && clone.take_config_turn() {
             outbox.push(&Card::ReqConfig("/all".to_owned()));
             self.uv.ask(repo, self.goal.unversioned, outbox)?;
+        } else if self.lists.goes_on(List::Config) {
+            outbox.push(&Card::ReqConfig("/all".to_owned()));
         }
-        self.uv.compose(repo, outbox)
+        self.uv.compose(repo, self.accepted.is_some(), outbox)?;
+        if let (None, Some(project), Some(_)) = (seqno, project, self.accepted) {
+            // What was too long for the clone's replies is known by name only.
+            let server = repo.server_code()?.as_str().to_owned();
+            let project = project.as_str().to_owned();
+            outbox.push(&Card::Pull { server, project });
+            self.ask_for_missing(repo, outbox)?;
+        }
+        self.lists.ask(outbox);
+        Ok(())
     }
 
     fn compose_sync(&mut self, repo: &Repository, outbox: &mut Outbox) -> Result<()> {
@@ -81,15 +123,14 @@ impl Client {
         if first {
             self.uv.ask(repo, unversioned, outbox)?;
         }
-        self.uv.compose(repo, outbox)?;
+        self.uv.compose(repo, self.accepted.is_some(), outbox)?;
         if pull {
             self.ask_for_missing(repo, outbox)?;
         }
+        self.lists.ask(outbox);
         if push {
             self.send_artifacts(repo, outbox)?;
-            if first {
-                self.announce(repo, outbox)?;
-            }
+            self.announce(repo, outbox)?;
         }
         Ok(())
     }
@@ -97,12 +138,19 @@ impl Client {
     /// Asks for what is known by name only.
     fn ask_for_missing(&mut self, repo: &Repository, outbox: &mut Outbox) -> Result<()> {
         for hash in self.missing(repo, self.gimme_limit)? {
-            outbox.push(&Card::Gimme(hash));
+            // Half of the room is left for what is sent.
+            if outbox.room() < outbox.len() || !outbox.push_fitting(&Card::Gimme(hash)) {
+                break;
+            }
             self.asked.insert(hash);
+            self.last_asked.push(hash);
         }
-        if self.may_ask_clusters(repo)? {
+        if self.clone.is_none() && self.may_ask_clusters(repo)? {
             self.asked_clusters = true;
-            outbox.push(&Card::Pragma(Pragma::ReqClusters));
+            match self.accepted {
+                Some(_) => self.lists.want(List::Clusters),
+                None => outbox.push(&Card::Pragma(Pragma::ReqClusters)),
+            }
         }
         Ok(())
     }
@@ -128,19 +176,29 @@ impl Client {
     /// Sends what the server asked for, then what was made here since the last push, until the request is full.
     fn send_artifacts(&mut self, repo: &Repository, outbox: &mut Outbox) -> Result<()> {
         while outbox.len() < MAX_UPLOAD_BYTES {
-            let Some(hash) = self.wanted.pop_front() else {
+            let Some(hash) = self.wanted.front().copied() else {
                 break;
             };
-            if let Some(rid) = repo.rid(&hash)? {
-                self.send_artifact(repo, rid, hash, outbox)?;
+            if let Some(rid) = repo.rid(&hash)?
+                && self.send_artifact(repo, rid, hash, outbox)? == Outcome::NoRoom
+            {
+                break;
             }
+            self.wanted.pop_front();
         }
         for (rid, hash) in Self::unsent(repo, usize::MAX)? {
             if outbox.len() >= MAX_UPLOAD_BYTES {
                 break;
             }
-            self.in_flight.push(rid);
-            self.send_artifact(repo, rid, hash, outbox)?;
+            let moved = self.large.is_wanted(&ContentName::Artifact(hash));
+            if moved || self.unsendable.contains(&hash) || self.offered.contains(&hash) {
+                continue;
+            }
+            match self.send_artifact(repo, rid, hash, outbox)? {
+                Outcome::Settled => self.in_flight.push(rid),
+                Outcome::Later => {}
+                Outcome::NoRoom => break,
+            }
         }
         Ok(())
     }
@@ -151,49 +209,94 @@ impl Client {
         rid: Rid,
         hash: HashName,
         outbox: &mut Outbox,
-    ) -> Result<()> {
+    ) -> Result<Outcome> {
         let private = repo.is_private(rid)?;
         if (private && !self.private_ok) || repo.is_shunned(&hash)? {
-            return Ok(());
+            return Ok(Outcome::Settled);
         }
         let Some(card) = send::file_card(repo, rid, hash)? else {
-            return Ok(());
+            return Ok(Outcome::Settled);
         };
+        let mut cards = Vec::new();
         if private {
-            outbox.push(&Card::Private);
+            cards.push(Card::Private);
         }
-        outbox.push(&card);
+        let too_long = outbox.is_too_long(&card);
+        if too_long {
+            if self.accepted.is_none() && self.fresh {
+                // What the server understands shows with its first reply.
+                return Ok(Outcome::Later);
+            }
+            let offers = self.sent.get(&hash).copied().unwrap_or_default();
+            if self.accepted.is_none() || offers >= MAX_OFFERS {
+                self.give_up(hash);
+                return Ok(Outcome::Later);
+            }
+            let (name, size) = (ContentName::Artifact(hash), repo.content_bytes(rid)?);
+            let offer = Extension::Oversize { name, size };
+            cards.push(Card::Pragma(Pragma::Extension(offer)));
+        } else {
+            cards.push(card);
+        }
+        if !outbox.push_all_fitting(&cards) {
+            return Ok(Outcome::NoRoom);
+        }
         *self.sent.entry(hash).or_default() += 1;
+        if too_long {
+            self.offered.push(hash);
+            return Ok(Outcome::Later);
+        }
         self.summary.artifacts_sent += 1;
+        Ok(Outcome::Settled)
+    }
+
+    /// Takes note that an artifact cannot be sent, and tells people.
+    fn give_up(&mut self, hash: HashName) {
+        if self.unsendable.insert(hash) {
+            let text = format!("{hash} is too long for this connection and stays here");
+            self.summary.messages.push(text);
+        }
+    }
+
+    /// Names what no cluster names, and with private content all of that, as far as there is room.
+    fn announce(&mut self, repo: &Repository, outbox: &mut Outbox) -> Result<()> {
+        for (list, last) in self.lists.ours() {
+            let private = list == List::Private;
+            let sql = if private {
+                "SELECT uuid FROM private CROSS JOIN blob USING(rid)
+                  WHERE uuid>?1 AND size>=0 AND uuid NOT IN (SELECT uuid FROM shun) ORDER BY uuid"
+            } else {
+                "SELECT uuid FROM unclustered CROSS JOIN blob USING(rid)
+                  WHERE uuid>?1 AND size>=0 AND rid NOT IN private AND uuid NOT IN (SELECT uuid FROM shun) ORDER BY uuid"
+            };
+            let mut query = repo.conn().prepare_cached(sql)?;
+            let mut rows = query.query([last.as_ref().map_or("", HashName::as_str)])?;
+            let mut told = last;
+            let mut ended = true;
+            while let Some(row) = rows.next()? {
+                let hash: HashName = row.get(0)?;
+                if !self.sent.contains_key(&hash)
+                    && !outbox.push_fitting(&Card::IGot { hash, private })
+                {
+                    ended = false;
+                    break;
+                }
+                told = Some(hash);
+            }
+            self.lists.told(list, (!ended).then_some(told));
+        }
         Ok(())
     }
 
-    /// Names what no cluster names, and with private content all of that.
-    fn announce(&self, repo: &Repository, outbox: &mut Outbox) -> Result<()> {
-        let lists = [
-            (
-                true,
-                false,
-                "SELECT uuid FROM unclustered CROSS JOIN blob USING(rid)
-                 WHERE size>=0 AND rid NOT IN private AND uuid NOT IN (SELECT uuid FROM shun)",
-            ),
-            (
-                self.goal.private,
-                true,
-                "SELECT uuid FROM private CROSS JOIN blob USING(rid)
-                 WHERE size>=0 AND uuid NOT IN (SELECT uuid FROM shun)",
-            ),
-        ];
-        for (_, private, sql) in lists.into_iter().filter(|(wanted, ..)| *wanted) {
-            let mut query = repo.conn().prepare_cached(sql)?;
-            for hash in query.query_map([], |row| row.get::<_, HashName>(0))? {
-                let hash = hash?;
-                if !self.sent.contains_key(&hash) {
-                    outbox.push(&Card::IGot { hash, private });
-                }
-            }
-        }
-        Ok(())
+    /// Returns whether artifacts made here could be sent, other than in pieces.
+    pub(super) fn has_sendable(&self, repo: &Repository) -> Result<bool> {
+        let limit = self.unsendable.len() + self.large.outgoing_count() + 1;
+        let moved = |hash: &HashName| {
+            self.unsendable.contains(hash) || self.large.is_wanted(&ContentName::Artifact(*hash))
+        };
+        Ok(Self::unsent(repo, limit)?
+            .iter()
+            .any(|(_, hash)| !moved(hash)))
     }
 
     /// Returns artifacts made here since the last push that are not on their way.

@@ -6,6 +6,8 @@
 
 mod clone;
 mod compose;
+mod large;
+mod lists;
 mod take;
 mod unversioned;
 
@@ -15,12 +17,14 @@ use bytes::Bytes;
 
 use super::card::Version;
 use super::frame::{ContentType, FrameError};
-use super::{Request, login};
+use super::{Budget, Request, budget, login};
 use crate::blob::codec;
 use crate::db::{Error, Repository, Rid};
 use crate::name::HashName;
 use crate::time::Timestamp;
 pub use clone::{NewClone, is_empty_clone, is_partial_clone};
+use large::Large;
+use lists::Lists;
 use unversioned::UvState;
 
 /// Most rounds of one exchange. A round moves at least one artifact or 200 names, so real exchanges end long before.
@@ -61,8 +65,10 @@ impl std::fmt::Debug for Credentials {
 /// What to do next.
 #[derive(Debug)]
 pub enum Step {
-    /// Send this and hand the answer to [`Client::receive`].
+    /// Send this and hand the answer to [`Client::receive`]. With a [`Budget`] more may be had before the answer is there.
     Send(Request),
+    /// There is nothing to send before the next answer. Only told to who asks before it.
+    Wait,
     /// The exchange is complete.
     Done(Summary),
 }
@@ -174,6 +180,20 @@ pub struct Client {
     /// Whether the server has let us sync private content.
     private_ok: bool,
     uv: UvState,
+    /// How long messages may be on this transport.
+    budget: Option<Budget>,
+    /// How long a request the server takes; it understands our extensions then.
+    accepted: Option<usize>,
+    lists: Lists,
+    /// Artifacts that were asked for with the last request.
+    last_asked: Vec<HashName>,
+    /// Whether the server had no room for all that was asked for.
+    cut: bool,
+    large: Large,
+    /// Artifacts that are too long for this transport and server.
+    unsendable: HashSet<HashName>,
+    /// Long artifacts that were offered with the request under way.
+    offered: Vec<HashName>,
 }
 
 /// Whose turn it is.
@@ -182,6 +202,9 @@ enum Turn {
     Compose,
     Await,
 }
+
+/// Bytes of a login card beside its name.
+const LOGIN_BYTES: usize = 128;
 
 /// Replies in a row that may bring only names before a pull ends.
 const MAX_IDLE_ROUNDS: usize = 4;
@@ -211,7 +234,32 @@ impl Client {
             asked_clusters: false,
             private_ok: false,
             uv: UvState::default(),
+            budget: None,
+            accepted: None,
+            lists: Lists::of(goal),
+            last_asked: Vec::new(),
+            cut: false,
+            large: Large::default(),
+            unsendable: HashSet::new(),
+            offered: Vec::new(),
         }
+    }
+
+    /// Keeps every request within `budget`, and asks the server to do so with its replies. What is too long then travels in pieces, of which
+    /// several may be under way at once.
+    #[must_use]
+    pub fn within(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        if self.clone.is_none() {
+            self.lists.read_in_parts(self.goal);
+        }
+        self
+    }
+
+    /// Returns whether the last request must be answered before there is another. While pieces are moved, that is not so.
+    #[must_use]
+    pub fn awaits_answer(&self) -> bool {
+        self.turn == Turn::Await
     }
 
     /// Returns how far the exchange is.
@@ -236,17 +284,25 @@ impl Client {
         if self.summary.rounds >= MAX_ROUNDS {
             return Err(SyncError::Stalled);
         }
-        if self.is_complete(repo)? {
-            self.finish(repo, now)?;
-            return Ok(Step::Done(self.summary.clone()));
-        }
-        let mut message = repo.read(|repo| self.compose(repo))?.into_bytes();
+        let (outbox, turn) = if self.large.is_under_way() || self.is_complete(repo)? {
+            match self.compose_piece(repo, now)? {
+                Some(outbox) => (outbox, Turn::Compose),
+                None if self.large.is_under_way() => return Ok(Step::Wait),
+                None => {
+                    self.finish(repo, now)?;
+                    return Ok(Step::Done(self.summary.clone()));
+                }
+            }
+        } else {
+            (repo.read(|repo| self.compose(repo))?, Turn::Await)
+        };
+        let mut message = outbox.into_bytes();
         message.extend_from_slice(
             format!("# {}\n", crate::name::ProjectCode::from_random(random)).as_bytes(),
         );
         let request = self.sign(repo, &message);
         self.summary.sent_bytes += request.body.len() as u64;
-        self.turn = Turn::Await;
+        self.turn = turn;
         Ok(Step::Send(request))
     }
 
@@ -260,28 +316,36 @@ impl Client {
         response: Response,
         now: Timestamp,
     ) -> Result<(), SyncError> {
-        if self.turn == Turn::Compose {
+        self.summary.received_bytes += response.body.len() as u64;
+        if self.turn == Turn::Await {
+            self.turn = Turn::Compose;
+            self.take(repo, response, now)?;
+        } else if self.large.is_under_way() {
+            let message = take::open(response)?;
+            self.take_piece(repo, message, now)?;
+        } else {
             return Err(SyncError::Misuse("there is no request to answer"));
         }
-        self.turn = Turn::Compose;
-        self.summary.received_bytes += response.body.len() as u64;
-        self.take(repo, response, now)?;
         self.summary.rounds += 1;
         Ok(())
     }
 
-    /// Returns whether another round would bring nothing.
+    /// Returns whether another round would bring nothing. Pieces are another matter.
     fn is_complete(&self, repo: &Repository) -> Result<bool, SyncError> {
         if self.fresh {
             return Ok(false);
         }
         if let Some(clone) = &self.clone {
-            return Ok(clone.is_complete() && self.uv.is_idle());
+            let named = self.accepted.is_some() && self.progress;
+            return Ok(clone.is_complete()
+                && self.uv.is_idle()
+                && self.lists.is_idle()
+                && (!named || self.missing(repo, 1)?.is_empty()));
         }
-        if !self.wanted.is_empty() || !self.uv.is_idle() {
+        if !self.wanted.is_empty() || !self.uv.is_idle() || !self.lists.is_idle() {
             return Ok(false);
         }
-        if self.goal.push && !Self::unsent(repo, 1)?.is_empty() {
+        if self.goal.push && self.has_sendable(repo)? {
             return Ok(false);
         }
         Ok(!self.goal.pull
@@ -298,6 +362,21 @@ impl Client {
         Ok(())
     }
 
+    /// Returns how long the next request may become, but for its last lines.
+    fn room(&self) -> usize {
+        let Some(own) = self.budget else {
+            return usize::MAX;
+        };
+        let body = match self.accepted {
+            Some(accepted) => own.usual.min(accepted),
+            None if self.fresh => own.usual,
+            None => own.most,
+        };
+        let login = self.credentials.as_ref();
+        let login = login.map_or(0, |login| login.user.len().saturating_mul(2) + LOGIN_BYTES);
+        budget::room(body).saturating_sub(login)
+    }
+
     /// Returns the request that carries `message`, signed if there is a user and the project is known.
     fn sign(&self, repo: &Repository, message: &[u8]) -> Request {
         let request = |parts: &[&[u8]]| Request {
@@ -311,7 +390,8 @@ impl Client {
         let Credentials { user, password } = credentials;
         let secret = login::shared_secret(&project, user, password);
         let login = login::sign(user, &secret, message);
-        if login::reads_cookie(self.server) {
+        // Only HTTP has cookies.
+        if self.budget.is_none() && login::reads_cookie(self.server) {
             return Request {
                 cookie: Some(login::to_cookie(&login)),
                 ..request(&[message])

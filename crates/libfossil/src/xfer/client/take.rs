@@ -10,6 +10,7 @@ use crate::name::HashName;
 use crate::time::Timestamp;
 use crate::xfer::card::{Card, Pragma};
 use crate::xfer::config::{self, Area};
+use crate::xfer::extension::{ContentName, Extension, List};
 use crate::xfer::frame::{self, ContentType};
 use crate::xfer::parse::{Item, Items};
 use crate::xfer::receive::{self, ReceiveError, Received, Receiver};
@@ -39,7 +40,8 @@ impl Client {
         if self.judge(repo, &cards)? {
             return Ok(());
         }
-        if !self.changes(repo, &cards)? {
+        let settled = self.note_extensions(&cards);
+        if settled.is_empty() && !self.changes(repo, &cards)? {
             self.settle(&Received::default(), false);
             self.end();
             return Ok(());
@@ -50,6 +52,12 @@ impl Client {
             && repo.project_code().is_err();
         repo.write(now, |tx| {
             tx.set_receipt(Receipt::received(None, None, None));
+            for hash in &settled {
+                tx.execute(
+                    "DELETE FROM unsent WHERE rid=(SELECT rid FROM blob WHERE uuid=?1)",
+                    [hash.as_str()],
+                )?;
+            }
             let outcome = self.store(tx, &cards, discard);
             outcome.map_err(|error| match error {
                 Fault::Sync(error) => error,
@@ -65,7 +73,8 @@ impl Client {
     fn end(&mut self) {
         self.fresh = false;
         self.private_ok = self.goal.private;
-        self.uv.end_reply();
+        let arrived = self.uv.end_reply(self.lists.goes_on(List::Unversioned));
+        self.lists.end_reply(self.progress || arrived);
         self.summary.unversioned_sent = self.uv.sent;
     }
 
@@ -78,6 +87,9 @@ impl Client {
         for card in cards {
             let changes = match card {
                 Card::Message(_) | Card::Error(_) | Card::Pragma(Pragma::ServerVersion(_)) => false,
+                Card::Pragma(Pragma::Extension(extension)) => {
+                    matches!(extension, Extension::Oversize { .. })
+                }
                 Card::IGot { hash, private } if self.goal.pull => match repo.rid(hash)? {
                     Some(rid) => !repo.is_available(rid)? || (!private && repo.is_private(rid)?),
                     None => !private || self.goal.private,
@@ -92,7 +104,7 @@ impl Client {
     }
 
     /// Reads the cards of a message, and what its comments tell.
-    fn read(
+    pub(super) fn read(
         &mut self,
         repo: &Repository,
         message: Bytes,
@@ -141,13 +153,16 @@ impl Client {
     }
 
     /// Looks for messages and errors. Returns whether the reply holds nothing else of use.
-    fn judge(&mut self, repo: &Repository, cards: &[Card]) -> Result<bool, SyncError> {
+    pub(super) fn judge(&mut self, repo: &Repository, cards: &[Card]) -> Result<bool, SyncError> {
         let unsigned_clone = self.clone.is_some() && repo.project_code().is_err();
         let names_project = cards.iter().any(|card| matches!(card, Card::Push { .. }));
         for card in cards {
             match card {
                 Card::Message(text) => self.message(text),
                 Card::Pragma(Pragma::ServerVersion(version)) => self.server = *version,
+                Card::Pragma(Pragma::Extension(Extension::Budget(bytes))) => {
+                    self.accepted = Some(usize::try_from(*bytes).unwrap_or(usize::MAX));
+                }
                 // The first request of a clone can't be signed; the second one will be.
                 Card::Error(_) if unsigned_clone && names_project && self.credentials.is_some() => {
                 }
@@ -183,6 +198,8 @@ impl Client {
         self.summary.push_refused = true;
         self.in_flight.clear();
         self.wanted.clear();
+        self.offered.clear();
+        self.lists.stop_telling();
     }
 
     /// Stores what a reply brings. With `discard`, only the project's code is taken.
@@ -200,6 +217,7 @@ impl Client {
         let mut visibility = Visibility::Public;
         let mut named_again = false;
         let mut packed = Vec::new();
+        let elsewhere = self.is_elsewhere(receiver.transaction(), cards)?;
         for card in cards {
             match card {
                 Card::Push { project, .. } => self.project(receiver.transaction(), project)?,
@@ -248,11 +266,17 @@ impl Client {
                 }
                 Card::Gimme(hash) if self.goal.push => {
                     if self.sent.get(hash).is_none_or(|times| *times < MAX_SENDS)
+                        && !self.large.is_wanted(&ContentName::Artifact(*hash))
+                        && !self.unsendable.contains(hash)
                         && queued.insert(*hash)
                     {
                         self.wanted.push_back(*hash);
                     }
                 }
+                Card::Pragma(Pragma::Extension(Extension::Oversize { name, size })) => {
+                    self.oversize(&mut receiver, *name, *size, visibility)?;
+                }
+                Card::CloneSeqno(_) if elsewhere => {}
                 Card::CloneSeqno(seqno) => self.advance(receiver.transaction(), *seqno)?,
                 other => self.store_other(&mut receiver, other)?,
             }
@@ -274,10 +298,93 @@ impl Client {
             0
         };
         self.progress = !received.artifacts.is_empty()
-            || (self.idle_rounds <= MAX_IDLE_ROUNDS && (named_again || received.phantoms > 0));
+            || (self.idle_rounds <= MAX_IDLE_ROUNDS
+                && (named_again || std::mem::take(&mut self.cut) || received.phantoms > 0));
         self.gimme_limit = GIMMES.max(received.artifacts.len().saturating_mul(2));
         self.summary.artifacts_received += received.artifacts.len();
         self.summary.unversioned_received += received.unversioned;
+    }
+
+    /// Takes note of what our extensions say that changes nothing here. Returns artifacts that were offered and that the server has now.
+    fn note_extensions(&mut self, cards: &[Card]) -> Vec<HashName> {
+        let mut settled = Vec::new();
+        let offered = std::mem::take(&mut self.offered);
+        let mut answered = HashSet::new();
+        for card in cards {
+            let Card::Pragma(Pragma::Extension(extension)) = card else {
+                continue;
+            };
+            match extension {
+                Extension::More(List::Gimme, _) => {
+                    self.cut = true;
+                    for hash in &self.last_asked {
+                        self.asked.remove(hash);
+                    }
+                }
+                Extension::More(List::UvGimme, _) => self.uv.cut(),
+                Extension::More(list, place) => self.lists.more(*list, *place),
+                Extension::Range {
+                    name,
+                    offset,
+                    length,
+                } => {
+                    let wants = *length > 0;
+                    let ours = match name {
+                        ContentName::Artifact(hash) if offered.contains(hash) => {
+                            answered.insert(*hash);
+                            if !wants {
+                                settled.push(*hash);
+                            }
+                            true
+                        }
+                        ContentName::Artifact(_) => false,
+                        ContentName::Unversioned(hash) => self.uv.answered(hash, wants),
+                    };
+                    if ours && wants {
+                        let end = offset.saturating_add(*length);
+                        self.large.want(*name, *offset..end);
+                    }
+                }
+                _ => {}
+            }
+        }
+        // What the server had no room to answer is offered again.
+        let unanswered = offered.into_iter().filter(|hash| !answered.contains(hash));
+        self.wanted.extend(unanswered);
+        self.summary.artifacts_sent += settled.len();
+        settled
+    }
+
+    /// Takes note of content that is too long for a message.
+    fn oversize(
+        &mut self,
+        receiver: &mut Receiver<'_, '_>,
+        name: ContentName,
+        size: u32,
+        visibility: Visibility,
+    ) -> Result<(), Fault> {
+        match name {
+            ContentName::Artifact(hash) if self.takes(visibility) => {
+                receiver.announced(&hash, visibility)?;
+                let tx = receiver.transaction();
+                let awaited = match tx.rid(&hash)? {
+                    Some(rid) => !tx.is_available(rid)?,
+                    None => false,
+                };
+                if awaited {
+                    self.asked.insert(hash);
+                    self.large.announce(name, size, visibility, None);
+                }
+            }
+            ContentName::Artifact(_) => {}
+            ContentName::Unversioned(hash) => {
+                if let Some(entry) = self.uv.too_long(&hash) {
+                    let visibility = Visibility::Public;
+                    self.large.announce(name, size, visibility, Some(entry));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Returns whether content of this kind was asked for.
@@ -343,6 +450,21 @@ impl Client {
         }
     }
 
+    /// Returns whether a clone is now answered by another server than before.
+    fn is_elsewhere(&mut self, tx: &mut Transaction<'_>, cards: &[Card]) -> Result<bool, Fault> {
+        let Some(clone) = &mut self.clone else {
+            return Ok(false);
+        };
+        let server = cards.iter().find_map(|card| match card {
+            Card::Push { server, .. } => Some(server),
+            _ => None,
+        });
+        match server {
+            Some(server) => Ok(clone.answered_by(tx, server)?),
+            None => Ok(false),
+        }
+    }
+
     fn advance(&mut self, tx: &mut Transaction<'_>, seqno: u32) -> Result<(), Fault> {
         let Some(clone) = &mut self.clone else {
             return Ok(());
@@ -378,7 +500,7 @@ impl From<crate::db::Error> for Fault {
 }
 
 /// Returns the message in a response.
-fn open(response: Response) -> Result<Bytes, SyncError> {
+pub(super) fn open(response: Response) -> Result<Bytes, SyncError> {
     if response.body.is_empty() {
         return Err(SyncError::Empty);
     }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use super::compose::MAX_UPLOAD_BYTES;
+use super::compose::{MAX_OFFERS, MAX_UPLOAD_BYTES};
 use crate::db::{Repository, Result, Transaction};
+use crate::name::HashName;
 use crate::uv::{self, Standing, UvFile};
 use crate::xfer::Outbox;
 use crate::xfer::card::{Card, Pragma, UvEntry};
+use crate::xfer::extension::Extension;
 
 /// How often a file is asked for before it is given up.
 const MAX_ATTEMPTS: u8 = 3;
@@ -24,16 +26,35 @@ pub(super) struct UvState {
     asked: bool,
     /// Whether the server lets us write.
     may_push: bool,
-    /// Files to ask for, with how often that was done.
-    wanted: BTreeMap<String, u8>,
+    /// Files to ask for.
+    wanted: BTreeMap<String, Wanted>,
     /// Files to send: with content, or only with their time.
     outgoing: VecDeque<(String, bool)>,
     /// Local files that the server's catalogue has not named.
     unnamed: Option<BTreeSet<String>>,
     /// Whether a file has arrived with this reply.
     arrived: bool,
+    /// Long files that were offered, by hash.
+    offered: BTreeMap<HashName, Offered>,
+    /// Replies in a row without a file, for want of room.
+    cuts: u8,
     /// Files sent.
     pub(super) sent: usize,
+}
+
+/// A file to ask for.
+#[derive(Debug)]
+struct Wanted {
+    entry: UvEntry,
+    /// How often it was asked for.
+    attempts: u8,
+}
+
+/// A long file that was offered.
+#[derive(Debug)]
+struct Offered {
+    name: String,
+    times: u8,
 }
 
 impl UvState {
@@ -43,7 +64,7 @@ impl UvState {
             && self
                 .wanted
                 .values()
-                .all(|attempts| *attempts >= MAX_ATTEMPTS)
+                .all(|wanted| wanted.attempts >= MAX_ATTEMPTS)
     }
 
     /// Asks the server to compare the sets.
@@ -60,26 +81,104 @@ impl UvState {
         Ok(())
     }
 
-    /// Adds what is to be asked for and sent.
-    pub(super) fn compose(&mut self, repo: &Repository, outbox: &mut Outbox) -> Result<()> {
-        for (name, attempts) in self
-            .wanted
-            .iter_mut()
-            .filter(|(_, attempts)| **attempts < MAX_ATTEMPTS)
-        {
-            *attempts += 1;
-            outbox.push(&Card::UvGimme(name.clone()));
+    /// Adds what is to be asked for and sent, as far as there is room. `in_pieces` says that the server takes long files in pieces.
+    pub(super) fn compose(
+        &mut self,
+        repo: &Repository,
+        in_pieces: bool,
+        outbox: &mut Outbox,
+    ) -> Result<()> {
+        let askable = |wanted: &&mut Wanted| wanted.attempts < MAX_ATTEMPTS;
+        for wanted in self.wanted.values_mut().filter(askable) {
+            if !outbox.push_fitting(&Card::UvGimme(wanted.entry.name.clone())) {
+                break;
+            }
+            wanted.attempts += 1;
         }
         while outbox.len() < MAX_UPLOAD_BYTES {
-            let Some((name, with_content)) = self.outgoing.pop_front() else {
+            let Some((name, with_content)) = self.outgoing.front().cloned() else {
                 break;
             };
-            if let Some(card) = outgoing(repo, &name, with_content)? {
-                outbox.push(&card);
-                self.sent += 1;
+            let fits = match repo.unversioned_file(&name)? {
+                None => true,
+                Some(file) => self.send_file(repo, file, with_content, in_pieces, outbox)?,
+            };
+            if !fits {
+                break;
             }
+            self.outgoing.pop_front();
         }
         Ok(())
+    }
+
+    /// Sends a file, or offers it where it is too long. Returns whether there was room.
+    fn send_file(
+        &mut self,
+        repo: &Repository,
+        file: UvFile,
+        with_content: bool,
+        in_pieces: bool,
+        outbox: &mut Outbox,
+    ) -> Result<bool> {
+        let bytes = usize::try_from(file.size).unwrap_or(usize::MAX);
+        if let Some(hash) = file
+            .hash
+            .filter(|_| with_content && outbox.is_too_long_content(bytes))
+        {
+            let offered = self.offered.entry(hash).or_insert(Offered {
+                name: file.name.clone(),
+                times: 0,
+            });
+            if !in_pieces || offered.times >= MAX_OFFERS {
+                return Ok(true);
+            }
+            offered.times += 1;
+            let Some(entry) = entry(file) else {
+                return Ok(true);
+            };
+            let offer = Card::Pragma(Pragma::Extension(Extension::UvOffer(entry)));
+            return Ok(outbox.push_fitting(&offer));
+        }
+        let Some(card) = outgoing(repo, file, with_content)? else {
+            return Ok(true);
+        };
+        let fits = outbox.push_fitting(&card);
+        self.sent += usize::from(fits);
+        Ok(fits)
+    }
+
+    /// Takes note that the server had no room for all that was asked for.
+    pub(super) fn cut(&mut self) {
+        if self.cuts < MAX_ATTEMPTS {
+            self.cuts += 1;
+            for wanted in self.wanted.values_mut() {
+                wanted.attempts = wanted.attempts.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Takes note of what the server wants of a long file: nothing any more, or pieces.
+    pub(super) fn answered(&mut self, hash: &HashName, wants: bool) -> bool {
+        if !wants && self.offered.remove(hash).is_some() {
+            self.sent += 1;
+        }
+        self.offered.contains_key(hash)
+    }
+
+    /// Offers a long file again.
+    pub(super) fn offer_again(&mut self, hash: &HashName) {
+        if let Some(offered) = self.offered.get(hash) {
+            self.outgoing.push_back((offered.name.clone(), true));
+        }
+    }
+
+    /// Takes note that a file which was asked for is too long for a message. Returns its entry.
+    pub(super) fn too_long(&mut self, hash: &HashName) -> Option<UvEntry> {
+        let mut wanted = self.wanted.iter();
+        let (name, _) = wanted.find(|(_, wanted)| wanted.entry.hash.as_ref() == Some(hash))?;
+        let name = name.clone();
+        self.arrived = true;
+        self.wanted.remove(&name).map(|wanted| wanted.entry)
     }
 
     /// Takes note that the server begins its catalogue.
@@ -109,7 +208,10 @@ impl UvState {
             entry.hash,
         ) {
             (Standing::Absent | Standing::Loses, Some(_)) => {
-                self.wanted.entry(entry.name.clone()).or_default();
+                self.wanted.entry(entry.name.clone()).or_insert(Wanted {
+                    entry: entry.clone(),
+                    attempts: 0,
+                });
             }
             (Standing::Loses, None) => {
                 tx.delete_unversioned(&entry.name, entry.mtime)?;
@@ -139,56 +241,59 @@ impl UvState {
         asked
     }
 
-    /// Ends a reply: what the catalogue has not named is new here. While files arrive, those left out were over the server's budget.
-    pub(super) fn end_reply(&mut self) {
-        if std::mem::take(&mut self.arrived) {
-            self.wanted.values_mut().for_each(|attempts| *attempts = 0);
+    /// Ends a reply: what the catalogue has not named is new here, unless it goes on. While files arrive, those left out were over the server's
+    /// budget. Returns whether any has arrived.
+    pub(super) fn end_reply(&mut self, goes_on: bool) -> bool {
+        let arrived = std::mem::take(&mut self.arrived);
+        if arrived {
+            self.cuts = 0;
+            self.wanted
+                .values_mut()
+                .for_each(|wanted| wanted.attempts = 0);
+        }
+        if goes_on {
+            return arrived;
         }
         for name in self.unnamed.take().unwrap_or_default() {
             self.send(&name, true);
         }
+        arrived
     }
 }
 
+/// Returns a file's catalogue entry, if its size can be told.
+fn entry(file: UvFile) -> Option<UvEntry> {
+    let UvFile {
+        name,
+        mtime,
+        hash,
+        size,
+    } = file;
+    let size = u32::try_from(size).ok()?;
+    Some(UvEntry {
+        name,
+        mtime,
+        hash,
+        size,
+    })
+}
+
 /// Returns the card that sends a file, its deletion or its time.
-fn outgoing(repo: &Repository, name: &str, with_content: bool) -> Result<Option<Card>> {
-    let Some(UvFile {
-        name,
-        mtime,
-        hash,
-        size,
-    }) = repo.unversioned_file(name)?
-    else {
+fn outgoing(repo: &Repository, file: UvFile, with_content: bool) -> Result<Option<Card>> {
+    let Some(entry) = entry(file) else {
         return Ok(None);
     };
-    let Ok(size) = u32::try_from(size) else {
-        return Ok(None);
-    };
-    let entry = UvEntry {
-        name,
-        mtime,
-        hash,
-        size,
-    };
-    let card = match (hash, with_content) {
-        (None, _) => Card::UvFile {
-            entry,
-            flags: DELETED,
-            content: Bytes::new(),
-        },
-        (Some(_), false) => Card::UvFile {
-            entry,
-            flags: TIME_ONLY,
-            content: Bytes::new(),
-        },
+    let (flags, content) = match (entry.hash, with_content) {
+        (None, _) => (DELETED, Bytes::new()),
+        (Some(_), false) => (TIME_ONLY, Bytes::new()),
         (Some(_), true) => match repo.unversioned_content(&entry.name)? {
-            Some(content) => Card::UvFile {
-                entry,
-                flags: 0,
-                content,
-            },
+            Some(content) => (0, content),
             None => return Ok(None),
         },
     };
-    Ok(Some(card))
+    Ok(Some(Card::UvFile {
+        entry,
+        flags,
+        content,
+    }))
 }

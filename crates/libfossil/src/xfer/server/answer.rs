@@ -4,12 +4,15 @@ use std::collections::HashSet;
 
 use rusqlite::params;
 
+use super::Length;
 use super::lock;
 use super::plan::Plan;
 use crate::db::{Repository, Result};
 use crate::name::HashName;
 use crate::uv::UvFile;
+use crate::xfer::budget::HEAD_BYTES;
 use crate::xfer::card::{Card, CloneRequest, Pragma, UvEntry};
+use crate::xfer::extension::{ContentName, Extension, List, Place};
 use crate::xfer::{Outbox, PEER_VERSION, config, send};
 
 /// Most artifacts that are asked for in one reply.
@@ -22,25 +25,26 @@ const PRIVATE_IGOT_SINCE: u32 = 20_200_413;
 pub(super) struct Answer<'a> {
     pub(super) repo: &'a Repository,
     pub(super) plan: &'a Plan,
-    budget: usize,
+    length: Length,
     pub(super) outbox: Outbox,
     /// What was sent or named in this reply.
     told: HashSet<HashName>,
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn new(repo: &'a Repository, plan: &'a Plan, budget: usize) -> Self {
+    pub(super) fn new(repo: &'a Repository, plan: &'a Plan, length: Length) -> Self {
         Self {
             repo,
             plan,
-            budget,
-            outbox: Outbox::default(),
+            length,
+            outbox: Outbox::within(length.limit),
             told: HashSet::new(),
         }
     }
 
     /// Returns the reply without its last line, and the number of errors in it.
-    pub(super) fn write(mut self) -> Result<(Outbox, usize)> {
+    /// `wanted` are parts of what the client offered.
+    pub(super) fn write(mut self, wanted: &[Card]) -> Result<(Outbox, usize)> {
         if let Some(text) = &self.plan.bad_command {
             self.outbox.push(&Card::Error(text.clone()));
             return Ok((self.outbox, 1));
@@ -49,6 +53,10 @@ impl<'a> Answer<'a> {
             self.outbox
                 .push(&Card::Pragma(Pragma::ServerVersion(PEER_VERSION)));
         }
+        if self.is_ranged() {
+            let accepted = Extension::Budget(self.length.accepted);
+            self.outbox.push(&extension(accepted));
+        }
         self.plan
             .notes
             .iter()
@@ -56,16 +64,19 @@ impl<'a> Answer<'a> {
         for card in lock::answer(self.repo, self.plan)? {
             self.outbox.push(&card);
         }
-        self.unversioned()?;
-        for card in config::cards(self.repo, &self.plan.areas)? {
-            self.outbox.push(&card);
+        for range in wanted {
+            // What does not fit is asked for when the client offers again.
+            self.outbox.push_fitting(range);
         }
+        self.unversioned()?;
+        self.configuration()?;
         self.requested()?;
+        self.ranges()?;
         match self.plan.clone {
             Some(CloneRequest::Contents { version, seqno }) => self.contents(version, seqno)?,
             Some(CloneRequest::Names) => {
                 self.project()?;
-                self.all_names()?;
+                self.list(List::Catalog, Place::Start)?;
             }
             None => {}
         }
@@ -85,7 +96,18 @@ impl<'a> Answer<'a> {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.outbox.len() >= self.budget
+        self.outbox.len() >= self.length.full
+    }
+
+    /// Returns whether the client understands our extensions.
+    pub(super) fn is_ranged(&self) -> bool {
+        self.plan.budget.is_some()
+    }
+
+    fn more(&mut self, list: List, place: Place) {
+        if self.is_ranged() {
+            self.outbox.push(&extension(Extension::More(list, place)));
+        }
     }
 
     /// Answers the `gimme` cards.
@@ -106,6 +128,10 @@ impl<'a> Answer<'a> {
                 continue;
             }
             if self.is_full() {
+                if self.is_ranged() {
+                    self.more(List::Gimme, Place::Start);
+                    break;
+                }
                 // The client asks again for what is only named.
                 if self.repo.is_available(rid)? {
                     self.name(*hash, private);
@@ -115,49 +141,152 @@ impl<'a> Answer<'a> {
             let Some(card) = send::file_card(self.repo, rid, *hash)? else {
                 continue;
             };
-            if private {
-                self.outbox.push(&Card::Private);
+            if !self.content(&card, *hash, private, || self.repo.content_bytes(rid))? {
+                self.more(List::Gimme, Place::Start);
+                break;
             }
-            self.outbox.push(&card);
-            self.told.insert(*hash);
         }
         Ok(())
     }
 
-    fn name(&mut self, hash: HashName, private: bool) {
-        if self.told.insert(hash) {
-            self.outbox.push(&Card::IGot { hash, private });
+    /// Adds an artifact: its content, or that it is too long for a message. Returns whether there was room.
+    pub(super) fn content(
+        &mut self,
+        card: &Card,
+        hash: HashName,
+        private: bool,
+        size: impl FnOnce() -> Result<u32>,
+    ) -> Result<bool> {
+        let mut cards = Vec::new();
+        if private {
+            cards.push(Card::Private);
         }
+        if !self.outbox.is_too_long(card) {
+            cards.push(card.clone());
+        } else if self.is_ranged() {
+            let name = ContentName::Artifact(hash);
+            let size = size()?;
+            cards.push(extension(Extension::Oversize { name, size }));
+        } else {
+            let text = format!("artifact {hash} is too long for this connection");
+            self.outbox.push_fitting(&Card::Message(text));
+            return Ok(true);
+        }
+        let fits = self.outbox.push_all_fitting(&cards);
+        if fits {
+            self.told.insert(hash);
+        }
+        Ok(fits)
+    }
+
+    fn name(&mut self, hash: HashName, private: bool) {
+        if !self.told.contains(&hash) && self.outbox.push_fitting(&Card::IGot { hash, private }) {
+            self.told.insert(hash);
+        }
+    }
+
+    /// Sends the parts of long contents that were asked for and may be had.
+    fn ranges(&mut self) -> Result<()> {
+        let plan = self.plan;
+        for (name, range) in &plan.ranges {
+            if !self.may_have(name)? {
+                continue;
+            }
+            let room = self.outbox.room().saturating_sub(HEAD_BYTES);
+            let end = range.end.min(range.start.saturating_add(room));
+            let Some(content) = self.repo.part(name, range.start..end)? else {
+                continue;
+            };
+            let Ok(offset) = u32::try_from(range.start) else {
+                continue;
+            };
+            if !content.is_empty() {
+                self.outbox.push_fitting(&Card::Piece {
+                    name: *name,
+                    offset,
+                    content,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn may_have(&self, name: &ContentName) -> Result<bool> {
+        let ContentName::Artifact(hash) = name else {
+            return Ok(true);
+        };
+        let Some(rid) = self.repo.rid(hash)? else {
+            return Ok(false);
+        };
+        Ok(!self.repo.is_shunned(hash)?
+            && (self.plan.send_private || !self.repo.is_private(rid)?))
     }
 
     /// Names what the client may not have yet.
     fn names(&mut self) -> Result<()> {
-        if self.plan.send_private {
-            for hash in
-                self.hashes("SELECT uuid FROM private JOIN blob USING(rid) WHERE size>=0")?
-            {
-                self.name(hash, true);
+        if self.is_ranged() {
+            // Such a client says which lists it wants, and from where on.
+            for (list, place) in &self.plan.from {
+                match list {
+                    List::Private if !self.plan.send_private => {}
+                    List::Unclustered | List::Private | List::Clusters | List::Catalog => {
+                        self.list(*list, *place)?;
+                    }
+                    List::Unversioned | List::Config | List::Gimme | List::UvGimme => {}
+                }
             }
+            return Ok(());
+        }
+        if self.plan.send_private {
+            self.list(List::Private, Place::Start)?;
         }
         if self.plan.send_catalog {
             return self.catalog();
         }
-        let unclustered = "SELECT uuid FROM unclustered CROSS JOIN blob USING(rid)
-             WHERE size>=0 AND rid NOT IN private AND uuid NOT IN (SELECT uuid FROM shun)";
-        for hash in self.hashes(unclustered)? {
-            if !self.plan.known.contains(&hash) {
-                self.name(hash, false);
-            }
-        }
+        self.list(List::Unclustered, Place::Start)?;
         if self.plan.send_clusters {
-            let clusters = "SELECT uuid FROM tagxref JOIN tag USING(tagid) CROSS JOIN blob USING(rid)
-                 WHERE tagname='cluster' AND size>=0 AND rid NOT IN unclustered AND rid NOT IN phantom
-                   AND rid NOT IN private AND uuid NOT IN (SELECT uuid FROM shun)";
             self.outbox.comment("sending-clusters");
-            for hash in self.hashes(clusters)? {
-                self.name(hash, false);
-            }
+            self.list(List::Clusters, Place::Start)?;
             self.outbox.comment("end-of-clusters");
+        }
+        Ok(())
+    }
+
+    /// Names what is in a list, as far as there is room.
+    fn list(&mut self, list: List, place: Place) -> Result<()> {
+        let sql = match list {
+            List::Private => {
+                "SELECT uuid FROM private CROSS JOIN blob USING(rid) WHERE uuid>?1 AND size>=0 ORDER BY uuid"
+            }
+            List::Clusters => {
+                "SELECT uuid FROM tag CROSS JOIN tagxref USING(tagid) CROSS JOIN blob USING(rid)
+                  WHERE tagname='cluster' AND uuid>?1 AND size>=0 AND rid NOT IN unclustered AND rid NOT IN phantom
+                    AND rid NOT IN private AND uuid NOT IN (SELECT uuid FROM shun) ORDER BY uuid"
+            }
+            List::Unclustered => {
+                "SELECT uuid FROM unclustered CROSS JOIN blob USING(rid)
+                  WHERE uuid>?1 AND size>=0 AND rid NOT IN private AND uuid NOT IN (SELECT uuid FROM shun) ORDER BY uuid"
+            }
+            _ => {
+                "SELECT uuid FROM blob WHERE uuid>?1 AND size>=0 AND rid NOT IN private
+                    AND uuid NOT IN (SELECT uuid FROM shun) ORDER BY uuid"
+            }
+        };
+        let mut last = place;
+        let mut query = self.repo.conn().prepare_cached(sql)?;
+        let mut rows = query.query([place.name()])?;
+        while let Some(row) = rows.next()? {
+            let hash: HashName = row.get(0)?;
+            let known = list == List::Unclustered && self.plan.known.contains(&hash);
+            if !known && !self.told.contains(&hash) {
+                let private = list == List::Private;
+                if !self.outbox.push_fitting(&Card::IGot { hash, private }) {
+                    self.more(list, last);
+                    break;
+                }
+                self.told.insert(hash);
+            }
+            last = Place::Name(hash);
         }
         Ok(())
     }
@@ -166,20 +295,31 @@ impl<'a> Answer<'a> {
     fn catalog(&mut self) -> Result<()> {
         let all = "SELECT uuid FROM blob WHERE size>=0 AND rid NOT IN private
               AND uuid NOT IN (SELECT uuid FROM shun) ORDER BY rid DESC";
-        for hash in self.hashes(all)? {
+        let mut query = self.repo.conn().prepare_cached(all)?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
             if self.is_full() {
                 break;
             }
-            self.name(hash, false);
+            self.name(row.get(0)?, false);
         }
         Ok(())
     }
 
-    /// Names everything, for clones of the first protocol version.
-    fn all_names(&mut self) -> Result<()> {
-        let all = "SELECT uuid FROM blob WHERE size>=0 AND rid NOT IN private AND uuid NOT IN (SELECT uuid FROM shun)";
-        for hash in self.hashes(all)? {
-            self.name(hash, false);
+    /// Tells the configuration that was asked for.
+    fn configuration(&mut self) -> Result<()> {
+        let from = self.plan.from.get(&List::Config).copied();
+        let from = from.unwrap_or_default().count();
+        let cards = config::cards(self.repo, &self.plan.areas)?;
+        for (number, card) in cards.into_iter().enumerate().skip(from) {
+            if self.outbox.is_too_long(&card) {
+                let text = "a setting is too long for this connection".to_owned();
+                self.outbox.push_fitting(&Card::Message(text));
+            } else if !self.outbox.push_fitting(&card) {
+                let place = Place::Count(u32::try_from(number).unwrap_or(u32::MAX));
+                self.more(List::Config, place);
+                break;
+            }
         }
         Ok(())
     }
@@ -194,7 +334,9 @@ impl<'a> Answer<'a> {
             row.get::<_, HashName>(0)
         })?;
         for hash in rows {
-            self.outbox.push(&Card::Gimme(hash?));
+            if !self.outbox.push_fitting(&Card::Gimme(hash?)) {
+                break;
+            }
         }
         Ok(())
     }
@@ -209,49 +351,81 @@ impl<'a> Answer<'a> {
 
     /// Compares the sets of unversioned files, and sends those asked for.
     fn unversioned(&mut self) -> Result<()> {
-        if let Some(hash) = &self.plan.uv_hash
+        let plan = self.plan;
+        if let Some(hash) = &plan.uv_hash
             && *hash != self.repo.unversioned_hash()?
         {
-            let writes = self.plan.capabilities.may_write_unversioned();
+            let writes = plan.capabilities.may_write_unversioned();
             let pragma = if writes {
                 Pragma::UvPushOk
             } else {
                 Pragma::UvPullOnly
             };
             self.outbox.push(&Card::Pragma(pragma));
-            for file in self.repo.unversioned()? {
-                self.outbox.push(&Card::UvIGot(entry(&file)));
-            }
+            self.uv_catalogue(0)?;
+        } else if let Some(place) = plan.from.get(&List::Unversioned)
+            && plan.capabilities.may_read()
+        {
+            self.uv_catalogue(place.count())?;
         }
-        let plan = self.plan;
         for name in &plan.uv_gimmes {
             let Some(file) = self.repo.unversioned_file(name)? else {
                 continue;
             };
-            let entry = entry(&file);
-            let card = match self.repo.unversioned_content(name)? {
-                Some(_) if self.is_full() => Card::UvIGot(entry),
-                Some(content) => Card::UvFile {
-                    entry,
-                    flags: 0,
-                    content,
-                },
-                None => Card::UvFile {
-                    entry,
-                    flags: 1,
-                    content: bytes::Bytes::new(),
-                },
-            };
-            self.outbox.push(&card);
+            if !self.uv_file(&file)? {
+                self.more(List::UvGimme, Place::Start);
+                break;
+            }
         }
         Ok(())
     }
 
-    fn hashes(&self, sql: &str) -> Result<Vec<HashName>> {
-        let mut query = self.repo.conn().prepare_cached(sql)?;
-        let rows = query.query_map([], |row| row.get(0))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    fn uv_catalogue(&mut self, from: usize) -> Result<()> {
+        for (number, file) in self.repo.unversioned()?.iter().enumerate().skip(from) {
+            if !self.outbox.push_fitting(&Card::UvIGot(entry(file))) {
+                let place = Place::Count(u32::try_from(number).unwrap_or(u32::MAX));
+                self.more(List::Unversioned, place);
+                break;
+            }
+        }
+        Ok(())
     }
+
+    /// Sends a file that was asked for, or says that it is too long for a message. Returns whether there was room.
+    fn uv_file(&mut self, file: &UvFile) -> Result<bool> {
+        let entry = entry(file);
+        let Some(hash) = file.hash else {
+            return Ok(self.outbox.push_fitting(&Card::UvFile {
+                entry,
+                flags: 1,
+                content: bytes::Bytes::new(),
+            }));
+        };
+        let size = entry.size;
+        let too_long =
+            usize::try_from(size).map_or(true, |size| self.outbox.is_too_long_content(size));
+        if too_long && self.is_ranged() {
+            let name = ContentName::Unversioned(hash);
+            let offer = extension(Extension::Oversize { name, size });
+            return Ok(self.outbox.push_fitting(&offer));
+        }
+        if self.is_full() || too_long {
+            return Ok(!self.is_ranged() && self.outbox.push_fitting(&Card::UvIGot(entry)));
+        }
+        let Some(content) = self.repo.unversioned_content(&file.name)? else {
+            return Ok(true);
+        };
+        let card = Card::UvFile {
+            entry,
+            flags: 0,
+            content,
+        };
+        Ok(self.outbox.push_fitting(&card))
+    }
+}
+
+pub(super) fn extension(extension: Extension) -> Card {
+    Card::Pragma(Pragma::Extension(extension))
 }
 
 /// Returns the catalogue entry of a file.

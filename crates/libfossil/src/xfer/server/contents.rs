@@ -49,11 +49,11 @@ impl Answer<'_> {
                     content,
                 })
             };
-            if let Some(card) = card {
-                if row.get(4)? {
-                    self.outbox.push(&Card::Private);
-                }
-                self.outbox.push(&card);
+            let Some(card) = card else { continue };
+            let size = || Ok(u32::try_from(row.get::<_, i64>(2)?).unwrap_or(u32::MAX));
+            if !self.content(&card, hash, row.get(4)?, size)? {
+                next = u32::try_from(rid.get()).unwrap_or(0);
+                break;
             }
         }
         self.outbox.push(&Card::CloneSeqno(next));

@@ -8,12 +8,13 @@
 mod answer;
 mod contents;
 mod lock;
+mod offers;
 mod plan;
 
 use super::card::Card;
 use super::frame::{self, ContentType, FrameError};
 use super::receive::{ReceiveError, Received, Receiver};
-use super::{Outbox, Request};
+use super::{Budget, Outbox, Request, budget};
 use crate::auth::AuthContext;
 use crate::db::{Access, Error, Receipt, Repository, Transaction};
 use crate::time::Timestamp;
@@ -53,11 +54,24 @@ pub struct Reply {
     pub refused: Option<String>,
 }
 
+/// How long one reply may become.
+#[derive(Clone, Copy, Debug)]
+struct Length {
+    /// From there on the rest is left to the next reply, in bytes.
+    full: usize,
+    /// It never becomes longer, in bytes.
+    limit: usize,
+    /// The longest body of a request that the transport takes, for those who want to know.
+    accepted: u32,
+}
+
 /// Answers requests for one or more repositories.
 #[derive(Clone, Debug, Default)]
 pub struct Server {
     /// Most bytes of a reply before the rest is left to the next one; the repository's setting when not given.
     pub max_download_bytes: Option<usize>,
+    /// How long replies may be on the transport that the request came by, where that has a limit.
+    pub budget: Option<Budget>,
 }
 
 impl Server {
@@ -88,6 +102,7 @@ impl Server {
             Ok(plan) => plan,
             Err(refusal) => return Ok(refuse(content_type, refusal, clock())),
         };
+        let offered = offers::settle(repo, &mut plan, clock())?;
         let received = match store(repo, &mut plan, auth, clock()) {
             Ok(received) => received,
             Err(ReceiveError::Refused(text)) => {
@@ -99,8 +114,10 @@ impl Server {
             }
             Err(ReceiveError::Repository(error)) => return Err(error.into()),
         };
-        let budget = self.budget(repo)?;
-        let (outbox, errors) = repo.read(|repo| Answer::new(repo, &plan, budget).write())?;
+        offered.end(repo, clock())?;
+        let length = self.length(repo, &plan)?;
+        let (outbox, errors) =
+            repo.read(|repo| Answer::new(repo, &plan, length).write(&offered.wanted))?;
         let content_type = if plan.replies_plain() {
             ContentType::Plain
         } else {
@@ -115,7 +132,7 @@ impl Server {
         })
     }
 
-    fn budget(&self, repo: &Repository) -> Result<usize, Error> {
+    fn length(&self, repo: &Repository, plan: &Plan) -> Result<Length, Error> {
         let bytes = match self.max_download_bytes {
             Some(bytes) => bytes,
             None => repo
@@ -123,7 +140,30 @@ impl Server {
                 .and_then(|bytes| usize::try_from(bytes).ok())
                 .unwrap_or(MAX_DOWNLOAD_BYTES),
         };
-        Ok(bytes.max(MIN_DOWNLOAD_BYTES))
+        let full = bytes.max(MIN_DOWNLOAD_BYTES);
+        let number = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
+        let accepted = self.budget.map_or(u32::MAX, |own| number(own.usual));
+        let accepted = accepted.min(i32::MAX.unsigned_abs());
+        let theirs = plan.budget.unwrap_or(usize::MAX);
+        let (usual, most) = match (self.budget, plan.budget) {
+            (None, None) => {
+                return Ok(Length {
+                    full,
+                    limit: usize::MAX,
+                    accepted,
+                });
+            }
+            (Some(own), None) => (own.usual, own.most),
+            (own, Some(_)) => {
+                let usual = own.map_or(theirs, |own| own.usual.min(theirs));
+                (usual, usual)
+            }
+        };
+        Ok(Length {
+            full: full.min(budget::room(usual)),
+            limit: budget::room(most),
+            accepted,
+        })
     }
 }
 

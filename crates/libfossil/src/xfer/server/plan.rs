@@ -1,6 +1,6 @@
 //! What a request asks for, and which of it its sender may have: decided card by card, in order, before any card acts.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 
@@ -9,6 +9,7 @@ use crate::db::{Repository, Result, Visibility};
 use crate::name::{HashName, ProjectCode};
 use crate::xfer::card::{Card, CloneRequest, Login, Pragma, UvEntry, Version};
 use crate::xfer::config::Area;
+use crate::xfer::extension::{ContentName, Extension, List, Place};
 use crate::xfer::login;
 use crate::xfer::parse::{Item, Items};
 
@@ -23,6 +24,9 @@ const MAX_CLIENT_ID_BYTES: usize = 64;
 
 /// Most names that are looked at in one message, of each kind; what exceeds this is ignored. A stock client announces what no cluster names.
 const MAX_NAMES: usize = 1_000_000;
+
+/// Most parts of long contents in one message; a client asks for as many as fit, which is one or two.
+const MAX_RANGES: usize = 64;
 
 /// A change that the sender may make.
 #[derive(Debug)]
@@ -49,6 +53,19 @@ pub(super) enum Act {
     },
     /// Store a row of configuration.
     Config { name: String, content: Bytes },
+}
+
+/// A long content that the client could send.
+#[derive(Debug)]
+pub(super) enum Offer {
+    /// An artifact.
+    Artifact {
+        hash: HashName,
+        size: u32,
+        visibility: Visibility,
+    },
+    /// An unversioned file.
+    Unversioned(UvEntry),
 }
 
 /// Why a request is not answered, as cards for the client.
@@ -84,6 +101,16 @@ pub(super) struct Plan {
     pub(super) send_clusters: bool,
     pub(super) ci_lock: Option<(HashName, String)>,
     pub(super) ci_unlock: Option<String>,
+    /// The longest body that the client takes; it understands our extensions then.
+    pub(super) budget: Option<usize>,
+    /// Where lists are to go on.
+    pub(super) from: BTreeMap<List, Place>,
+    /// Parts of long contents that are asked for.
+    pub(super) ranges: Vec<(ContentName, std::ops::Range<usize>)>,
+    /// Parts of long contents that came.
+    pub(super) pieces: Vec<(ContentName, u32, Bytes)>,
+    /// Long contents that the client could send.
+    pub(super) offers: Vec<Offer>,
     /// Messages and errors that don't end the exchange.
     pub(super) notes: Vec<Card>,
     /// A line that was no card. The rest is done, but not answered.
@@ -296,7 +323,9 @@ impl Reader<'_> {
                         .filter(|area| area.may_be_seen_by(capabilities)),
                 );
             }
+            Card::Pragma(Pragma::Extension(extension)) => self.extension(extension)?,
             Card::Pragma(pragma) => self.pragma(pragma),
+            piece @ Card::Piece { .. } => self.piece(piece)?,
             Card::UvIGot(_) | Card::CloneSeqno(_) | Card::Message(_) | Card::Error(_) => {
                 let line = String::from_utf8_lossy(&card.to_bytes()).into_owned();
                 self.bad_command(&line)?;
@@ -374,6 +403,65 @@ impl Reader<'_> {
         } else {
             Visibility::Public
         })
+    }
+
+    fn extension(&mut self, extension: Extension) -> Result<(), Refusal> {
+        match extension {
+            Extension::Budget(bytes) => {
+                self.plan.budget = Some(usize::try_from(bytes).unwrap_or(usize::MAX));
+            }
+            Extension::From(list, place) => {
+                self.plan.from.insert(list, place);
+            }
+            Extension::Oversize {
+                name: ContentName::Artifact(hash),
+                size,
+            } => {
+                let visibility = self.file()?;
+                self.plan.offers.push(Offer::Artifact {
+                    hash,
+                    size,
+                    visibility,
+                });
+            }
+            Extension::UvOffer(_) if !self.plan.capabilities.may_write_unversioned() => {
+                return Err(self.refusal("Write permissions for unversioned files missing"));
+            }
+            Extension::UvOffer(entry) => self.plan.offers.push(Offer::Unversioned(entry)),
+            Extension::Range {
+                name,
+                offset,
+                length,
+            } if self.plan.capabilities.may_read() && self.plan.ranges.len() < MAX_RANGES => {
+                let number = |number| usize::try_from(number).unwrap_or(usize::MAX);
+                let start = number(offset);
+                let range = start..start.saturating_add(number(length));
+                self.plan.ranges.push((name, range));
+            }
+            // What only a server says, and what needs a right.
+            Extension::More(..) | Extension::Oversize { .. } | Extension::Range { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, card: Card) -> Result<(), Refusal> {
+        let Card::Piece {
+            name,
+            offset,
+            content,
+        } = card
+        else {
+            return Ok(());
+        };
+        let may = match name {
+            ContentName::Artifact(_) => self.plan.push,
+            ContentName::Unversioned(_) => self.plan.capabilities.may_write_unversioned(),
+        };
+        if !may {
+            return Err(self.refusal("not authorized to write"));
+        }
+        self.plan.pieces.push((name, offset, content));
+        Ok(())
     }
 
     fn igot(&mut self, hash: HashName, private: bool) {

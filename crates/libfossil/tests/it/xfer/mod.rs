@@ -1,5 +1,6 @@
 //! The sync protocol: our client and server against each other and against stock, and what hostile peers send.
 
+mod budgets;
 mod hostile_servers;
 mod our_client;
 mod pairs;

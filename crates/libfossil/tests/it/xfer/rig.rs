@@ -76,6 +76,7 @@ pub(crate) fn drive(
                 client.receive(repo, response, now())?;
             }
             Step::Done(summary) => return Ok(summary),
+            other => panic!("not in turn: {other:?}"),
         }
     }
     panic!("no end after {MAX_ROUNDS} rounds: {:?}", client.progress());

@@ -226,6 +226,7 @@ fn clone_contents_end_in_the_sequence_number_and_then_the_project() {
     };
     let server = Server {
         max_download_bytes: Some(1000),
+        ..Server::default()
     };
     let reply = server
         .exchange(&mut repo, &granted("g"), request("1"), now)
@@ -511,6 +512,7 @@ fn what_exceeds_the_budget_is_named_so_that_it_is_asked_for_again() {
     };
     let server = Server {
         max_download_bytes: Some(1500),
+        ..Server::default()
     };
     let reply = server
         .exchange(&mut repo, &granted("o"), request.clone(), now)

@@ -142,6 +142,7 @@ fn a_stock_clone_in_many_small_replies_is_whole() {
         ours.clone(),
         Server {
             max_download_bytes: Some(1000),
+            ..Server::default()
         },
     );
     let theirs = lab.path("theirs.fossil");
