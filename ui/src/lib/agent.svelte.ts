@@ -2,7 +2,7 @@
 import * as api from "./api";
 import { withRepository } from "./state";
 import { dropToken, token } from "./token";
-import type { AgentEvent, AgentInfo, Job, Mesh, Repository } from "./types";
+import type { AgentEvent, AgentInfo, Job, Mesh, Repository, Thread } from "./types";
 
 export type Connection = "connecting" | "connected" | "lost" | "signed-out";
 
@@ -15,6 +15,9 @@ let info = $state.raw<AgentInfo | null>(null);
 let repositories = $state.raw<Repository[]>([]);
 let jobs = $state.raw<Job[]>([]);
 let mesh = $state.raw<Mesh | null>(null);
+let threads = $state.raw<Thread[] | null>(null);
+/** Counts what was heard of messages, so that an open conversation knows when to look again. */
+let heard = $state(0);
 
 export const agent = {
   get connection() {
@@ -34,6 +37,13 @@ export const agent = {
   get mesh() {
     return mesh;
   },
+  /** `null` until the agent has told of them, and where it runs without notify. */
+  get threads() {
+    return threads;
+  },
+  get heard() {
+    return heard;
+  },
   /** The repository called `name`, if the agent has it. */
   find(name: string): Repository | undefined {
     return repositories.find((each) => each.name === name);
@@ -43,6 +53,7 @@ export const agent = {
   noteRemoved,
   noteJob,
   noteMesh,
+  noteThread,
 };
 
 function noteRepository(changed: Repository): void {
@@ -60,6 +71,31 @@ function noteJob(changed: Job): void {
 
 function noteMesh(changed: Mesh): void {
   mesh = changed;
+}
+
+function noteThread(changed: Thread): void {
+  const others = (threads ?? []).filter((each) => each.id !== changed.id);
+  threads = [changed, ...others];
+}
+
+let reading = false;
+let stale = false;
+
+/** Reads the threads anew; what is heard meanwhile is read once more, after that. */
+async function readThreads(): Promise<void> {
+  stale = true;
+  if (reading) return;
+  reading = true;
+  try {
+    while (stale) {
+      stale = false;
+      threads = await api.threads();
+    }
+  } catch {
+    // The stream tells of a lost agent; whatever else it was, the next message asks again.
+  } finally {
+    reading = false;
+  }
 }
 
 function take(event: AgentEvent): void {
@@ -80,6 +116,12 @@ function take(event: AgentEvent): void {
     case "mesh":
       noteMesh(event.mesh);
       break;
+    case "message":
+    case "question":
+      heard += 1;
+      void readThreads();
+      break;
+    case "folded":
     case "log":
     case "beat":
       break;
@@ -105,11 +147,11 @@ async function follow(): Promise<void> {
 async function opened(): Promise<void> {
   if (connection === "connected") return;
   connection = "connected";
-  [jobs, mesh] = await Promise.all([api.jobs(), api.mesh().catch(withoutMesh)]);
+  [jobs, mesh, threads] = await Promise.all([api.jobs(), api.mesh().catch(unlessPart), api.threads().catch(unlessPart)]);
 }
 
-/** An agent without a bus has no mesh. */
-function withoutMesh(thrown: unknown): null {
+/** An agent without a bus has no mesh, one without notify no threads. */
+function unlessPart(thrown: unknown): null {
   if (api.problemOf(thrown).code === "not_found") return null;
   throw thrown;
 }

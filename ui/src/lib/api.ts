@@ -2,6 +2,7 @@
 import type {
   AgentEvent,
   CheckIn,
+  Conversation,
   Created,
   FileContent,
   FileDiff,
@@ -9,9 +10,11 @@ import type {
   Job,
   Join,
   Mesh,
+  Message,
   Problem,
   Repository,
   Role,
+  Thread,
   TimelinePage,
   Trusted,
 } from "./types";
@@ -154,6 +157,22 @@ export const trusted = (signal?: AbortSignal) => json<Trusted[]>("GET", "/mesh/t
 export const trust = (body: { endpoint_id: string; name?: string }) => json<Trusted>("POST", "/mesh/trusted", body);
 
 export const distrust = (endpointId: string) => nothing("DELETE", `/mesh/trusted/${encodeURIComponent(endpointId)}`);
+
+export const threads = () => json<Thread[]>("GET", "/notify/threads");
+
+const thread = (id: string) => `/notify/threads/${encodeURIComponent(id)}`;
+
+export const conversation = (id: string, signal?: AbortSignal) => json<Conversation>("GET", thread(id), undefined, signal);
+
+/** Answers the question `to` by an action's id or in words; without `to`, adds words to the thread. */
+export const reply = (id: string, body: { to?: string; action?: string; body?: string }) => json<Message>("POST", `${thread(id)}/reply`, body);
+
+export const setDone = (id: string, done: boolean) => json<Thread>("POST", `${thread(id)}/done`, { done });
+
+/** An attached file. */
+export async function mediaOf(message: string, name: string): Promise<Blob> {
+  return (await send("GET", `/notify/messages/${encodeURIComponent(message)}/media/${encodeURIComponent(name)}`)).blob();
+}
 
 /** The bytes of an artifact, whole. */
 export async function bytesOf(name: string, hash: string, filename: string, signal?: AbortSignal): Promise<Blob> {

@@ -28,7 +28,7 @@ test("only what can be done is offered", () => {
   expect(names("sync")).toEqual(["Sync now beta", "sync"]);
   expect(names("copy")).toEqual([]);
   expect(names("quit")).toEqual([]);
-  expect(commandsFor([], null, true).at(-1)?.id).toBe("quit");
+  expect(commandsFor([], null, { app: true }).at(-1)?.id).toBe("quit");
 });
 
 test("words may name the repository and the act in any order", () => {

@@ -12,7 +12,7 @@ export interface Command {
 }
 
 /** All commands, those of the repository in sight first; quitting only in the app, which has no terminal to end it from. */
-export function commandsFor(repositories: Repository[], current: string | null, isApp = false, hasMesh = false): Command[] {
+export function commandsFor(repositories: Repository[], current: string | null, has: { app?: boolean | undefined; mesh?: boolean; inbox?: boolean } = {}): Command[] {
   const rank = (each: Repository) => (each.name === current ? 0 : 1);
   const ordered = [...repositories].sort((a, b) => rank(a) - rank(b));
   const syncing = repositories.some((each) => each.remote !== null);
@@ -20,12 +20,13 @@ export function commandsFor(repositories: Repository[], current: string | null, 
     ...ordered.filter((each) => each.name === current).flatMap(commandsOf),
     { id: "overview", name: "Overview", about: "", does: { go: to.overview() } },
     ...ordered.filter((each) => each.name !== current).flatMap(commandsOf),
-    ...(hasMesh ? [{ id: "mesh", name: "Mesh", about: "", does: { go: to.mesh() } }] : []),
+    ...(has.inbox ? [{ id: "inbox", name: "Inbox", about: "", does: { go: to.inbox() } }] : []),
+    ...(has.mesh ? [{ id: "mesh", name: "Mesh", about: "", does: { go: to.mesh() } }] : []),
     ...(syncing ? [{ id: "sync", name: "Sync all now", about: "", does: { sync: null } }] : []),
     { id: "add", name: "Add an existing repository", about: "", does: { go: to.add() } },
     { id: "create", name: "Create a repository", about: "", does: { go: to.add("create") } },
     { id: "clone", name: "Clone from a URL", about: "", does: { go: to.add("clone") } },
-    ...(isApp ? [{ id: "quit", name: "Quit EdgeSync", about: "", does: "quit" as const }] : []),
+    ...(has.app ? [{ id: "quit", name: "Quit EdgeSync", about: "", does: "quit" as const }] : []),
   ];
 }
 

@@ -8,6 +8,7 @@ export type Route =
   | { page: "timeline"; name: string; checkIn: string | null }
   | { page: "files"; name: string; version: string; path: string | null }
   | { page: "settings"; name: string }
+  | { page: "inbox"; thread: string | null }
   | { page: "mesh" }
   | { page: "unknown" };
 
@@ -16,6 +17,7 @@ export function parseRoute(pathname: string): Route {
   const parts = pathname.split("/").filter((part) => part !== "").map(decode);
   const [head, name, section, ...rest] = parts;
   if (head === undefined) return { page: "overview" };
+  if (head === "inbox") return { page: "inbox", thread: name ?? null };
   if (head === "mesh" && name === undefined) return { page: "mesh" };
   if (head === "add") {
     if (name === undefined || name === "existing") return { page: "add", way: "existing" };
@@ -51,6 +53,7 @@ const part = encodeURIComponent;
 /** Writes addresses; every link of the page comes from here. */
 export const to = {
   overview: () => "/",
+  inbox: (thread: string | null = null) => (thread === null ? "/inbox" : `/inbox/${part(thread)}`),
   mesh: () => "/mesh",
   add: (way: "existing" | "create" | "clone" = "existing") => (way === "existing" ? "/add" : `/add/${way}`),
   timeline: (name: string) => `/r/${part(name)}/timeline`,

@@ -177,12 +177,80 @@ export interface Trusted {
   since: string | null;
 }
 
+export type Priority = "info" | "action_required" | "urgent";
+
+export interface Action {
+  id: string;
+  label: string;
+}
+
+export type QuestionState =
+  | { kind: "open" }
+  | { kind: "sent"; answer: string }
+  | { kind: "overdue" }
+  | {
+      kind: "resolved";
+      source: "answer" | "default" | "expired" | "cancelled";
+      answer: string | null;
+      label: string | null;
+      message: string | null;
+      by: string | null;
+      by_name: string | null;
+      time: string;
+    };
+
+export interface Message {
+  id: string;
+  thread: string;
+  project: string;
+  from: string;
+  from_name: string;
+  sender: "own" | "trusted" | "stranger" | "unsigned" | "forged";
+  time: string;
+  body: string;
+  priority: Priority;
+  kind: "message" | "question" | "approval" | "answer" | "resolution";
+  actions: Action[];
+  takes_text: boolean;
+  reply_to: string | null;
+  action: Action | null;
+  media: string[];
+  expires_at: string | null;
+  default: string | null;
+  click: string | null;
+  tags: string[];
+  late: boolean;
+  question: QuestionState | null;
+  delivered_to: string[];
+}
+
+export interface Thread {
+  id: string;
+  short: string;
+  project: string;
+  messages: number;
+  priority: Priority;
+  time: string;
+  last_from: string;
+  last_body: string;
+  waiting: Message | null;
+  done: boolean;
+}
+
+export interface Conversation {
+  thread: Thread;
+  messages: Message[];
+}
+
 export type AgentEvent =
   | ({ event: "status" } & Status)
   | { event: "repository"; repository: Repository }
   | { event: "removed"; name: string }
   | { event: "job"; job: Job }
   | { event: "mesh"; mesh: Mesh }
+  | { event: "message"; message: Message; show: boolean }
+  | { event: "question"; message: Message }
+  | { event: "folded"; from: string; from_name: string; count: number }
   | { event: "log"; at: string; level: string; message: string; repository: string | null }
   | { event: "beat" };
 
