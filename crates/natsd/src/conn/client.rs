@@ -90,7 +90,7 @@ impl Client {
 
     fn connect(&mut self, json: &[u8], context: &mut Context<'_>) -> Result<(), Close> {
         let malformed = Close::Protocol(crate::proto::ParseError::Unknown);
-        let connect: Connect = serde_json::from_slice(json).map_err(|_| malformed)?;
+        let connect = Connect::from_json(json).ok_or(malformed)?;
         if !(0..=1).contains(&connect.protocol) {
             return Err(Close::ProtocolLevel);
         }

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 pub(crate) use batch::Batch;
 pub use close::Close;
-pub(crate) use outbound::{Outbound, SharedPayload};
+pub(crate) use outbound::{Outbound, SharedPayload, Spawner};
 use responses::Responses;
 
 use crate::auth::{AllowResponses, Identity, Permissions};

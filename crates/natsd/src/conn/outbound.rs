@@ -12,7 +12,9 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
 use super::queue::Queue;
 use super::{Close, Conn};
@@ -28,11 +30,20 @@ pub(crate) struct Outbound {
     state: Mutex<State>,
     /// Most bytes that may wait.
     limit: usize,
-    /// Told when everything was written; publishers that were slowed down wait for it.
+    /// Told when some was written; publishers that were slowed down wait for it.
     room: Notify,
     /// Told when there is something to do for the task that writes: bytes for a stream, or the end.
     work: Notify,
     deadline: Duration,
+    /// Runs the task that waits for a full socket. Whoever flushes may be on a thread of no runtime.
+    spawner: Spawner,
+}
+
+/// Starts tasks of the server from any thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Spawner {
+    pub(crate) tasks: TaskTracker,
+    pub(crate) runtime: Handle,
 }
 
 /// Where the bytes go.
@@ -85,16 +96,21 @@ impl State {
 
 impl Outbound {
     /// Returns the output of a TCP connection.
-    pub(crate) fn tcp(half: OwnedWriteHalf, limit: usize, deadline: Duration) -> Self {
-        Self::new(Sink::Tcp(Arc::new(half)), limit, deadline)
+    pub(crate) fn tcp(
+        half: OwnedWriteHalf,
+        limit: usize,
+        deadline: Duration,
+        spawner: Spawner,
+    ) -> Self {
+        Self::new(Sink::Tcp(Arc::new(half)), limit, deadline, spawner)
     }
 
     /// Returns the output of a connection over another stream, for which [`Self::write_stream`] has to run.
-    pub(crate) fn stream(limit: usize, deadline: Duration) -> Self {
-        Self::new(Sink::Stream, limit, deadline)
+    pub(crate) fn stream(limit: usize, deadline: Duration, spawner: Spawner) -> Self {
+        Self::new(Sink::Stream, limit, deadline, spawner)
     }
 
-    fn new(sink: Sink, limit: usize, deadline: Duration) -> Self {
+    fn new(sink: Sink, limit: usize, deadline: Duration, spawner: Spawner) -> Self {
         Self {
             state: Mutex::new(State {
                 sink,
@@ -111,6 +127,7 @@ impl Outbound {
             room: Notify::new(),
             work: Notify::new(),
             deadline,
+            spawner,
         }
     }
 
@@ -147,13 +164,19 @@ impl Outbound {
 
     /// Returns when the receiver has caught up, or `longest` has passed.
     pub(crate) async fn caught_up(&self, longest: Duration) {
-        let room = self.room.notified();
-        tokio::pin!(room);
-        room.as_mut().enable();
-        if self.pending() > self.limit / 100 * STALL_PERCENT {
-            // Either way the publisher goes on: this only slows it down.
-            let _ = tokio::time::timeout(longest, room).await;
-        }
+        let caught_up = async {
+            loop {
+                let room = self.room.notified();
+                tokio::pin!(room);
+                room.as_mut().enable();
+                if self.pending() <= self.limit / 100 * STALL_PERCENT {
+                    return;
+                }
+                room.await;
+            }
+        };
+        // Either way the publisher goes on: this only slows it down.
+        let _ = tokio::time::timeout(longest, caught_up).await;
     }
 
     /// Gives back memory that a quiet connection does not need.
@@ -220,11 +243,13 @@ impl Outbound {
         }
         out.state.lock().in_flight = work.len();
         let conn = Arc::clone(conn);
-        tokio::spawn(async move {
+        let spawner = conn.out.spawner.clone();
+        let draining = async move {
             if let Err(close) = drain(&half, &conn.out, work).await {
                 conn.close(close);
             }
-        });
+        };
+        spawner.tasks.spawn_on(draining, &spawner.runtime);
     }
 
     /// Waits for a step of writing: for the deadline at most, and not when what waits is no longer to be written.
@@ -295,6 +320,7 @@ async fn drain(half: &OwnedWriteHalf, out: &Outbound, mut work: Queue) -> Result
             out.unless_discarded(half.writable()).await?;
             write_now(half, &mut work).map_err(|_| Close::WriteFailed)?;
             out.state.lock().in_flight = work.len();
+            out.room.notify_waiters();
         }
         match out.next(work) {
             Some(next) => work = next,

@@ -82,6 +82,16 @@ pub struct Connect {
     pub tls_required: Option<bool>,
 }
 
+impl Connect {
+    /// Returns what the JSON says, or nothing when it is malformed or no object.
+    #[must_use]
+    pub fn from_json(json: &[u8]) -> Option<Self> {
+        // A list of values would do for the derived code.
+        json.starts_with(b"{")
+            .then(|| serde_json::from_slice(json).ok())?
+    }
+}
+
 /// What holds for a connection that did not say otherwise.
 impl Default for Connect {
     fn default() -> Self {

@@ -90,6 +90,16 @@ pub struct Info {
     pub export: Option<LinkPermissions>,
 }
 
+impl Info {
+    /// Returns what the JSON says, or nothing when it is malformed or no object.
+    #[must_use]
+    pub fn from_json(json: &[u8]) -> Option<Self> {
+        // A list of values would do for the derived code.
+        json.starts_with(b"{")
+            .then(|| serde_json::from_slice(json).ok())?
+    }
+}
+
 /// Subjects that may and may not cross a link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -124,8 +124,8 @@ impl Route {
         let Side::Accepting { nonce } = &self.side else {
             return Err(Close::Handshake);
         };
-        let connect: Connect =
-            serde_json::from_slice(json).map_err(|_| Close::Protocol(ParseError::Unknown))?;
+        let malformed = Close::Protocol(ParseError::Unknown);
+        let connect = Connect::from_json(json).ok_or(malformed)?;
         if connect.lang.is_some() {
             return Err(Close::ClientOnRoutePort);
         }
@@ -160,8 +160,8 @@ impl Route {
     }
 
     fn info(&mut self, json: &[u8], context: &mut Context<'_>) -> Result<(), Close> {
-        let info: Info =
-            serde_json::from_slice(json).map_err(|_| Close::Protocol(ParseError::Unknown))?;
+        let malformed = Close::Protocol(ParseError::Unknown);
+        let info = Info::from_json(json).ok_or(malformed)?;
         match self.stage {
             Stage::New if self.dials() => self.answer(&info, context),
             Stage::New => Err(Close::Unauthorized),
@@ -267,6 +267,14 @@ fn receive(message: &LinkMessage<'_>, context: &mut Context<'_>) {
 }
 
 impl Shared {
+    /// Sends INFO again to the members.
+    pub(crate) fn tell_members(&self) {
+        let links = self.links.read().clone();
+        for conn in links.iter().filter(|conn| conn.kind == Kind::Route) {
+            conn.send_now(&write::json_line("INFO", &self.route_info(conn, "")));
+        }
+    }
+
     /// Returns the INFO for a member.
     pub(crate) fn route_info(&self, conn: &Conn, nonce: &str) -> Info {
         let addresses = *self.addresses.read();

@@ -59,6 +59,11 @@ pub(super) async fn bind(wanted: &Listeners, current: &Listeners) -> Result<Boun
 }
 
 impl Listening {
+    /// Ends all of them.
+    pub(super) fn stop(&mut self) {
+        *self = Self::default();
+    }
+
     /// What was asked for.
     pub(super) fn requested(&self) -> Listeners {
         let of = |one: &Option<One>| one.as_ref().map(|one| one.requested);

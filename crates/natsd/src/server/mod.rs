@@ -6,6 +6,8 @@ mod shared;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -26,6 +28,9 @@ use crate::stats::{ConnectionStats, Event, Stats};
 use listen::Listening;
 pub use shared::VERSION;
 pub(crate) use shared::{Cluster, Shared};
+
+/// Longest pause between two clients that a server which goes away closes; the reference's number.
+const LAME_DUCK_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Where a server listens, with the ports that it got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -167,7 +172,11 @@ impl Server {
             id: self.shared.next_id(),
             kind: Kind::Client,
             remote: None,
-            out: Outbound::stream(limits.max_pending, limits.write_deadline),
+            out: Outbound::stream(
+                limits.max_pending,
+                limits.write_deadline,
+                self.shared.spawner(),
+            ),
             inbox: Some(Inbox::new(limits.max_pending)),
             link: None,
         });
@@ -203,6 +212,27 @@ impl Server {
         conn.as_ref()
             .inspect(|conn| conn.close(Close::Closed))
             .is_some()
+    }
+
+    /// Goes away without hurry: stops listening, tells clients and members to look elsewhere, and after `grace` closes the
+    /// clients one by one over `duration`, so that they do not all come to another server at once. Then shuts down.
+    pub async fn lame_duck(self, grace: Duration, duration: Duration) {
+        self.listening.lock().stop();
+        *self.shared.addresses.write() = Addresses::default();
+        self.shared.lame_duck.store(true, Ordering::Relaxed);
+        self.shared.tell_clients();
+        self.shared.tell_members();
+        tokio::time::sleep(grace).await;
+        let conns: Vec<_> = self.shared.conns.lock().values().cloned().collect();
+        let clients = conns
+            .iter()
+            .filter(|conn| conn.kind == Kind::Client && conn.inbox.is_none());
+        let each = duration / u32::try_from(conns.len()).unwrap_or(u32::MAX).max(1);
+        for conn in clients {
+            conn.close(Close::Shutdown);
+            tokio::time::sleep(each.min(LAME_DUCK_PAUSE_MAX)).await;
+        }
+        self.shutdown().await;
     }
 
     /// Stops listening, closes every connection, and returns when the last task has ended. What waits is written, for as long
@@ -270,13 +300,16 @@ impl Setup {
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
         let limits = &self.shared.limits;
-        let out = Outbound::tcp(writer, self.max_pending(), limits.write_deadline);
+        let spawner = self.shared.spawner();
+        let out = Outbound::tcp(writer, self.max_pending(), limits.write_deadline, spawner);
         let read = std::io::Cursor::new(self.read.clone());
         let (shared, conn, session) = self.session(out);
         if read.get_ref().is_empty() {
-            shared.tasks.spawn(session.run(reader));
+            shared.tasks.spawn_on(session.run(reader), &shared.runtime);
         } else {
-            shared.tasks.spawn(session.run(read.chain(reader)));
+            shared
+                .tasks
+                .spawn_on(session.run(read.chain(reader)), &shared.runtime);
         }
         conn
     }
@@ -288,13 +321,15 @@ impl Setup {
     ) -> Arc<Conn> {
         let (reader, writer) = tokio::io::split(Box::pin(stream) as std::pin::Pin<Box<dyn Duplex>>);
         let limits = &self.shared.limits;
-        let out = Outbound::stream(self.max_pending(), limits.write_deadline);
+        let spawner = self.shared.spawner();
+        let out = Outbound::stream(self.max_pending(), limits.write_deadline, spawner);
         let read = std::io::Cursor::new(self.read.clone());
         let (shared, conn, session) = self.session(out);
+        let writing = Outbound::write_stream(writer, Arc::clone(&conn));
+        shared.tasks.spawn_on(writing, &shared.runtime);
         shared
             .tasks
-            .spawn(Outbound::write_stream(writer, Arc::clone(&conn)));
-        shared.tasks.spawn(session.run(read.chain(reader)));
+            .spawn_on(session.run(read.chain(reader)), &shared.runtime);
         conn
     }
 

@@ -2,15 +2,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Identity, Policy};
-use crate::conn::{Batch, Close, Conn, Sub};
+use crate::conn::{Batch, Close, Conn, Spawner, Sub};
 use crate::link::{self, Interest};
 use crate::options::Limits;
 use crate::proto::{Connect, Info, Kind};
@@ -44,12 +45,15 @@ pub(crate) struct Shared {
     waiting: Mutex<VecDeque<Arc<Conn>>>,
     /// Where clients and leafnodes of the cluster can connect; own listeners first.
     pub(crate) addresses: RwLock<super::Addresses>,
+    /// It is about to go away.
+    pub(crate) lame_duck: AtomicBool,
     next_id: AtomicU64,
     slow_consumers: AtomicU64,
     violations: AtomicU64,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    pub(crate) runtime: Handle,
 }
 
 /// The cluster that a server is in.
@@ -81,12 +85,22 @@ impl Shared {
             conns: Mutex::default(),
             waiting: Mutex::default(),
             addresses: RwLock::default(),
+            lame_duck: AtomicBool::new(false),
             next_id: AtomicU64::new(1),
             slow_consumers: AtomicU64::new(0),
             violations: AtomicU64::new(0),
             events: broadcast::Sender::new(256),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// Starts tasks of the server from any thread.
+    pub(crate) fn spawner(&self) -> Spawner {
+        Spawner {
+            tasks: self.tasks.clone(),
+            runtime: self.runtime.clone(),
         }
     }
 
@@ -133,6 +147,7 @@ impl Shared {
             auth_required: rules.required(),
             max_payload: self.limits.max_payload,
             nonce: signs.then(|| nonce.to_owned()),
+            lame_duck: self.lame_duck.load(Ordering::Relaxed),
             cluster_dynamic: cluster.as_ref().is_some_and(|cluster| cluster.dynamic),
             cluster: cluster.map(|cluster| cluster.name),
             ..Info::default()

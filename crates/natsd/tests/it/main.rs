@@ -2,10 +2,10 @@
 
 mod auth;
 mod client;
+mod embed;
 mod hostile;
 mod leaf;
 mod python;
-mod reference;
 mod route;
 mod stock;
 mod wire;

@@ -7,7 +7,7 @@ use natsd::{
     Close, Event, Limits, Link, LinkStatus, Listeners, Options, RouteOptions, Server, Target,
 };
 
-use super::reference::Reference;
+use super::stock::Stock;
 use super::wire::{PATIENCE, Wire, loopback, options};
 
 /// Starts a member.
@@ -171,17 +171,10 @@ async fn three_members_become_a_full_mesh_by_hearsay() {
 async fn a_reference_server_is_a_member_like_any_other() {
     let (a, b) = (member("a", Some("m")).await, member("b", Some("m")).await);
     let route = format!("nats-route://{}", routes_of(&a));
-    let cluster = [
-        "--cluster",
-        "nats://127.0.0.1:-1",
-        "--cluster_name",
-        "m",
-        "--routes",
-        &route,
-    ];
-    let stock = Reference::start(&cluster);
+    let config = format!("cluster {{ name: m, listen: \"@route\", routes: [\"{route}\"] }}");
+    let stock = Stock::start(&config).await;
     let _link = dial(&b, &a);
-    let mut wires = joined(&[client_of(&a), client_of(&b), stock.client.clone()]).await;
+    let mut wires = joined(&[client_of(&a), client_of(&b), stock.clients().to_owned()]).await;
     each_message_arrives_once(&mut wires).await;
     let answer = wires[0]
         .ask("SUB inbox.x 9\r\nPUB nobody inbox.x 0\r\n\r\n")
@@ -194,16 +187,16 @@ async fn a_reference_server_is_a_member_like_any_other() {
 
 #[tokio::test]
 async fn a_reference_server_can_be_dialled() {
-    let stock = Reference::start(&["--cluster", "nats://127.0.0.1:-1", "--cluster_name", "m"]);
+    let stock = Stock::start("cluster { name: m, listen: \"@route\" }").await;
     let a = member("a", None).await;
-    let mut link = a.dial_route(Target::Tcp(stock.routes.clone().expect("a route port")));
+    let mut link = a.dial_route(Target::Tcp(stock.routes().to_owned()));
     up(&mut link).await;
     assert_eq!(
         a.cluster_name().as_deref(),
         Some("m"),
         "a made-up name gives way"
     );
-    let mut wires = joined(&[client_of(&a), stock.client.clone()]).await;
+    let mut wires = joined(&[client_of(&a), stock.clients().to_owned()]).await;
     each_message_arrives_once(&mut wires).await;
     let headers = "HPUB head reply 17 19\r\nNATS/1.0\r\nA:b\r\n\r\nhi\r\n";
     wires[0].ask("SUB head 5\r\n").await;

@@ -86,13 +86,17 @@ impl Wire {
 
     /// Returns the next line, without its end.
     pub(crate) async fn line(&mut self) -> String {
+        let mut searched = 0_usize;
         loop {
-            if let Some(end) = self.seen.windows(2).position(|pair| pair == b"\r\n") {
+            let mut unseen = self.seen[searched..].windows(2);
+            if let Some(end) = unseen.position(|pair| pair == b"\r\n") {
+                let end = searched + end;
                 let rest = self.seen.split_off(end + 2);
                 let mut line = std::mem::replace(&mut self.seen, rest);
                 line.truncate(end);
                 return String::from_utf8(line).expect("text");
             }
+            searched = self.seen.len().saturating_sub(1);
             assert!(
                 self.fill().await,
                 "closed after {:?}",
