@@ -142,6 +142,11 @@ impl Stock {
         self.address(1)
     }
 
+    /// Returns where it listens for members of its cluster, as `host:port`, if it is in one.
+    pub(crate) fn routes(&self) -> Option<&str> {
+        self.addresses[2].as_deref()
+    }
+
     fn address(&self, at: usize) -> &str {
         self.addresses[at]
             .as_deref()
