@@ -25,7 +25,7 @@ const peer = (more: Partial<Peer> = {}): Peer => ({
 });
 
 const mesh = (more: Partial<Mesh>): Mesh => ({ role: "peer", role_from: "app", joins: [], peers: [], ...more }) as Mesh;
-const join = (id: string): Join => ({ id, url: `nats-route://${id}:1`, from: "app", state: { kind: "standby" }, peer: null });
+const join = (id: string, kind = "leaf"): Join => ({ id, url: `nats-${kind}://${id}:1`, from: "app", state: { kind: "standby" }, peer: null });
 
 test("a link's state says for how long, or when it is tried again", () => {
   const said = (state: LinkState) => [linkWords(state, now).words, linkWords(state, now).detail].join(" · ");
@@ -48,10 +48,10 @@ test("round trips have three digits at most", () => {
 
 test("becoming a leaf tells which links end and what is dialled then", () => {
   const others = [peer(), peer({ link: "leaf" }), peer({ dialled: true }), peer({ link: "via" }), peer({ state: { kind: "gone", since } })];
-  expect(changeWords(mesh({ peers: others, joins: [join("a"), join("b")] }), "leaf")).toBe(
-    "Nobody can come to this machine any more: 2 links from others will end. One of its joins is dialled at a time, the others stand by.",
+  expect(changeWords(mesh({ peers: others, joins: [join("a"), join("b"), join("c", "route")] }), "leaf")).toBe(
+    "Nobody can come to this machine any more: 2 links from others will end. One of its nats-leaf:// joins is dialled at a time, the others stand by.",
   );
-  expect(changeWords(mesh({}), "leaf")).toContain("There is no join to dial yet");
+  expect(changeWords(mesh({ joins: [join("c", "route")] }), "leaf")).toContain("There is no nats-leaf:// join to dial yet");
 });
 
 test("leaving the leaf's role opens this machine", () => {
@@ -59,7 +59,9 @@ test("leaving the leaf's role opens this machine", () => {
     "Others can come to this machine at its addresses. All its joins are dialled; links that stand stay.",
   );
   expect(changeWords(mesh({ role: "leaf" }), "hub")).toContain("Others can come");
-  expect(changeWords(mesh({ role: "peer" }), "hub")).not.toContain("Others can come");
+  expect(changeWords(mesh({ joins: [join("a"), join("c", "route")] }), "hub")).toBe(
+    "Links that others made stay. 1 nats-leaf:// join will not be dialled: a hub is nobody’s leaf.",
+  );
 });
 
 test("only addresses that can be dialled count as joins", () => {

@@ -73,18 +73,20 @@ export const addressKinds: Record<Address["kind"], string> = {
   client: "For programs",
 };
 
-/** Says what taking `role` will do, before it is done. */
+/** Says what taking `role` will do, before it is done. A leaf dials leaf addresses only, a hub addresses of members only. */
 export function changeWords(mesh: Mesh, role: Role): string {
-  const coming = mesh.peers.filter((peer) => peer.state.kind === "connected" && !peer.dialled && (peer.link === "route" || peer.link === "leaf")).length;
-  const going = mesh.joins.length;
+  const joins = (scheme: string) => mesh.joins.filter((join) => join.url.startsWith(scheme)).length;
   if (role === "leaf") {
+    const coming = mesh.peers.filter((peer) => peer.state.kind === "connected" && !peer.dialled && (peer.link === "route" || peer.link === "leaf")).length;
     const ends = coming === 0 ? "Nobody can come to this machine any more." : `Nobody can come to this machine any more: ${plural(coming, "link")} from others will end.`;
-    if (going === 0) return `${ends} There is no join to dial yet: add one below, or this machine hears nobody.`;
-    return `${ends} ${going === 1 ? "Its one join is dialled" : "One of its joins is dialled at a time, the others stand by"}.`;
+    const going = joins("nats-leaf:");
+    if (going === 0) return `${ends} There is no nats-leaf:// join to dial yet: add one below, or this machine hears nobody.`;
+    return `${ends} ${going === 1 ? "Its one nats-leaf:// join is dialled" : "One of its nats-leaf:// joins is dialled at a time, the others stand by"}.`;
   }
   const open = mesh.role === "leaf" ? "Others can come to this machine at its addresses. " : "";
-  if (role === "hub") return `${open}Of its joins, only those that lead to other hubs stay; links that others made stay.`;
-  return `${open}${going === 0 ? "No link changes." : "All its joins are dialled; links that stand stay."}`;
+  if (role === "peer") return `${open}${mesh.joins.length === 0 ? "No link changes." : "All its joins are dialled; links that stand stay."}`;
+  const idle = joins("nats-leaf:");
+  return `${open}Links that others made stay.${idle === 0 ? "" : ` ${plural(idle, "nats-leaf:// join")} will not be dialled: a hub is nobody’s leaf.`}`;
 }
 
 /** Why the role will be another after the next start, or nothing. */
