@@ -1,5 +1,6 @@
 //! Clone, sync, push and pull against stock's server, against the agent, and between files.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Stdio};
@@ -222,6 +223,27 @@ fn an_agent_serves_clones_and_syncs_now_when_asked() {
         .edgesync(&["sync", "status"])
         .contains("b: up to date, ")
     {}
+}
+
+#[test]
+fn a_signal_makes_the_agent_sync_now() {
+    let lab = Lab::new();
+    lab.stock_history("a.fossil");
+    lab.fossil(&["user", "password", "ada", "pw", "-R", "a.fossil"]);
+    fs::copy(lab.path("a.fossil"), lab.path("b.fossil")).expect("copied");
+    let server = StockServer::start(&lab, "a.fossil");
+    let url = server.url("ada:pw@");
+    let args = ["-R", "b.fossil", "--poll", "1h", "--remote", &url];
+    let agent = Agent::start(&lab, &args);
+    let state = || lab.json(&["sync", "status"])["repositories"][0]["state"].clone();
+    while state()["kind"] != "up_to_date" {}
+    lab.write("work/later.txt", "later\n");
+    lab.fossil_in("work", &["add", "later.txt"]);
+    lab.fossil_in("work", &["commit", "--no-warnings", "-m", "later"]);
+    assert_ne!(artifacts(&lab, "a.fossil"), artifacts(&lab, "b.fossil"));
+    agent.signal("USR1");
+    // The runner ends a wait in vain; the next poll is an hour away.
+    while artifacts(&lab, "a.fossil") != artifacts(&lab, "b.fossil") {}
 }
 
 #[test]

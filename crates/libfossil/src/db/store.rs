@@ -69,7 +69,7 @@ impl Transaction<'_> {
         visibility: Visibility,
     ) -> Result<Stored> {
         check_size(content.len())?;
-        if !name.names(content) {
+        if HashName::of(name.algorithm(), content) != *name {
             return Err(Error::HashMismatch { name: *name });
         }
         self.put_text(*name, content, visibility)
@@ -323,8 +323,9 @@ impl Transaction<'_> {
         let mut available = vec![source];
         while let Some(source) = available.pop() {
             for rid in self.deltas_on(source)? {
+                let name = self.name(rid)?;
                 match self.content(rid) {
-                    Ok(content) if self.name(rid)?.names(&content) => {
+                    Ok(content) if HashName::of(name.algorithm(), &content) == name => {
                         self.note_if_structural(rid)?;
                         available.push(rid);
                     }

@@ -2,6 +2,7 @@
 
 mod artifact;
 mod checkin;
+mod collision;
 mod crosslink;
 mod delta;
 mod dump;
