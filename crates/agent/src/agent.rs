@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use libfossil::name::ProjectCode;
@@ -22,6 +22,7 @@ use crate::jobs::Jobs;
 use crate::limits;
 use crate::lock::Lock;
 use crate::net::{self, Door};
+use crate::notify::{self, Post, Setting};
 use crate::runtime::{Runtime, RuntimeFile};
 use crate::serve;
 use crate::shell::Shell;
@@ -61,6 +62,8 @@ pub struct Config {
     pub peer_id: String,
     /// Agents that may clone, read and write over the bus in this run.
     pub trust: Vec<EndpointId>,
+    /// The repository of questions and answers, made when it is not there; without one, the agent has none.
+    pub notify: Option<PathBuf>,
     /// Codes of projects in which unsigned messages on the bus count like those of trusted agents.
     pub accept_unsigned: Vec<ProjectCode>,
 }
@@ -82,6 +85,7 @@ impl Config {
             peer_id: "edgesync".to_owned(),
             trust: Vec::new(),
             accept_unsigned: Vec::new(),
+            notify: None,
         }
     }
 }
@@ -185,9 +189,13 @@ impl Agent {
             http: http.clone(),
             version: crate::VERSION.to_owned(),
         };
+        let notify = config.notify.clone();
         let core = blocking(move || build(&config, shell, http)).await?;
 
         let unwind = core.stopped.clone().drop_guard();
+        if let Some(path) = notify {
+            open_notify(&core, path).await?;
+        }
         let router = http::router(Arc::clone(&core), api_address, &runtime.token);
         let door = Door {
             name: "api",
@@ -322,6 +330,7 @@ fn build(
         http,
         stopped: CancellationToken::new(),
         quit: CancellationToken::new(),
+        notify: OnceLock::new(),
         repositories: RwLock::new(BTreeMap::new()),
     });
     if let Some(aside) = aside {
@@ -335,6 +344,39 @@ fn build(
     host_all(&core, config)?;
     unwind.disarm();
     Ok(core)
+}
+
+/// Opens the repository of questions and answers, and begins to keep it.
+async fn open_notify(core: &Arc<Core>, path: PathBuf) -> Result<(), StartError> {
+    let hosting = Arc::clone(core);
+    let hosted = blocking(move || {
+        let path = std::path::absolute(path).map_err(StartError::Files)?;
+        if !path.exists() {
+            notify::create(&path, None).map_err(StartError::Repository)?;
+        }
+        let known = hosting.all().into_iter().find(|it| it.path() == path);
+        match known {
+            Some(hosted) => Ok(hosted),
+            None => hosting
+                .host_existing(&path, Vec::new())
+                .map_err(StartError::Repository),
+        }
+    })
+    .await?;
+    let post = Post::open(Setting {
+        hosted,
+        events: Arc::clone(&core.events),
+        state: Arc::clone(&core.state),
+        trust: Arc::clone(&core.trust),
+        identity: core.identity.clone(),
+        name: core.peer_id.clone(),
+        tasks: core.tasks.clone(),
+        stopped: core.stopped.clone(),
+    });
+    let post = post.await.map_err(StartError::Repository)?;
+    // It is opened once in a run.
+    let _ = core.notify.set(post);
+    Ok(())
 }
 
 fn host_all(core: &Core, config: &Config) -> Result<(), StartError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use libfossil::db::Access;
@@ -19,6 +19,7 @@ use crate::api::{
 use crate::events::Events;
 use crate::identity::Identity;
 use crate::jobs::Jobs;
+use crate::notify::Post;
 use crate::repository::{Facts, Hosted, create, file_error};
 use crate::shell::Shell;
 use crate::state::StateDb;
@@ -49,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) stopped: CancellationToken,
     /// Cancelled when someone asked the agent to quit.
     pub(crate) quit: CancellationToken,
+    /// Questions and answers, where the agent has them.
+    pub(crate) notify: OnceLock<Arc<Post>>,
     pub(crate) repositories: RwLock<BTreeMap<String, Arc<Hosted>>>,
 }
 
@@ -105,6 +108,16 @@ impl Core {
             .get(name)
             .cloned()
             .ok_or_else(|| Error::not_found("there is no repository of that name"))
+    }
+
+    /// Returns notify.
+    ///
+    /// # Errors
+    /// `not_found` when the agent runs without.
+    pub(crate) fn notify(&self) -> Result<Arc<Post>, Error> {
+        self.notify.get().cloned().ok_or_else(|| {
+            Error::not_found("this agent runs without notify").with_hint("start it with --notify")
+        })
     }
 
     /// Starts to host the repository at `path`, which has to be absolute; its file may be missing. Without `remotes` it has

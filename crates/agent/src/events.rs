@@ -23,6 +23,11 @@ impl Events {
         }
     }
 
+    /// Returns a listener that is told what happens from now on, and nothing of before.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.sender.subscribe()
+    }
+
     /// Tells everyone who listens. That nobody does is fine.
     pub(crate) fn publish(&self, event: Event) {
         let _ = self.sender.send(Arc::new(event));

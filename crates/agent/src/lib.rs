@@ -19,6 +19,7 @@ mod jobs;
 mod limits;
 mod lock;
 mod net;
+pub mod notify;
 mod repository;
 mod runtime;
 mod serve;

@@ -142,3 +142,6 @@ pub(crate) const BUS_REQUESTS: usize = 4;
 /// Time for the answer to a request on the bus. Storing the largest message takes seconds.
 #[allow(dead_code, reason = "the driver of the bus uses it")]
 pub(crate) const BUS_REPLY: Duration = Duration::from_secs(60);
+
+/// The longest that one request waits for an answer; who wants to wait longer asks again.
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(60);

@@ -2,6 +2,7 @@
 //! their names, their remotes with the passwords, and which identities have which rights. The file is readable by its owner alone.
 //! A damaged file is set aside under another name, never overwritten; one of a newer agent is refused.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,12 @@ const LATER: &str = "
         name TEXT,
         capabilities TEXT NOT NULL,
         since_ms INTEGER
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS notify_done(
+        project TEXT NOT NULL,
+        thread TEXT NOT NULL,
+        messages INTEGER NOT NULL,
+        PRIMARY KEY(project, thread)
     ) STRICT;
 ";
 
@@ -272,6 +279,38 @@ impl StateDb {
                 [id.to_string()],
             )
             .map(drop)
+    }
+
+    /// Returns the threads of messages that a person put away, by project and id, and how many messages each had then.
+    pub(crate) fn notify_done(&self) -> rusqlite::Result<HashMap<(String, String), u64>> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare("SELECT project, thread, messages FROM notify_done")?;
+        let rows = statement.query_map([], |row| {
+            Ok(((row.get(0)?, row.get(1)?), row.get::<_, u32>(2)?.into()))
+        })?;
+        rows.collect()
+    }
+
+    /// Puts a thread away that has this many messages, or takes it back.
+    pub(crate) fn set_notify_done(
+        &self,
+        project: &str,
+        thread: &str,
+        messages: Option<u64>,
+    ) -> rusqlite::Result<()> {
+        let connection = self.connection();
+        let changed = match messages {
+            Some(messages) => connection.execute(
+                "INSERT OR REPLACE INTO notify_done(project, thread, messages) VALUES(?1, ?2, ?3)",
+                params![project, thread, i64::try_from(messages).unwrap_or(i64::MAX)],
+            ),
+            None => connection.execute(
+                "DELETE FROM notify_done WHERE project = ?1 AND thread = ?2",
+                [project, thread],
+            ),
+        };
+        changed.map(drop)
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

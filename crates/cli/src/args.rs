@@ -8,6 +8,7 @@ use crate::agent::control::Open;
 use crate::agent::doctor::Doctor;
 use crate::agent::peers::Peers;
 use crate::agent::sync::Sync;
+use crate::notify::Notify;
 use crate::output::Output;
 use crate::repo::{RepositoryVerb, Verb};
 
@@ -50,6 +51,7 @@ pub(crate) enum Command {
     Id,
 
     Peers(Peers),
+    Notify(Notify),
 
     Doctor(Doctor),
 

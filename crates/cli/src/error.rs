@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Conflict,
     /// A policy or a missing permission stands against it.
     Refused,
+    /// Nobody answered a question in time.
+    TimedOut,
     /// Nobody answered: no agent runs, no server listens.
     Unreachable,
     /// The other side answered with something that ends the exchange.
@@ -34,6 +36,7 @@ impl Kind {
             Self::NotFound => "not_found",
             Self::Conflict => "conflict",
             Self::Refused => "refused",
+            Self::TimedOut => "timed_out",
             Self::Unreachable => "unreachable",
             Self::Remote => "remote",
             Self::Repository => "repository",
@@ -50,6 +53,7 @@ impl Kind {
             | Self::Repository
             | Self::Failed
             | Self::Told => 1,
+            Self::TimedOut => 2,
             Self::Refused => 3,
             Self::Unreachable => 4,
             Self::Usage => 64,

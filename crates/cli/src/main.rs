@@ -9,6 +9,7 @@ mod agent;
 mod args;
 mod error;
 mod locate;
+mod notify;
 mod output;
 mod password;
 mod progress;
@@ -45,6 +46,7 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
         Command::Sync(sync) => sync.run(out),
         Command::Id => agent::id::run(out),
         Command::Peers(peers) => peers.run(out),
+        Command::Notify(notify) => notify.run(out),
         Command::Doctor(doctor) => doctor.run(out),
         Command::Open(open) => open.run(out),
         Command::Completions { shell } => shell::completions(shell, out),

@@ -39,6 +39,15 @@ impl Output {
         self.bytes(format!("{}\n", text.as_ref()).as_bytes())
     }
 
+    /// Prints one line of text beside the result, on standard error. A reader that went away is none of the result's affair.
+    #[expect(
+        clippy::unused_self,
+        reason = "every way to print is a method of the output"
+    )]
+    pub(crate) fn aside(self, text: impl AsRef<str>) {
+        let _ = writeln!(io::stderr(), "{}", text.as_ref());
+    }
+
     /// Prints `value` as JSON when asked for, and what `words` makes of it otherwise.
     pub(crate) fn print<T: Serialize>(
         self,

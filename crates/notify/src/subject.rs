@@ -1,7 +1,6 @@
-//! Subjects on the bus. Those of messages have three tokens and are the Go product's; those of acknowledgements and presence have
-//! four, so that its wildcard over a project's threads does not hear them.
+//! Subjects on the bus. Those of messages have three tokens and are the Go product's; those of acknowledgements have four, so that its wildcard over a project's threads does not hear them.
 
-use crate::name::{Key, Project, Short, ThreadId};
+use crate::name::{Project, Short, ThreadId};
 
 /// What all subjects start with.
 const ROOT: &str = "notify";
@@ -37,12 +36,6 @@ pub fn of_project(project: &Project) -> String {
 #[must_use]
 pub fn of_ack(project: &Project, thread: &ThreadId) -> String {
     format!("{ROOT}.{project}.ack.{}", thread.short())
-}
-
-/// Returns the subject on which a device says that it is there.
-#[must_use]
-pub fn of_presence(project: &Project, device: &Key) -> String {
-    format!("{ROOT}.{project}.presence.{device}")
 }
 
 /// Reads the subject of a message; `None` for all others.

@@ -5,6 +5,7 @@ mod error;
 mod from_fossil;
 mod history;
 mod mesh;
+mod notify;
 mod state;
 mod time;
 
@@ -20,6 +21,10 @@ pub use history::{
 pub use mesh::{
     AddJoin, AddTrusted, Address, AddressKind, Chosen, Counters, FoundBy, Join, LinkKind,
     LinkState, Mesh, Peer, PeerError, PeerKind, Role, SetRole, Trusted,
+};
+pub use notify::{
+    Action, AnswerSource, DoneNotify, MessageKind, NotifyConversation, NotifyMessage, NotifyStatus,
+    NotifyThread, NotifyTrace, Priority, QuestionState, ReplyNotify, Resolved, SendNotify, Sender,
 };
 pub use state::{Phase, State};
 pub use time::Time;
@@ -114,6 +119,27 @@ pub enum Event {
     Mesh {
         /// As it is now.
         mesh: Box<Mesh>,
+    },
+    /// A message is stored here that was not before.
+    Message {
+        /// The message.
+        message: Box<NotifyMessage>,
+        /// Whether people are to be told: it is from somebody else, waits or informs, and is within its sender's budget.
+        show: bool,
+    },
+    /// What has become of a question.
+    Question {
+        /// The question as it is now.
+        message: Box<NotifyMessage>,
+    },
+    /// A sender sends more than anybody reads; one notice stands for these messages.
+    Folded {
+        /// The sender's endpoint id.
+        from: String,
+        /// Its name for people.
+        from_name: String,
+        /// How many by now.
+        count: u64,
     },
     /// Something worth telling happened.
     Log {

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use subtle::ConstantTimeEq as _;
 
 use super::reply::Failure;
@@ -74,9 +75,16 @@ impl Gate {
     }
 
     fn has_token(&self, headers: &HeaderMap) -> bool {
-        let token =
-            sole(headers, &header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-        token.is_some_and(|token| bool::from(token.as_bytes().ct_eq(&self.token)))
+        let Some(value) = sole(headers, &header::AUTHORIZATION) else {
+            return false;
+        };
+        let given = match (value.strip_prefix("Bearer "), value.strip_prefix("Basic ")) {
+            (Some(token), _) => Some(token.as_bytes().to_vec()),
+            // What `curl -u :TOKEN` sends.
+            (None, Some(login)) => login_token(login),
+            (None, None) => None,
+        };
+        given.is_some_and(|token| bool::from(token.ct_eq(&self.token)))
     }
 }
 
@@ -115,7 +123,17 @@ pub(super) async fn check(State(gate): State<Arc<Gate>>, request: Request, next:
 }
 
 fn needs_token(path: &str) -> bool {
-    path == "/api" || path.starts_with("/api/")
+    let under = |folder: &str| {
+        path.strip_prefix(folder)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    under("/api") || under("/notify")
+}
+
+/// Returns the password of a login whose name is empty.
+fn login_token(login: &str) -> Option<Vec<u8>> {
+    let plain = BASE64_STANDARD.decode(login.trim()).ok()?;
+    plain.strip_prefix(b":").map(<[u8]>::to_vec)
 }
 
 /// Returns the value of a header that is there exactly once and is plain text.

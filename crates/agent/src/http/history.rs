@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use libfossil::history::EventKind;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -131,9 +131,14 @@ pub(super) async fn raw(named: Named, Query(wish): Query<AsFile>) -> Answer<Resp
         .repository
         .browse(move |file| browse::artifact(file, &hash))
         .await?;
+    as_download(content, &filename)
+}
+
+/// Returns bytes as something to keep and nothing to show.
+pub(super) fn as_download(content: impl IntoResponse, filename: &str) -> Answer<Response> {
     let disposition = format!(
         "attachment; filename*=UTF-8''{}",
-        utf8_percent_encode(&filename, UNSAFE)
+        utf8_percent_encode(filename, UNSAFE)
     );
     let mut response = content.into_response();
     let headers = response.headers_mut();

@@ -5,6 +5,8 @@ mod desktop;
 mod extract;
 mod gate;
 mod history;
+mod notify;
+mod ntfy;
 mod page;
 mod reply;
 mod repositories;
@@ -33,6 +35,7 @@ pub(crate) fn router(core: App, address: SocketAddr, token: &str) -> Router {
             "/api",
             Router::new().nest("/v1", api()).fallback(no_such_path),
         )
+        .route("/notify/{project}", post(ntfy::publish))
         .fallback(page::serve)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(gate, gate::check))
@@ -77,10 +80,26 @@ fn api() -> Router<App> {
         .route("/sync", post(repositories::sync_all))
         .route("/jobs", get(repositories::jobs))
         .route("/jobs/{id}", delete(repositories::cancel_job))
+        .nest("/notify", notify_api())
         .route("/shell/open-window", post(desktop::open_window))
         .route("/shell/reveal", post(desktop::reveal))
         .route("/quit", post(desktop::quit))
         .fallback(no_such_path)
+}
+
+fn notify_api() -> Router<App> {
+    Router::new()
+        .route("/", get(notify::status))
+        .route("/threads", get(notify::threads))
+        .route("/threads/{thread}", get(notify::conversation))
+        .route("/threads/{thread}/reply", post(notify::reply))
+        .route("/threads/{thread}/done", post(notify::set_done))
+        .route("/send", post(notify::send))
+        .route("/messages/{id}", get(notify::message))
+        .route("/messages/{id}/answer", get(notify::answer))
+        .route("/messages/{id}/cancel", post(notify::cancel))
+        .route("/messages/{id}/trace", get(notify::trace))
+        .route("/messages/{id}/media/{name}", get(notify::media))
 }
 
 async fn no_such_path(uri: Uri) -> Failure {

@@ -49,6 +49,17 @@ impl AgentApi {
             .await
     }
 
+    /// Sends `POST` with a body and reads the answer.
+    pub(crate) async fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let request = self.client.post(self.url(path)).json(body);
+        let answer = self.send(request).await?.json().await;
+        answer.or_fail(Kind::Remote, "the agent's answer")
+    }
+
     /// Whether the agent was built with the app's page.
     pub(crate) async fn page_is_built(&self) -> Result<bool, Failure> {
         let request = self.client.get(format!("{}/", self.runtime.api));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{BoolishValueParser, FalseyValueParser};
+use edgesync_agent::notify::FILE_NAME;
 use edgesync_agent::sync::Remote;
 use edgesync_agent::{Agent, Config, Headless, StartError};
 use serde_json::json;
@@ -88,6 +89,14 @@ pub(crate) struct Start {
     #[arg(long = "remote", value_name = "URL")]
     remotes: Vec<String>,
 
+    /// Keep questions and answers, in notify.fossil beside the first repository or in the agent's folder
+    #[arg(long, env = "EDGESYNC_NOTIFY", value_parser = FalseyValueParser::new())]
+    notify: bool,
+
+    /// Keep questions and answers in this file
+    #[arg(long, value_name = "FILE", env = "EDGESYNC_NOTIFY_REPO")]
+    notify_repo: Option<PathBuf>,
+
     #[command(flatten)]
     password: PasswordSource,
 
@@ -157,6 +166,14 @@ impl Start {
             let password = password.clone().filter(|_| remote.user().is_some());
             config.remotes.push(remote.with_login(None, password));
         }
+        config.notify = match self.notify_repo {
+            Some(file) => Some(file),
+            None if !self.notify => None,
+            None => Some(match config.repositories.first() {
+                Some(first) => first.with_file_name(FILE_NAME),
+                None => config.home.data().join(FILE_NAME),
+            }),
+        };
         config.serve_http = self.serve_http;
         config.api = self.api;
         config.poll = self.poll;
@@ -238,7 +255,7 @@ fn not_started(error: &StartError) -> Failure {
     }
 }
 
-fn machine_name() -> Option<String> {
+pub(crate) fn machine_name() -> Option<String> {
     hostname::get()
         .ok()?
         .into_string()

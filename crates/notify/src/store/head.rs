@@ -6,7 +6,7 @@ use libfossil::time::Timestamp;
 use crate::desk;
 use crate::keyring::Author;
 use crate::limits::MAX_EXCERPT_BYTES;
-use crate::message::{Fields, Message, Priority};
+use crate::message::{Fields, Kind, Message, Priority};
 use crate::name::{Project, ThreadId};
 use crate::question::Told;
 use crate::text::excerpt;
@@ -29,8 +29,11 @@ pub struct Head {
 impl Head {
     pub(super) fn of(message: &Message, content: Rid, check_in: Rid) -> Self {
         let mut fields = Fields::clone(message);
-        let whole = fields.body.len() <= MAX_EXCERPT_BYTES;
-        fields.body = excerpt(&fields.body, MAX_EXCERPT_BYTES);
+        // What a question came to is asked for again and again, and is short in nearly all cases.
+        let whole = fields.body.len() <= MAX_EXCERPT_BYTES || fields.kind == Kind::Resolution;
+        if !whole {
+            fields.body = excerpt(&fields.body, MAX_EXCERPT_BYTES);
+        }
         Self {
             fields,
             whole,

@@ -1,0 +1,246 @@
+//! `POST /notify/{project}`: what `curl -d` sends, with the header names of ntfy, so that habits and scripts carry over.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use edgesync_notify::name::MessageId;
+
+use super::App;
+use super::notify::project;
+use super::reply::Answer;
+use crate::api::{Code, Error, NotifyMessage, Priority, SendNotify};
+use crate::limits;
+
+/// The spellings of each header that ntfy takes, ours among them.
+const TITLE: &[&str] = &["title", "x-title", "t", "ti"];
+const PRIORITY: &[&str] = &["priority", "x-priority", "p", "prio"];
+const TAGS: &[&str] = &["tags", "x-tags", "ta", "tag"];
+const ACTIONS: &[&str] = &["actions", "x-actions", "action"];
+const CLICK: &[&str] = &["click", "x-click"];
+const THREAD: &[&str] = &["thread", "x-thread"];
+const FROM_NAME: &[&str] = &["from-name", "x-from-name"];
+const EXPIRES_IN: &[&str] = &["expires-in", "x-expires-in"];
+const DEFAULT: &[&str] = &["default", "x-default"];
+const WAIT: &[&str] = &["wait", "x-wait"];
+
+/// The kinds of ntfy's actions.
+const ACTION_KINDS: [&str; 4] = ["view", "broadcast", "http", "copy"];
+
+/// `POST /notify/{project}`.
+pub(super) async fn publish(
+    State(core): State<App>,
+    request: Request,
+) -> Answer<(StatusCode, Json<NotifyMessage>)> {
+    let path = request.uri().path();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = project(name)?.to_string();
+    let headers = request.headers().clone();
+    let wait = header(&headers, WAIT)?.map(duration).transpose()?;
+    let reading = Bytes::from_request(request, &core);
+    let body = match tokio::time::timeout(limits::API_BODY_DEADLINE, reading).await {
+        Ok(Ok(body)) => body,
+        _ => {
+            return Err(
+                Error::new(Code::TooLarge, "the body is too large or was cut short").into(),
+            );
+        }
+    };
+    let wish = wish(name, &headers, &body)?;
+    let post = core.notify()?;
+    let sent = post.send(wish).await?;
+    let answered = match (wait, &sent.question) {
+        (Some(wait), Some(_)) => {
+            let id =
+                MessageId::parse(&sent.id).map_err(|error| Error::internal(error.to_string()))?;
+            post.answer(id, wait.min(limits::ANSWER_WAIT)).await?
+        }
+        _ => sent,
+    };
+    Ok((StatusCode::CREATED, Json(answered)))
+}
+
+/// Returns what is to be said.
+fn wish(project: String, headers: &HeaderMap, body: &[u8]) -> Result<SendNotify, Error> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|it| it.to_str().ok());
+    let kind = kind
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    if kind.trim().eq_ignore_ascii_case("application/json") {
+        return from_json(project, body);
+    }
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Error::bad_request("the body is not text in UTF-8"))?;
+    let mut wish = SendNotify {
+        project,
+        body: text.to_owned(),
+        ..SendNotify::default()
+    };
+    if let Some(title) = header(headers, TITLE)? {
+        wish.body = match text.trim() {
+            "" => title,
+            text => format!("{title}\n{text}"),
+        };
+    }
+    if wish.body.trim().is_empty() {
+        return Err(Error::bad_request("there is no text"));
+    }
+    wish.priority = header(headers, PRIORITY)?
+        .map(|it| priority(&it))
+        .transpose()?;
+    wish.tags = list(header(headers, TAGS)?.as_deref());
+    wish.actions = actions(header(headers, ACTIONS)?.as_deref().unwrap_or_default());
+    wish.click = header(headers, CLICK)?;
+    wish.thread = header(headers, THREAD)?;
+    wish.from_name = header(headers, FROM_NAME)?;
+    wish.default = header(headers, DEFAULT)?;
+    let expires_in = header(headers, EXPIRES_IN)?.map(duration).transpose()?;
+    wish.expires_in_ms = expires_in.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    Ok(wish)
+}
+
+fn from_json(project: String, body: &[u8]) -> Result<SendNotify, Error> {
+    let bad = |error: serde_json::Error| {
+        Error::bad_request(format!("the body is not as expected: {error}"))
+    };
+    let mut members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(body).map_err(bad)?;
+    members.insert("project".to_owned(), project.into());
+    serde_json::from_value(members.into()).map_err(bad)
+}
+
+/// Returns the value of a header under any of its names.
+fn header(headers: &HeaderMap, names: &[&str]) -> Result<Option<String>, Error> {
+    let Some(value) = names.iter().find_map(|name| headers.get(*name)) else {
+        return Ok(None);
+    };
+    // HTTP says nothing of letters beyond ASCII here; UTF-8 is what everybody sends.
+    let text = std::str::from_utf8(value.as_bytes())
+        .map_err(|_| Error::bad_request("a header is not text in UTF-8"))?;
+    Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+}
+
+fn priority(word: &str) -> Result<Priority, Error> {
+    match word.to_ascii_lowercase().as_str() {
+        "1" | "2" | "3" | "min" | "low" | "default" | "info" => Ok(Priority::Info),
+        "4" | "high" | "action_required" => Ok(Priority::ActionRequired),
+        "5" | "max" | "urgent" => Ok(Priority::Urgent),
+        _ => Err(Error::bad_request(
+            "the priority is 1 to 5, or info, action_required or urgent",
+        )),
+    }
+}
+
+fn list(text: Option<&str>) -> Vec<String> {
+    text.unwrap_or_default()
+        .split(',')
+        .map(|word| word.trim().to_owned())
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+/// Returns the labels of actions: plain ones with commas between them, or those of ntfy's actions, which stand between semicolons and
+/// begin with their kind. What those would call is left alone: an answer is data here, never a command.
+fn actions(text: &str) -> Vec<String> {
+    let one = |action: &str| {
+        let parts = list(Some(action));
+        match parts.first() {
+            Some(kind)
+                if ACTION_KINDS.contains(&kind.to_ascii_lowercase().as_str())
+                    && parts.len() > 1 =>
+            {
+                parts.into_iter().skip(1).take(1).collect()
+            }
+            _ => parts,
+        }
+    };
+    text.split(';').flat_map(one).collect()
+}
+
+/// Reads `500ms`, `5s`, `10m`, `2h` or `1d`; bare digits are seconds.
+fn duration(text: String) -> Result<Duration, Error> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit_ms = match text.get(digits.len()..).unwrap_or_default() {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => 0,
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .filter(|_| unit_ms > 0)
+        .and_then(|number| number.checked_mul(unit_ms))
+        .map(Duration::from_millis)
+        .ok_or_else(|| Error::bad_request(format!("{text:?} is no duration such as 10m")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.insert(*name, value.parse().expect("a value"));
+        }
+        headers
+    }
+
+    #[test]
+    fn ntfys_headers_become_a_message() {
+        let headers = headers(&[
+            ("Title", "Backup"),
+            ("p", "5"),
+            ("X-Tags", "disk, night"),
+            (
+                "Actions",
+                "http, Retry, https://example.org/retry; view, Open, https://example.org",
+            ),
+            ("Click", "https://example.org/log"),
+            ("Expires-In", "10m"),
+        ]);
+        let wish = wish("demo".to_owned(), &headers, "failed: é".as_bytes()).expect("a wish");
+        assert_eq!(wish.body, "Backup\nfailed: é");
+        assert_eq!(wish.priority, Some(Priority::Urgent));
+        assert_eq!(wish.tags, ["disk", "night"]);
+        assert_eq!(wish.actions, ["Retry", "Open"]);
+        assert_eq!(wish.click.as_deref(), Some("https://example.org/log"));
+        assert_eq!(wish.expires_in_ms, Some(600_000));
+        assert_eq!(actions("Yes, No"), ["Yes", "No"]);
+    }
+
+    #[test]
+    fn json_is_taken_and_the_path_names_the_project() {
+        let headers = headers(&[("content-type", "application/json; charset=utf-8")]);
+        let body = br#"{"body": "Deploy?", "actions": ["Yes", "No"], "project": "other"}"#;
+        let wish = wish("demo".to_owned(), &headers, body).expect("a wish");
+        assert_eq!((wish.project.as_str(), wish.actions.len()), ("demo", 2));
+        assert!(super::wish("demo".to_owned(), &headers, b"[]").is_err());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let none = HeaderMap::new();
+        assert!(wish("demo".to_owned(), &none, b" ").is_err());
+        assert!(wish("demo".to_owned(), &none, b"\xff").is_err());
+        for pair in [
+            ("priority", "9"),
+            ("expires-in", "soon"),
+            ("expires-in", "99999999999999999999d"),
+        ] {
+            assert!(
+                wish("demo".to_owned(), &headers(&[pair]), b"x").is_err(),
+                "{pair:?}"
+            );
+        }
+    }
+}

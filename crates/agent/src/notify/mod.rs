@@ -1,0 +1,23 @@
+//! Questions and answers in the agent: the repository `notify.fossil`, the desk that judges, the bus, and what fronts see of it.
+//!
+//! - [`Office`]: desk and store together, on a repository that somebody else opened. No async, no network; [`Alone`] is it without a running agent.
+//! - [`compose`]: from what a front wants to say to a message.
+//! - [`show`]: from what is stored to what the API shows.
+//! - [`post`]: the running agent's side: one office, the bus, the clock and the events.
+
+mod alone;
+mod compose;
+mod office;
+mod place;
+mod post;
+mod show;
+mod vouch;
+
+#[cfg(test)]
+mod tests;
+
+pub use alone::Alone;
+pub use edgesync_notify::text;
+pub(crate) use office::{Follows, Office};
+pub use place::{FILE_NAME, create, open};
+pub(crate) use post::{Post, Setting};

@@ -1,0 +1,367 @@
+//! Desk and store together. What the desk wants stored is stored here, in order and before anything else follows; the rest is
+//! handed to whoever has a bus and people to show things to.
+
+use std::collections::HashMap;
+
+use edgesync_notify::desk::{Desk, Effect, Me, Refusal};
+use edgesync_notify::keyring::{Author, Device, Keyring, Scope};
+use edgesync_notify::message::{Kind, Message};
+use edgesync_notify::name::{Key, MessageId, Project};
+use edgesync_notify::store::{Store, attachment_path};
+use edgesync_notify::subject::Address;
+use libfossil::db::Repository;
+use libfossil::time::Timestamp;
+
+use super::place::store_error;
+use super::{compose, vouch};
+use crate::api::{Code, Error, ReplyNotify, SendNotify};
+use crate::clock;
+use crate::identity::Identity;
+use crate::trust::{EndpointId, Register};
+
+/// The right that an answer needs: to write.
+const ANSWERS: char = 'i';
+
+/// What follows from an input, once everything that had to be is stored.
+#[derive(Debug, Default)]
+pub(crate) struct Follows {
+    /// What was stored, in order.
+    pub(crate) stored: Vec<Message>,
+    /// What is left to do; nothing of it is a [`Effect::Store`].
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// Who has rights here, as the office is told.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rights {
+    /// Letters of the identities that are known.
+    pub(crate) letters: HashMap<EndpointId, String>,
+    /// Projects in which unsigned messages are taken.
+    pub(crate) unsigned: Vec<String>,
+}
+
+/// Returns the rights that a register tells.
+pub(super) fn rights(register: &Register) -> Rights {
+    let all = register.all().into_iter();
+    Rights {
+        letters: all
+            .filter_map(|entry| Some((entry.id, register.letters(&entry.id)?)))
+            .collect(),
+        unsigned: register.unsigned_projects().map(str::to_owned).collect(),
+    }
+}
+
+/// Desk and store of one repository.
+#[derive(Debug)]
+pub(crate) struct Office {
+    store: Store,
+    desk: Desk,
+    /// The keys that senders proved to be theirs.
+    proven: HashMap<Key, EndpointId>,
+    rights: Rights,
+    identity: Identity,
+    name: String,
+}
+
+impl Office {
+    /// Opens the office on a repository, and does what is due since it was closed.
+    ///
+    /// # Errors
+    /// `repository` when the file cannot be used.
+    pub(crate) fn open(
+        repo: &mut Repository,
+        identity: &Identity,
+        name: &str,
+        rights: Rights,
+    ) -> Result<(Self, Follows), Error> {
+        let store = Store::read(repo).map_err(|error| store_error(&error))?;
+        let mut office = Self {
+            store,
+            desk: desk_of(identity, name),
+            proven: HashMap::new(),
+            rights,
+            identity: identity.clone(),
+            name: name.to_owned(),
+        };
+        office.sit_down();
+        let effects = office.desk.resume(clock::now());
+        let follows = office.perform(repo, effects)?;
+        Ok((office, follows))
+    }
+
+    /// Makes the desk know what the store holds.
+    fn sit_down(&mut self) {
+        self.desk = desk_of(&self.identity, &self.name);
+        let vouchers: Vec<_> = self
+            .store
+            .vouchers()
+            .filter_map(|(from, key, voucher)| Some((key, vouch::owner(from, key, voucher)?)))
+            .collect();
+        self.proven.extend(vouchers);
+        self.desk.set_keyring(self.keyring());
+        for head in self.store.heads() {
+            self.desk.recall(&head.fields, head.author, head.digest);
+        }
+    }
+
+    /// Tells who has rights here from now on.
+    pub(crate) fn set_rights(&mut self, rights: Rights) {
+        self.rights = rights;
+        self.desk.set_keyring(self.keyring());
+    }
+
+    fn keyring(&self) -> Keyring {
+        let mut keyring = Keyring::new();
+        for (key, id) in &self.proven {
+            if let Some(letters) = self.rights.letters.get(id) {
+                keyring.admit(Device {
+                    key: *key,
+                    id: id.to_string(),
+                    scope: Scope::Everything,
+                    may_answer: letters.contains(ANSWERS),
+                });
+            }
+        }
+        let me = self.desk.me();
+        keyring.admit(Device {
+            key: me.signer.key(),
+            id: me.id.clone(),
+            scope: Scope::Everything,
+            may_answer: true,
+        });
+        let unsigned = &self.rights.unsigned;
+        for project in unsigned.iter().filter_map(|it| Project::parse(it).ok()) {
+            keyring.admit_unsigned(project);
+        }
+        keyring
+    }
+
+    /// Learns whose key signed a message, from the message itself.
+    fn meet(&mut self, message: &Message) {
+        let Some(key) = message.signature().map(|signature| signature.key) else {
+            return;
+        };
+        if !self.proven.contains_key(&key)
+            && let Some((id, key)) = vouch::sender(message)
+            && self.rights.letters.contains_key(&id)
+        {
+            self.proven.insert(key, id);
+            self.desk.set_keyring(self.keyring());
+        }
+    }
+
+    /// Says something.
+    ///
+    /// # Errors
+    /// `bad_request` for what no message can say, `repository` when it cannot be stored.
+    pub(crate) fn send(
+        &mut self,
+        repo: &mut Repository,
+        wish: &SendNotify,
+    ) -> Result<(Message, Follows), Error> {
+        let now = clock::now();
+        let attached = compose::read_files(&wish.attach)?;
+        let fields = compose::message(self, wish, now)?;
+        let message = compose::signed(self, &fields)?;
+        for (name, content) in &attached {
+            Store::attach(repo, &message, name, content, now)
+                .map_err(|error| store_error(&error))?;
+        }
+        self.send_message(repo, message, now)
+    }
+
+    /// Answers a question of a thread, or says something in it.
+    ///
+    /// # Errors
+    /// `conflict` when the question is decided, `bad_request` when it does not offer this answer, `forbidden` when this agent may not
+    /// answer, `not_found`, `repository`.
+    pub(crate) fn reply(
+        &mut self,
+        repo: &mut Repository,
+        thread: &str,
+        wish: &ReplyNotify,
+    ) -> Result<(Message, Follows), Error> {
+        let now = clock::now();
+        let fields = compose::reply(self, thread, wish, now)?;
+        let message = compose::signed(self, &fields)?;
+        self.send_message(repo, message, now)
+    }
+
+    fn send_message(
+        &mut self,
+        repo: &mut Repository,
+        message: Message,
+        now: Timestamp,
+    ) -> Result<(Message, Follows), Error> {
+        let effects = self.desk.send(message.clone(), now);
+        let refused = effects.iter().find_map(|effect| match effect {
+            Effect::Refused { id, refusal, .. } if *id == message.id => Some(refusal.clone()),
+            _ => None,
+        });
+        let follows = self.perform(repo, effects)?;
+        match refused {
+            Some(refusal) => Err(refusal_error(&refusal)),
+            None => Ok((message, follows)),
+        }
+    }
+
+    /// Takes what came over the bus on `address`.
+    ///
+    /// # Errors
+    /// `repository` when it cannot be stored.
+    pub(crate) fn receive(
+        &mut self,
+        repo: &mut Repository,
+        address: &Address,
+        message: Message,
+    ) -> Result<Follows, Error> {
+        self.meet(&message);
+        let effects = self.desk.receive(address, message, clock::now());
+        self.perform(repo, effects)
+    }
+
+    /// Looks what has come into the repository by other ways.
+    ///
+    /// # Errors
+    /// `repository` when it cannot be read.
+    pub(crate) fn look(&mut self, repo: &mut Repository) -> Result<Follows, Error> {
+        let found = self
+            .store
+            .refresh(repo)
+            .map_err(|error| store_error(&error))?;
+        let mut follows = Follows::default();
+        for message in found {
+            self.meet(&message);
+            follows.stored.push(message.clone());
+            let effects = self.desk.found(message, clock::now());
+            let more = self.perform(repo, effects)?;
+            follows.stored.extend(more.stored);
+            follows.effects.extend(more.effects);
+        }
+        Ok(follows)
+    }
+
+    /// Takes back a question that was asked here.
+    ///
+    /// # Errors
+    /// `conflict` when no question of this agent waits under that id; `repository`.
+    pub(crate) fn cancel(
+        &mut self,
+        repo: &mut Repository,
+        question: &MessageId,
+    ) -> Result<Follows, Error> {
+        let effects = self.desk.cancel(question, clock::now());
+        let resolved = |effect: &Effect| matches!(effect, Effect::Resolved { question: it, .. } if it == question);
+        let taken_back = effects.iter().any(resolved);
+        let follows = self.perform(repo, effects)?;
+        if taken_back {
+            Ok(follows)
+        } else {
+            Err(refusal_error(&Refusal::NoQuestion))
+        }
+    }
+
+    /// Does what is due by now.
+    ///
+    /// # Errors
+    /// `repository` when something cannot be stored.
+    pub(crate) fn tick(&mut self, repo: &mut Repository) -> Result<Follows, Error> {
+        let effects = self.desk.tick(clock::now());
+        self.perform(repo, effects)
+    }
+
+    /// Returns when [`Office::tick`] has something to do next.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.desk.next_due()
+    }
+
+    /// Stores what is to be stored. When that fails, the desk starts anew from what the store holds.
+    fn perform(&mut self, repo: &mut Repository, effects: Vec<Effect>) -> Result<Follows, Error> {
+        let mut follows = Follows::default();
+        for effect in effects {
+            let Effect::Store(messages) = effect else {
+                follows.effects.push(effect);
+                continue;
+            };
+            if let Err(error) = self.store.add(repo, &messages, clock::now()) {
+                self.sit_down();
+                return Err(store_error(&error));
+            }
+            follows.stored.extend(messages);
+        }
+        Ok(follows)
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether this agent wrote a message.
+    pub(super) fn is_own(&self, id: &MessageId) -> bool {
+        let own = Author::Key(self.desk.me().signer.key());
+        self.store.head(id).is_some_and(|head| head.author == own)
+    }
+
+    /// Returns the bytes of an attached file.
+    pub(super) fn attachment(
+        &self,
+        repo: &Repository,
+        id: &MessageId,
+        name: &str,
+    ) -> Result<bytes::Bytes, Error> {
+        let none = || Error::not_found(format!("{id} has no such attachment"));
+        let head = self.store.head(id).ok_or_else(none)?;
+        if !head.fields.media.iter().any(|known| known == name) {
+            return Err(none());
+        }
+        let content = repo.unversioned_content(&attachment_path(&head.fields, name));
+        let content = content.map_err(|error| crate::repository::file_error(&error))?;
+        content.ok_or_else(none)
+    }
+
+    /// Returns how many other devices may answer here.
+    pub(super) fn answering(&self) -> usize {
+        let letters = self.rights.letters.values();
+        letters.filter(|letters| letters.contains(ANSWERS)).count()
+    }
+
+    /// Returns the thread's questions that wait, oldest first.
+    pub(super) fn waiting(&self, heads: &[&edgesync_notify::store::Head]) -> Vec<MessageId> {
+        heads
+            .iter()
+            .filter(|head| head.fields.kind != Kind::Resolution && self.desk.waits(&head.fields.id))
+            .map(|head| head.fields.id)
+            .collect()
+    }
+}
+
+fn desk_of(identity: &Identity, name: &str) -> Desk {
+    let me = Me {
+        id: identity.endpoint_id().to_owned(),
+        name: name.to_owned(),
+        signer: vouch::signer(identity),
+    };
+    Desk::new(me, Keyring::new())
+}
+
+/// Returns the API's error for what the desk refused.
+fn refusal_error(refusal: &Refusal) -> Error {
+    let words = refusal.to_string();
+    match refusal {
+        Refusal::Decided | Refusal::NoQuestion | Refusal::SameId => {
+            Error::new(Code::Conflict, words)
+        }
+        Refusal::NotOffered | Refusal::Message(_) | Refusal::OtherQuestion => {
+            Error::bad_request(words)
+        }
+        _ => Error::new(Code::Forbidden, words),
+    }
+}

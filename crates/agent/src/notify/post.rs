@@ -1,0 +1,575 @@
+//! The running agent's side of notify: one office on the repository's own thread, the bus, the clock, and the events that fronts
+//! see. What is said is stored first; that nobody hears it on the bus is no failure, because replication brings it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use edgesync_bus::{Message as Heard, Publish, SharedBus};
+use edgesync_notify::desk::Effect;
+use edgesync_notify::message::Message;
+use edgesync_notify::name::{MessageId, Project};
+use edgesync_notify::{subject, text};
+use libfossil::db::Repository;
+use libfossil::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::office::rights;
+use super::{Follows, Office};
+use crate::api::{
+    Error, Event, Level, NotifyConversation, NotifyMessage, NotifyStatus, NotifyThread,
+    NotifyTrace, QuestionState, ReplyNotify, SendNotify, Time,
+};
+use crate::clock;
+use crate::events::Events;
+use crate::identity::Identity;
+use crate::repository::{Hosted, Origin};
+use crate::state::StateDb;
+use crate::trust::Trust;
+
+/// Messages whose acknowledgements are remembered; nobody waits for that many at once.
+const ACKNOWLEDGED: usize = 1_000;
+
+/// Devices that are remembered for each of them.
+const ACKNOWLEDGERS: usize = 64;
+
+/// How often refused messages are spoken of in the log.
+const REFUSALS_TOLD_MS: i64 = 60_000;
+
+/// The longest that the clock task sleeps; what the system's clock did meanwhile shows then.
+const NAP: Duration = Duration::from_secs(60);
+
+/// What notify needs of the agent.
+pub(crate) struct Setting {
+    pub(crate) hosted: Arc<Hosted>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) state: Arc<StateDb>,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) identity: Identity,
+    pub(crate) name: String,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stopped: CancellationToken,
+}
+
+/// Notify in the running agent.
+pub(crate) struct Post {
+    setting: Setting,
+    office: Arc<Mutex<Office>>,
+    bus: RwLock<Option<SharedBus>>,
+    bus_listens: AtomicBool,
+    /// Moves whenever something was stored.
+    turn: watch::Sender<u64>,
+    /// When the desk has something to do next.
+    next_due: Mutex<Option<Timestamp>>,
+    /// The clock has to be set anew.
+    due: Notify,
+    acknowledged: Mutex<HashMap<MessageId, BTreeSet<String>>>,
+    refused: AtomicU64,
+    refusal_told: Mutex<Option<Time>>,
+}
+
+/// What is said on the bus when a message is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct Acknowledgement {
+    msg_id: String,
+    received_by: String,
+    received_at: Time,
+}
+
+/// What follows from an input, in the forms that leave the repository's thread.
+#[derive(Default)]
+struct Outcome {
+    stored: bool,
+    publish: Vec<Message>,
+    acknowledge: Vec<Message>,
+    events: Vec<Event>,
+    refused: Vec<String>,
+    next_due: Option<Timestamp>,
+}
+
+impl Post {
+    /// Opens the office and does what is due since it was closed.
+    ///
+    /// # Errors
+    /// `repository` when the file cannot be used.
+    pub(crate) async fn open(setting: Setting) -> Result<Arc<Self>, Error> {
+        let rights = rights(&setting.trust.register);
+        let (identity, name) = (setting.identity.clone(), setting.name.clone());
+        let opened = setting.hosted.write(move |repo| {
+            let (office, follows) = Office::open(repo, &identity, &name, rights)?;
+            let outcome = outcome(&office, repo, follows);
+            Ok::<_, Error>((office, outcome))
+        });
+        let (office, outcome) = opened
+            .await
+            .map_err(crate::repository::TaskError::into_api)??;
+        let post = Arc::new(Self {
+            setting,
+            office: Arc::new(Mutex::new(office)),
+            bus: RwLock::default(),
+            bus_listens: AtomicBool::new(false),
+            turn: watch::Sender::new(0),
+            next_due: Mutex::default(),
+            due: Notify::new(),
+            acknowledged: Mutex::default(),
+            refused: AtomicU64::new(0),
+            refusal_told: Mutex::default(),
+        });
+        post.follow(outcome).await;
+        let tasks = post.setting.tasks.clone();
+        tasks.spawn(Arc::clone(&post).keep_time());
+        tasks.spawn(Arc::clone(&post).keep_looking());
+        Ok(post)
+    }
+
+    #[allow(dead_code, reason = "the driver of the bus uses it")]
+    /// Speaks on this bus from now on, and hears what others say on it.
+    pub(crate) fn attach(self: &Arc<Self>, bus: SharedBus) {
+        *self.bus.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&bus));
+        self.setting.tasks.spawn(Arc::clone(self).keep_hearing(bus));
+    }
+
+    /// Says something. Blocks on no network.
+    pub(crate) async fn send(&self, wish: SendNotify) -> Result<NotifyMessage, Error> {
+        self.act(move |office, repo| {
+            let (message, follows) = office.send(repo, &wish)?;
+            Ok((office.show(&message), follows))
+        })
+        .await
+    }
+
+    /// Answers a question of a thread, or says something in it.
+    pub(crate) async fn reply(
+        &self,
+        thread: String,
+        wish: ReplyNotify,
+    ) -> Result<NotifyMessage, Error> {
+        self.act(move |office, repo| {
+            let (message, follows) = office.reply(repo, &thread, &wish)?;
+            Ok((office.show(&message), follows))
+        })
+        .await
+    }
+
+    /// Takes back a question that was asked here.
+    pub(crate) async fn cancel(&self, question: MessageId) -> Result<NotifyMessage, Error> {
+        self.act(move |office, repo| {
+            let follows = office.cancel(repo, &question)?;
+            Ok((office.message(repo, &question)?, follows))
+        })
+        .await
+    }
+
+    /// Returns a message.
+    pub(crate) async fn message(&self, id: MessageId) -> Result<NotifyMessage, Error> {
+        let mut message = self
+            .read(move |office, repo| office.message(repo, &id))
+            .await?;
+        self.add_acknowledgers(&mut message);
+        Ok(message)
+    }
+
+    /// Returns a question as soon as it is decided, or as it is when the time is over.
+    pub(crate) async fn answer(
+        &self,
+        id: MessageId,
+        wait: Duration,
+    ) -> Result<NotifyMessage, Error> {
+        let deadline = Instant::now() + wait;
+        let mut turn = self.turn.subscribe();
+        loop {
+            turn.mark_unchanged();
+            let message = self.message(id).await?;
+            let Some(state) = &message.question else {
+                return Err(Error::bad_request("this message is no question"));
+            };
+            if matches!(state, QuestionState::Resolved(_)) {
+                return Ok(message);
+            }
+            tokio::select! {
+                changed = timeout_at(deadline, turn.changed()) => match changed {
+                    Ok(Ok(())) => {}
+                    _ => return Ok(message),
+                },
+                () = self.setting.stopped.cancelled() => return Ok(message),
+            }
+        }
+    }
+
+    /// Returns which way a message went.
+    pub(crate) async fn trace(&self, id: MessageId) -> Result<NotifyTrace, Error> {
+        let mut trace = self
+            .read(move |office, repo| office.trace(repo, &id))
+            .await?;
+        self.add_acknowledgers(&mut trace.message);
+        Ok(trace)
+    }
+
+    /// Returns the bytes of an attached file.
+    pub(crate) async fn attachment(
+        &self,
+        id: MessageId,
+        name: String,
+    ) -> Result<bytes::Bytes, Error> {
+        self.read(move |office, repo| office.attachment(repo, &id, &name))
+            .await
+    }
+
+    /// Returns the threads of a project, or all.
+    pub(crate) async fn threads(
+        &self,
+        project: Option<Project>,
+    ) -> Result<Vec<NotifyThread>, Error> {
+        let mut threads = self
+            .read(move |office, _| Ok(office.threads(project.as_ref())))
+            .await?;
+        let done = self.done().await?;
+        threads.iter_mut().for_each(|thread| mark(thread, &done));
+        Ok(threads)
+    }
+
+    /// Returns a thread and its messages.
+    pub(crate) async fn conversation(&self, thread: String) -> Result<NotifyConversation, Error> {
+        let mut conversation = self
+            .read(move |office, repo| office.conversation(repo, &thread))
+            .await?;
+        mark(&mut conversation.thread, &self.done().await?);
+        for message in &mut conversation.messages {
+            self.add_acknowledgers(message);
+        }
+        Ok(conversation)
+    }
+
+    /// Puts a thread away on this device until somebody says something in it, or takes it back.
+    pub(crate) async fn set_done(&self, thread: String, done: bool) -> Result<NotifyThread, Error> {
+        let mut found = self.conversation(thread).await?.thread;
+        let state = Arc::clone(&self.setting.state);
+        let (project, id) = (found.project.clone(), found.id.clone());
+        let messages = done.then_some(found.messages);
+        let set =
+            tokio::task::spawn_blocking(move || state.set_notify_done(&project, &id, messages));
+        joined(set.await)?;
+        found.done = done;
+        Ok(found)
+    }
+
+    /// Returns how notify is.
+    pub(crate) async fn status(&self) -> Result<NotifyStatus, Error> {
+        let (messages, threads, waiting, answering) = self
+            .read(|office, _| {
+                let (messages, threads, waiting) = office.counts();
+                Ok((messages, threads, waiting, office.answering()))
+            })
+            .await?;
+        Ok(NotifyStatus {
+            repository: self.setting.hosted.path().to_path_buf(),
+            project_code: self.setting.hosted.project_code(),
+            messages: messages as u64,
+            threads: threads as u64,
+            waiting: waiting as u64,
+            refused: self.refused.load(Ordering::Relaxed),
+            bus: self.bus_listens.load(Ordering::Relaxed),
+            answering: answering as u64,
+        })
+    }
+
+    async fn done(&self) -> Result<HashMap<(String, String), u64>, Error> {
+        let state = Arc::clone(&self.setting.state);
+        joined(tokio::task::spawn_blocking(move || state.notify_done()).await)
+    }
+
+    /// Gives the office something to do, on the repository's own thread, and does what follows.
+    async fn act<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Office, &mut Repository) -> Result<(T, Follows), Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let office = Arc::clone(&self.office);
+        let rights = rights(&self.setting.trust.register);
+        let done = self.setting.hosted.write(move |repo| {
+            let mut office = locked(&office);
+            office.set_rights(rights);
+            let (value, follows) = work(&mut office, repo)?;
+            Ok::<_, Error>((value, outcome(&office, repo, follows)))
+        });
+        let (value, outcome) = done
+            .await
+            .map_err(crate::repository::TaskError::into_api)??;
+        self.follow(outcome).await;
+        Ok(value)
+    }
+
+    /// Asks the office something.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Office, &Repository) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let office = Arc::clone(&self.office);
+        let ask = move |repo: &Repository| work(&locked(&office), repo);
+        self.setting.hosted.browse(ask).await
+    }
+
+    async fn follow(&self, outcome: Outcome) {
+        for event in outcome.events {
+            self.setting.events.publish(event);
+        }
+        if outcome.stored {
+            self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
+            self.setting.hosted.changed(Origin::Outside);
+        }
+        *locked(&self.next_due) = outcome.next_due;
+        self.due.notify_one();
+        for reason in outcome.refused {
+            self.count_refused(&reason);
+        }
+        let bus = self
+            .bus
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some(bus) = bus else { return };
+        let messages = outcome.publish.iter().map(|message| {
+            let subject = subject::of_thread(&message.project, &message.thread);
+            Publish::new(subject, message.to_wire().into_bytes())
+        });
+        let acknowledgements = outcome.acknowledge.iter().filter_map(|message| {
+            let acknowledgement = Acknowledgement {
+                msg_id: message.id.to_string(),
+                received_by: self.setting.identity.endpoint_id().to_owned(),
+                received_at: Time::now(),
+            };
+            let subject = subject::of_ack(&message.project, &message.thread);
+            Some(Publish::new(
+                subject,
+                serde_json::to_vec(&acknowledgement).ok()?,
+            ))
+        });
+        for publish in messages.chain(acknowledgements) {
+            if let Err(error) = bus.publish(publish).await {
+                tracing::debug!(%error, "a message will come by replication only");
+            }
+        }
+    }
+
+    /// Counts a message that was not taken, and speaks of it now and then.
+    fn count_refused(&self, reason: &str) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(reason, "a message was refused");
+        let now = Time::now();
+        let mut told = locked(&self.refusal_told);
+        if told.is_none_or(|at| now.unix_millis() - at.unix_millis() >= REFUSALS_TOLD_MS) {
+            *told = Some(now);
+            let words = format!("a message was refused: {reason}");
+            self.setting.hosted.log(Level::Warn, words);
+        }
+    }
+
+    fn add_acknowledgers(&self, message: &mut NotifyMessage) {
+        if let Ok(id) = MessageId::parse(&message.id)
+            && let Some(devices) = locked(&self.acknowledged).get(&id)
+        {
+            message.delivered_to = devices.iter().cloned().collect();
+        }
+    }
+
+    /// Does what is due by the clock.
+    async fn keep_time(self: Arc<Self>) {
+        loop {
+            let due = *locked(&self.next_due);
+            let wait = due.map_or(NAP, |due| {
+                let ms = due.unix_millis().saturating_sub(clock::now().unix_millis());
+                Duration::from_millis(u64::try_from(ms).unwrap_or(0)).min(NAP)
+            });
+            tokio::select! {
+                () = self.setting.stopped.cancelled() => return,
+                () = self.due.notified() => continue,
+                () = tokio::time::sleep(wait) => {}
+            }
+            if due.is_none_or(|due| due > clock::now()) {
+                continue;
+            }
+            if let Err(error) = self.act(|office, repo| Ok(((), office.tick(repo)?))).await {
+                self.setting.hosted.log(Level::Error, error.message);
+                // What cannot be stored now is tried again, not at once.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+
+    /// Looks into the repository when replication or another program changed it.
+    async fn keep_looking(self: Arc<Self>) {
+        let mut changes = self.setting.events.listen();
+        loop {
+            let event = tokio::select! {
+                () = self.setting.stopped.cancelled() => return,
+                event = changes.recv() => event,
+            };
+            let ours = match event {
+                Ok(event) => match &*event {
+                    Event::Repository { repository } => {
+                        repository.name == self.setting.hosted.name()
+                    }
+                    _ => false,
+                },
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => true,
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            };
+            if ours && let Err(error) = self.act(|office, repo| Ok(((), office.look(repo)?))).await
+            {
+                tracing::warn!(%error, "the repository of messages cannot be read");
+            }
+        }
+    }
+
+    /// Hears what others say on the bus.
+    async fn keep_hearing(self: Arc<Self>, bus: SharedBus) {
+        let messages = bus.subscribe(subject::ALL_MESSAGES, None).await;
+        let acknowledgements = bus.subscribe(subject::ALL_ACKS, None).await;
+        let (mut messages, mut acknowledgements) = match (messages, acknowledgements) {
+            (Ok(messages), Ok(acknowledgements)) => (messages, acknowledgements),
+            (Err(error), _) | (_, Err(error)) => {
+                self.setting
+                    .hosted
+                    .log(Level::Warn, format!("messages are not heard: {error}"));
+                return;
+            }
+        };
+        self.bus_listens.store(true, Ordering::Relaxed);
+        loop {
+            tokio::select! {
+                () = self.setting.stopped.cancelled() => break,
+                heard = messages.next() => match heard {
+                    Some(heard) => self.hear(&heard).await,
+                    None => break,
+                },
+                heard = acknowledgements.next() => match heard {
+                    Some(heard) => self.hear_acknowledgement(&heard.payload).await,
+                    None => break,
+                },
+            }
+        }
+        self.bus_listens.store(false, Ordering::Relaxed);
+    }
+
+    async fn hear(&self, heard: &Heard) {
+        let Some(address) = subject::parse(&heard.subject) else {
+            return;
+        };
+        let message = match Message::read(&heard.payload) {
+            Ok(message) => message,
+            Err(error) => return self.count_refused(&error.to_string()),
+        };
+        let taken = self
+            .act(move |office, repo| Ok(((), office.receive(repo, &address, message)?)))
+            .await;
+        if let Err(error) = taken {
+            self.count_refused(&error.message);
+        }
+    }
+
+    async fn hear_acknowledgement(&self, payload: &[u8]) {
+        let Ok(said) = serde_json::from_slice::<Acknowledgement>(payload) else {
+            return;
+        };
+        let Ok(id) = MessageId::parse(&said.msg_id) else {
+            return;
+        };
+        // Anybody on the bus can say this; it is only shown, and only of ids that look like devices.
+        let Ok(device) = said.received_by.parse::<crate::trust::EndpointId>() else {
+            return;
+        };
+        let known = self.read(move |office, _| Ok(office.is_own(&id))).await;
+        if !known.unwrap_or(false) {
+            return;
+        }
+        let mut acknowledged = locked(&self.acknowledged);
+        if acknowledged.len() >= ACKNOWLEDGED
+            && !acknowledged.contains_key(&id)
+            && let Some(other) = acknowledged.keys().next().copied()
+        {
+            acknowledged.remove(&other);
+        }
+        let devices = acknowledged.entry(id).or_default();
+        if devices.len() < ACKNOWLEDGERS {
+            devices.insert(device.to_string());
+        }
+        drop(acknowledged);
+        self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
+    }
+}
+
+impl std::fmt::Debug for Post {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Post").finish_non_exhaustive()
+    }
+}
+
+/// Puts what follows into the forms that fronts and the bus get.
+fn outcome(office: &Office, repo: &Repository, follows: Follows) -> Outcome {
+    let shown = |id: MessageId| {
+        let is_it = |effect: &Effect| matches!(effect, Effect::Show(message) if message.id == id);
+        follows.effects.iter().any(is_it)
+    };
+    let mut outcome = Outcome {
+        stored: !follows.stored.is_empty(),
+        next_due: office.next_due(),
+        ..Outcome::default()
+    };
+    for message in &follows.stored {
+        outcome.events.push(Event::Message {
+            message: Box::new(office.show(message)),
+            show: shown(message.id),
+        });
+    }
+    for effect in follows.effects {
+        match effect {
+            Effect::Publish(message) => outcome.publish.push(message),
+            Effect::Acknowledge(message) => outcome.acknowledge.push(message),
+            Effect::Resolved { question, .. } => {
+                // The question may still be on its way.
+                if let Ok(message) = office.message(repo, &question) {
+                    let message = Box::new(message);
+                    outcome.events.push(Event::Question { message });
+                }
+            }
+            Effect::Refused { from, refusal, .. } => {
+                let from = text::shown_on_a_line(&text::excerpt(&from, 16));
+                outcome.refused.push(format!("{refusal} (from {from:?})"));
+            }
+            Effect::Folded {
+                sender,
+                name,
+                count,
+            } => outcome.events.push(Event::Folded {
+                from: sender,
+                from_name: name,
+                count,
+            }),
+            _ => {}
+        }
+    }
+    outcome
+}
+
+fn mark(thread: &mut NotifyThread, done: &HashMap<(String, String), u64>) {
+    let key = (thread.project.clone(), thread.id.clone());
+    thread.done = done
+        .get(&key)
+        .is_some_and(|messages| thread.messages <= *messages);
+}
+
+fn joined<T>(done: Result<rusqlite::Result<T>, tokio::task::JoinError>) -> Result<T, Error> {
+    match done {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Error::internal(format!("agent.db: {error}"))),
+        Err(error) => Err(Error::internal(error.to_string())),
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

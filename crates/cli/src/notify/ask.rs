@@ -1,0 +1,130 @@
+//! `notify ask`: asks through the running agent and waits for what becomes of it.
+
+use std::time::Duration;
+
+use clap::Args;
+use edgesync_agent::api::{
+    self, AnswerSource, MessageKind, NotifyMessage, QuestionState, Resolved,
+};
+use serde_json::json;
+
+use super::send::Said;
+use super::words::short;
+use crate::agent::api::AgentApi;
+use crate::agent::runtime;
+use crate::error::{Failure, Kind};
+use crate::output::Output;
+use crate::units::parse_duration;
+
+/// How long one request to the agent waits.
+const TURN_MS: u64 = 30_000;
+
+/// How long to wait for a first device before saying that none has the question yet.
+const FIRST_TURN_MS: u64 = 2_000;
+
+/// Ask, wait, and print the answer
+///
+/// Exit code 0 with an answer or the default, 2 when nobody answered in time, 4 when the question reached nobody.
+#[derive(Args)]
+pub(crate) struct Ask {
+    #[command(flatten)]
+    said: Said,
+
+    /// How long to wait for an answer; 0s, or leaving it out, is for ever
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+
+    /// The answer that silence means: one of the actions
+    #[arg(long, value_name = "LABEL", requires = "timeout")]
+    default: Option<String>,
+
+    /// Ask for a yes: offers Yes and No unless actions are given, and silence means no
+    #[arg(long)]
+    approval: bool,
+
+    /// Beside the actions, take an answer in other words
+    #[arg(long)]
+    text: bool,
+}
+
+impl Ask {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        let agent = self.said.place.agent()?;
+        let mut wish = self.said.wish()?;
+        wish.kind = Some(if self.approval {
+            MessageKind::Approval
+        } else {
+            MessageKind::Question
+        });
+        wish.allow_text = self.text;
+        wish.default = self.default;
+        wish.expires_in_ms = self
+            .timeout
+            .filter(|time| !time.is_zero())
+            .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        runtime()?.block_on(async {
+            let asked: NotifyMessage = agent.post_json("notify/send", &wish).await?;
+            if !out.json {
+                out.aside(format!("thread:{}", short(&asked.thread)));
+            }
+            let (question, resolved) = wait(&agent, &asked, out).await?;
+            report(&agent, &question, &resolved, out).await
+        })
+    }
+}
+
+/// Waits until the question is decided.
+async fn wait(
+    agent: &AgentApi,
+    asked: &NotifyMessage,
+    out: Output,
+) -> Result<(NotifyMessage, Resolved), Failure> {
+    let mut turn_ms = FIRST_TURN_MS;
+    loop {
+        let path = format!("notify/messages/{}/answer?wait_ms={turn_ms}", asked.id);
+        let question: NotifyMessage = agent.get(&path).await?;
+        if let Some(QuestionState::Resolved(resolved)) = &question.question {
+            let resolved = resolved.clone();
+            return Ok((question, resolved));
+        }
+        if turn_ms == FIRST_TURN_MS && !reached_anybody(agent, &question).await? && !out.quiet {
+            out.aside("waiting; no other device has the question yet");
+        }
+        turn_ms = TURN_MS;
+    }
+}
+
+/// Whether somebody could see the question: another device has it, or a desktop is attached here.
+async fn reached_anybody(agent: &AgentApi, question: &NotifyMessage) -> Result<bool, Failure> {
+    let status: api::Status = agent.get("status").await?;
+    Ok(status.agent.shell || !question.delivered_to.is_empty())
+}
+
+async fn report(
+    agent: &AgentApi,
+    question: &NotifyMessage,
+    resolved: &Resolved,
+    out: Output,
+) -> Result<(), Failure> {
+    match resolved.source {
+        AnswerSource::Answer | AnswerSource::Default => {
+            let answer = resolved.answer.clone().unwrap_or_default();
+            let all = json!({
+                "id": question.id, "thread": question.thread, "source": resolved.source, "answer": answer,
+                "label": resolved.label, "message": resolved.message, "by": resolved.by, "by_name": resolved.by_name,
+                "time": resolved.time, "delivered_to": question.delivered_to,
+            });
+            // A program reads it: the answer as it is, whatever it holds.
+            out.print(&all, |_| format!("{answer}\n"))
+        }
+        AnswerSource::Cancelled => Err(Failure::new(Kind::Failed, "the question was taken back")),
+        AnswerSource::Expired if reached_anybody(agent, question).await? => {
+            Err(Failure::new(Kind::TimedOut, "nobody answered in time"))
+        }
+        AnswerSource::Expired => Err(Failure::new(
+            Kind::Unreachable,
+            "nobody answered in time, and no other device had the question",
+        )
+        .hint("edgesync notify status says which devices may answer")),
+    }
+}

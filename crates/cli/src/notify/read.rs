@@ -1,0 +1,193 @@
+//! `notify threads`, `log`, `status` and `trace`.
+
+use clap::Args;
+use edgesync_agent::api::{NotifyConversation, NotifyStatus, NotifyThread, NotifyTrace};
+
+use super::place::{Place, PlaceArg};
+use super::words::{line, priority, sender, short, state, text_line};
+use crate::agent::runtime;
+use crate::error::{Failure, Kind};
+use crate::output::Output;
+
+/// Longest excerpt of a thread's last message, in bytes.
+const LAST_BYTES: usize = 60;
+
+/// List the threads, the last active first
+#[derive(Args)]
+pub(crate) struct Threads {
+    #[command(flatten)]
+    place: PlaceArg,
+
+    /// Only those of this project
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+}
+
+impl Threads {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        let threads: Vec<NotifyThread> = match self.place.find()? {
+            Place::Agent(agent) => runtime()?.block_on(agent.get("notify/threads"))?,
+            Place::Alone(alone) => alone.threads(None)?,
+        };
+        let wanted =
+            |thread: &NotifyThread| self.project.as_ref().is_none_or(|it| *it == thread.project);
+        let threads: Vec<_> = threads.into_iter().filter(wanted).collect();
+        out.print(&threads, |threads| {
+            let line = |thread: &NotifyThread| {
+                format!(
+                    "{}  {}  msgs:{}  priority:{}  last:{}\n",
+                    thread.short,
+                    thread.time,
+                    thread.messages,
+                    priority(thread.priority),
+                    text_line(&thread.last_body, LAST_BYTES)
+                )
+            };
+            match threads.is_empty() {
+                true => "no threads\n".to_owned(),
+                false => threads.iter().map(line).collect(),
+            }
+        })
+    }
+}
+
+/// Print a thread's messages, oldest first
+#[derive(Args)]
+pub(crate) struct Log {
+    #[command(flatten)]
+    place: PlaceArg,
+
+    /// The project, where two have threads that begin alike
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+
+    /// The thread, by its id or first digits
+    thread: String,
+}
+
+impl Log {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        let none = || {
+            Failure::new(
+                Kind::NotFound,
+                format!("there is no thread {}", self.thread),
+            )
+        };
+        if !self
+            .thread
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        {
+            return Err(none());
+        }
+        let conversation: NotifyConversation = match self.place.find()? {
+            Place::Agent(agent) => {
+                let path = format!("notify/threads/{}", self.thread);
+                runtime()?.block_on(agent.get(&path))?
+            }
+            Place::Alone(alone) => alone.conversation(&self.thread)?,
+        };
+        if self
+            .project
+            .is_some_and(|project| project != conversation.thread.project)
+        {
+            return Err(Failure::new(
+                Kind::NotFound,
+                format!("there is no thread {}", self.thread),
+            ));
+        }
+        out.print(&conversation, |conversation| {
+            conversation.messages.iter().map(line).collect()
+        })
+    }
+}
+
+/// Show how the repository of messages is
+#[derive(Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    place: PlaceArg,
+}
+
+impl Status {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        let (status, agent): (NotifyStatus, bool) = match self.place.find()? {
+            Place::Agent(agent) => (runtime()?.block_on(agent.get("notify"))?, true),
+            Place::Alone(alone) => (alone.status(), false),
+        };
+        out.print(&status, |status| {
+            let connection = match (agent, status.bus) {
+                (true, true) => "the running agent, on the bus",
+                (true, false) => "the running agent, not on a bus",
+                (false, _) => "no agent is running: messages go out when one does",
+            };
+            format!(
+                "notify repo: {}\nproject:     {}\nconnection:  {connection}\nmessages:    {} in {} threads\nwaiting:     {}\n\
+                 may answer:  {} other devices\nrefused:     {}\n",
+                status.repository.display(),
+                status.project_code.as_deref().unwrap_or("unknown"),
+                status.messages,
+                status.threads,
+                status.waiting,
+                status.answering,
+                status.refused,
+            )
+        })
+    }
+}
+
+/// Show which way a message went
+#[derive(Args)]
+pub(crate) struct Trace {
+    #[command(flatten)]
+    place: PlaceArg,
+
+    /// The message
+    #[arg(value_name = "MSG-ID")]
+    id: String,
+}
+
+impl Trace {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        let trace: NotifyTrace = match self.place.find()? {
+            Place::Agent(agent) => {
+                if !self
+                    .id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                {
+                    return Err(Failure::new(
+                        Kind::NotFound,
+                        format!("there is no message {}", self.id),
+                    ));
+                }
+                let path = format!("notify/messages/{}/trace", self.id);
+                runtime()?.block_on(agent.get(&path))?
+            }
+            Place::Alone(alone) => alone.trace(&self.id)?,
+        };
+        out.print(&trace, |trace| {
+            let message = &trace.message;
+            let mut text = format!(
+                "message:   {}\nthread:    {} ({})\nwritten:   {} by {}\nsigned by: {}\nstored:    {} in check-in {}\nsubject:   {}\n",
+                message.id,
+                short(&message.thread),
+                message.project,
+                message.time,
+                sender(message),
+                trace.key.as_deref().unwrap_or("nobody"),
+                trace.file,
+                trace.check_in.get(..10).unwrap_or_default(),
+                trace.subject,
+            );
+            match message.delivered_to.len() {
+                0 => text.push_str("delivered: no device has said that it has it\n"),
+                count => text.push_str(&format!("delivered: {count} devices said that they have it\n")),
+            }
+            if let Some(question) = &message.question {
+                text.push_str(&format!("question:  {}\n", state(question)));
+            }
+            text
+        })
+    }
+}

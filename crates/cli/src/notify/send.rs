@@ -1,0 +1,173 @@
+//! `notify send` and `notify reply`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use edgesync_agent::api::{self, NotifyMessage, ReplyNotify, SendNotify};
+
+use super::place::{Place, PlaceArg};
+use crate::agent::runtime;
+use crate::error::{Failure, Kind, OrFail};
+use crate::output::Output;
+
+/// What `send` and `ask` have in common.
+#[derive(Args)]
+pub(crate) struct Said {
+    #[command(flatten)]
+    pub(super) place: PlaceArg,
+
+    /// What it is about: letters, digits, - and _
+    #[arg(long, value_name = "NAME")]
+    project: String,
+
+    /// Go on with this thread, by its id or first digits; otherwise a new one begins
+    #[arg(long, value_name = "THREAD")]
+    thread: Option<String>,
+
+    /// How much it matters
+    #[arg(long)]
+    priority: Option<Priority>,
+
+    /// An answer to offer; may be given again
+    #[arg(long = "action", value_name = "LABEL")]
+    action: Vec<String>,
+
+    /// Answers to offer, with commas between them
+    #[arg(long, value_name = "LABELS", value_delimiter = ',')]
+    actions: Vec<String>,
+
+    /// A file to attach; may be given again
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
+
+    /// The sender's name for people; otherwise the agent's
+    #[arg(long, value_name = "NAME")]
+    from_name: Option<String>,
+
+    /// An address for more
+    #[arg(long, value_name = "URL")]
+    click: Option<String>,
+
+    /// The text
+    body: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Priority {
+    Info,
+    ActionRequired,
+    Urgent,
+}
+
+impl Said {
+    /// Returns what the API is asked to say.
+    pub(super) fn wish(self) -> Result<SendNotify, Failure> {
+        let absolute =
+            |path: &PathBuf| std::path::absolute(path).or_fail(Kind::Usage, path.display());
+        Ok(SendNotify {
+            project: self.project,
+            body: self.body,
+            thread: self.thread,
+            priority: self.priority.map(|priority| match priority {
+                Priority::Info => api::Priority::Info,
+                Priority::ActionRequired => api::Priority::ActionRequired,
+                Priority::Urgent => api::Priority::Urgent,
+            }),
+            actions: self.action.into_iter().chain(self.actions).collect(),
+            from_name: self.from_name,
+            click: self.click,
+            attach: self.attach.iter().map(absolute).collect::<Result<_, _>>()?,
+            ..SendNotify::default()
+        })
+    }
+}
+
+/// Say something, and print its id
+#[derive(Args)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    said: Said,
+}
+
+impl Send {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        let place = self.said.place.clone();
+        let wish = self.said.wish()?;
+        let sent = match place.find()? {
+            Place::Agent(agent) => runtime()?.block_on(agent.post_json("notify/send", &wish))?,
+            Place::Alone(mut alone) => alone.send(&wish)?,
+        };
+        print(out, &sent)
+    }
+}
+
+/// Answer a question, or say something in a thread
+#[derive(Args)]
+pub(crate) struct Reply {
+    #[command(flatten)]
+    place: PlaceArg,
+
+    /// The thread, by its id or first digits; its oldest question that waits is answered
+    #[arg(long, value_name = "THREAD")]
+    thread: String,
+
+    /// The question to answer, by its id
+    #[arg(long, value_name = "MSG-ID")]
+    to: Option<String>,
+
+    /// Answer with this action, by its id or label
+    #[arg(
+        long,
+        value_name = "ID",
+        required_unless_present = "body",
+        conflicts_with = "body"
+    )]
+    action: Option<String>,
+
+    /// The name of who answers; otherwise the agent's
+    #[arg(long, value_name = "NAME")]
+    from_name: Option<String>,
+
+    /// Answer with this text
+    body: Option<String>,
+}
+
+impl Reply {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        let wish = ReplyNotify {
+            to: self.to,
+            action: self.action,
+            body: self.body,
+            from_name: self.from_name,
+        };
+        let sent = match self.place.find()? {
+            Place::Agent(agent) => {
+                let thread = self.thread.as_str();
+                // Only what can be a thread makes a path.
+                if !thread
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                {
+                    return Err(Failure::new(
+                        Kind::NotFound,
+                        format!("there is no thread {thread}"),
+                    ));
+                }
+                let path = format!("notify/threads/{thread}/reply");
+                runtime()?.block_on(agent.post_json(&path, &wish))?
+            }
+            Place::Alone(mut alone) => alone.reply(&self.thread, &wish)?,
+        };
+        print(out, &sent)
+    }
+}
+
+/// Prints the id, and beside it the thread.
+fn print(out: Output, sent: &NotifyMessage) -> Result<(), Failure> {
+    if out.json {
+        return out.json(sent);
+    }
+    out.aside(format!("thread:{}", super::words::short(&sent.thread)));
+    out.line(&sent.id)
+}
