@@ -38,15 +38,14 @@ pub(super) async fn publish(
     let name = path.rsplit('/').next().unwrap_or_default();
     let name = project(name)?.to_string();
     let headers = request.headers().clone();
-    let wait = header(&headers, WAIT)?.map(duration).transpose()?;
+    let wait = header(&headers, WAIT)?
+        .as_deref()
+        .map(duration)
+        .transpose()?;
     let reading = Bytes::from_request(request, &core);
-    let body = match tokio::time::timeout(limits::API_BODY_DEADLINE, reading).await {
-        Ok(Ok(body)) => body,
-        _ => {
-            return Err(
-                Error::new(Code::TooLarge, "the body is too large or was cut short").into(),
-            );
-        }
+    let Ok(Ok(body)) = tokio::time::timeout(limits::API_BODY_DEADLINE, reading).await else {
+        let cut = "the body is too large or was cut short";
+        return Err(Error::new(Code::TooLarge, cut).into());
     };
     let wish = wish(name, &headers, &body)?;
     let post = core.notify()?;
@@ -100,7 +99,10 @@ fn wish(project: String, headers: &HeaderMap, body: &[u8]) -> Result<SendNotify,
     wish.thread = header(headers, THREAD)?;
     wish.from_name = header(headers, FROM_NAME)?;
     wish.default = header(headers, DEFAULT)?;
-    let expires_in = header(headers, EXPIRES_IN)?.map(duration).transpose()?;
+    let expires_in = header(headers, EXPIRES_IN)?
+        .as_deref()
+        .map(duration)
+        .transpose()?;
     wish.expires_in_ms = expires_in.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     Ok(wish)
 }
@@ -164,7 +166,7 @@ fn actions(text: &str) -> Vec<String> {
 }
 
 /// Reads `500ms`, `5s`, `10m`, `2h` or `1d`; bare digits are seconds.
-fn duration(text: String) -> Result<Duration, Error> {
+fn duration(text: &str) -> Result<Duration, Error> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit_ms = match text.get(digits.len()..).unwrap_or_default() {
         "ms" => 1,

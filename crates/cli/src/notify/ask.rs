@@ -64,7 +64,7 @@ impl Ask {
             .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         runtime()?.block_on(async {
             let asked: NotifyMessage = agent.post_json("notify/send", &wish).await?;
-            if !out.json {
+            if !out.quiet {
                 out.aside(format!("thread:{}", short(&asked.thread)));
             }
             let (question, resolved) = wait(&agent, &asked, out).await?;

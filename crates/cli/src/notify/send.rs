@@ -165,9 +165,8 @@ impl Reply {
 
 /// Prints the id, and beside it the thread.
 fn print(out: Output, sent: &NotifyMessage) -> Result<(), Failure> {
-    if out.json {
-        return out.json(sent);
+    if !out.json && !out.quiet {
+        out.aside(format!("thread:{}", super::words::short(&sent.thread)));
     }
-    out.aside(format!("thread:{}", super::words::short(&sent.thread)));
-    out.line(&sent.id)
+    out.print(sent, |sent| format!("{}\n", sent.id))
 }

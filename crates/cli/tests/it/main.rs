@@ -10,5 +10,6 @@ mod lab;
 mod large;
 mod look;
 mod manage;
+mod notify;
 mod transfer;
 mod uv;

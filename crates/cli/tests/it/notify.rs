@@ -1,0 +1,293 @@
+//! Questions and answers on the command line: with a running agent, and alone on a file.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use crate::lab::{Agent, Lab};
+
+/// Starts `notify ask`, and returns it with the thread that it names.
+fn ask(lab: &Lab, args: &[&str]) -> (Child, String) {
+    let mut all = vec!["notify", "ask", "--project", "demo"];
+    all.extend(args);
+    let mut child = lab
+        .edgesync_command(&all)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("edgesync starts");
+    let mut first = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().expect("its errors"));
+    stderr.read_line(&mut first).expect("a line");
+    let thread = first
+        .trim()
+        .strip_prefix("thread:")
+        .expect("a thread")
+        .to_owned();
+    // Whatever else it says must not fill the pipe, nor break it.
+    std::thread::spawn(move || stderr.read_to_end(&mut Vec::new()));
+    (child, thread)
+}
+
+fn end(child: Child) -> (i32, String) {
+    let out = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8(out.stdout).expect("text");
+    (out.status.code().expect("an exit code"), text)
+}
+
+#[test]
+fn a_question_is_asked_and_answered_through_the_agent() {
+    let lab = Lab::new();
+    let agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
+    let (child, thread) = ask(&lab, &["--actions", "Yes,No", "Deploy?"]);
+    let threads = lab.json(&["notify", "threads", "--project", "demo"]);
+    assert_eq!(threads[0]["short"], thread.as_str());
+    assert_eq!(threads[0]["waiting"]["body"], "Deploy?");
+    lab.edgesync(&[
+        "notify",
+        "reply",
+        "--thread",
+        &thread,
+        "--action",
+        "Yes",
+        "--from-name",
+        "Ada",
+    ]);
+    assert_eq!(end(child), (0, "yes\n".to_owned()));
+
+    let log = lab.edgesync(&["notify", "log", &thread]);
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len(), 3, "{log}");
+    assert!(
+        lines[0].ends_with("from:ci text:Deploy? [Yes] [No] (Yes, by Ada)"),
+        "{log}"
+    );
+    assert!(lines[1].ends_with("from:Ada action:yes"), "{log}");
+    assert!(lines[2].ends_with("from:ci resolved:yes"), "{log}");
+    let again = lab.run(&[
+        "notify", "reply", "--thread", &thread, "--action", "No", "--json",
+    ]);
+    assert_eq!(
+        (again.code, again.error()["code"].as_str()),
+        (1, Some("conflict"))
+    );
+    let status = lab.edgesync(&["notify", "status"]);
+    assert!(status.contains("messages:    3 in 1 threads\n"), "{status}");
+    agent.signal("TERM");
+    assert_eq!(agent.exit_code(), Some(0));
+}
+
+#[test]
+fn answers_come_as_json_with_where_they_are_from() {
+    let lab = Lab::new();
+    let _agent = Agent::start(&lab, &["--notify"]);
+    let silent = [
+        "notify",
+        "ask",
+        "--project",
+        "demo",
+        "--approval",
+        "--timeout",
+        "50ms",
+        "Go on?",
+    ];
+    let answer = lab.json(&silent);
+    assert_eq!(
+        (&answer["answer"], &answer["source"]),
+        (&"no".into(), &"default".into())
+    );
+    let declared = lab.edgesync(&[
+        "notify",
+        "ask",
+        "--project",
+        "demo",
+        "--timeout",
+        "50ms",
+        "--action",
+        "Go",
+        "--action",
+        "Stop",
+        "--default",
+        "Go",
+        "Go on?",
+    ]);
+    assert_eq!(declared, "go\n");
+    let (child, thread) = ask(&lab, &["--json", "Which branch?"]);
+    lab.edgesync(&["notify", "reply", "--thread", &thread, "release/1.2"]);
+    let (code, text) = end(child);
+    let answer: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((code, &answer["answer"]), (0, &"release/1.2".into()));
+}
+
+#[test]
+fn exit_codes_say_why_there_is_no_answer() {
+    let lab = Lab::new();
+    let without = lab.run(&["notify", "ask", "--project", "demo", "Deploy?"]);
+    assert_eq!(without.code, 4);
+    assert!(
+        without.stderr.contains("hint: start one"),
+        "{}",
+        without.stderr
+    );
+    assert!(
+        without.stderr.contains("edgesync sync start --notify"),
+        "{}",
+        without.stderr
+    );
+
+    let _agent = Agent::start(&lab, &["--notify"]);
+    let nobody = [
+        "notify",
+        "ask",
+        "--project",
+        "demo",
+        "--timeout",
+        "50ms",
+        "Deploy?",
+        "--json",
+    ];
+    let nobody = lab.run(&nobody);
+    assert_eq!(
+        (nobody.code, nobody.error()["code"].as_str()),
+        (4, Some("unreachable"))
+    );
+    for wrong in [
+        &["--project", "a.b", "x"][..],
+        &["--project", "demo", "--default", "Yes", "x"],
+        &["x"],
+    ] {
+        let mut args = vec!["notify", "ask"];
+        args.extend(wrong);
+        let code = lab.run(&args).code;
+        assert!(matches!(code, 1 | 64), "{wrong:?}: {code}");
+    }
+}
+
+#[test]
+fn watch_prints_messages_and_runs_a_command_for_each() {
+    let lab = Lab::new();
+    let _agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
+    let command = "printf '%s|%s|' \"$EDGESYNC_PROJECT\" \"$EDGESYNC_BODY\"; cat; echo";
+    let mut watch = lab
+        .edgesync_command(&["notify", "watch", "--project", "demo", "--exec", command])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("edgesync starts");
+    let mut lines = BufReader::new(watch.stdout.take().expect("its output")).lines();
+    // It hears what is said after it began to listen; when that is, only hearing tells.
+    let mut said = 0;
+    let line = std::thread::scope(|scope| {
+        let first = scope.spawn(|| lines.next().expect("a line").expect("text"));
+        while !first.is_finished() {
+            said += 1;
+            lab.edgesync(&["notify", "send", "--project", "other", "not this"]);
+            lab.edgesync(&[
+                "notify",
+                "send",
+                "--project",
+                "demo",
+                "$(touch hacked); `id`",
+            ]);
+        }
+        first.join().expect("a line")
+    });
+    assert!(said > 0);
+    let rest = line
+        .strip_prefix("demo|$(touch hacked); `id`|")
+        .expect("the message");
+    let message: Value = serde_json::from_str(rest).expect("JSON");
+    assert_eq!(message["from_name"], "ci");
+    assert!(!lab.path("hacked").exists());
+    watch.kill().expect("killed");
+    watch.wait().expect("ended");
+}
+
+#[test]
+fn commands_work_on_a_file_when_no_agent_runs() {
+    let lab = Lab::new();
+    let missing = lab.run(&["notify", "send", "--project", "demo", "hello"]);
+    assert_eq!(missing.code, 1);
+    assert!(
+        missing.stderr.contains("edgesync notify init"),
+        "{}",
+        missing.stderr
+    );
+
+    lab.edgesync(&["new", "a.fossil"]);
+    let path = lab.edgesync(&["notify", "init", "-R", "a.fossil"]);
+    assert_eq!(path.trim(), lab.path("notify.fossil").display().to_string());
+    assert_eq!(lab.run(&["notify", "init", "-R", "a.fossil"]).code, 1);
+    assert_eq!(
+        lab.edgesync(&["notify", "threads", "-R", "a.fossil"]),
+        "no threads\n"
+    );
+    lab.write("build.log", "all fine\n");
+    let sent = lab.json(&[
+        "notify",
+        "send",
+        "-R",
+        "a.fossil",
+        "--project",
+        "demo",
+        "--priority",
+        "urgent",
+        "--attach",
+        "build.log",
+        "\u{1b}[31mBuild\nfailed",
+    ]);
+    assert_eq!(
+        (&sent["priority"], &sent["media"][0]),
+        (&"urgent".into(), &"build.log".into())
+    );
+    let id = sent["id"].as_str().expect("an id");
+    let thread = &sent["thread"].as_str().expect("a thread")["thread-".len()..][..8];
+    let line = lab.edgesync(&["notify", "log", "-R", "a.fossil", thread]);
+    assert!(line.contains("text:␛[31mBuild failed"), "{line:?}");
+    let trace = lab.edgesync(&["notify", "trace", "-R", "a.fossil", id]);
+    assert!(
+        trace.contains(&format!("subject:   notify.demo.{thread}\n")),
+        "{trace}"
+    );
+    let timeline = lab.fossil(&["timeline", "-R", "notify.fossil", "-n", "1", "-W", "0"]);
+    assert!(timeline.contains("Build failed"), "{timeline}");
+    assert_eq!(
+        lab.run(&["notify", "log", "-R", "a.fossil", "ffff"]).code,
+        1
+    );
+
+    // An agent that starts later has it.
+    let _agent = Agent::start(&lab, &["-R", "a.fossil", "--notify"]);
+    assert_eq!(lab.json(&["notify", "threads"])[0]["short"], thread);
+}
+
+#[test]
+fn curl_says_something_with_one_line() {
+    let lab = Lab::new();
+    let agent = Agent::start(&lab, &["--notify", "--json"]);
+    let ready = agent.ready();
+    let address = ready["api"]
+        .as_str()
+        .expect("an address")
+        .strip_prefix("http://")
+        .expect("http");
+    let token = ready["token"].as_str().expect("a token");
+    let post = |login: &str| {
+        let mut stream = TcpStream::connect(address).expect("connected");
+        let request = format!(
+            "POST /notify/demo HTTP/1.1\r\nHost: {address}\r\n{login}Title: Backup\r\nPriority: high\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone"
+        );
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    assert!(post("").starts_with("HTTP/1.1 401 "));
+    let answer = post(&format!("Authorization: Bearer {token}\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    let threads = lab.json(&["notify", "threads"]);
+    assert_eq!(threads[0]["last_body"], "Backup\ndone");
+    assert_eq!(threads[0]["priority"], "action_required");
+}
