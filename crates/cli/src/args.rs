@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Id,
 
     Peers(Peers),
+
     Notify(Notify),
 
     Doctor(Doctor),
