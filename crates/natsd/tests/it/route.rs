@@ -189,7 +189,8 @@ async fn a_reference_server_is_a_member_like_any_other() {
 async fn a_reference_server_can_be_dialled() {
     let stock = Stock::start("cluster { name: m, listen: \"@route\" }").await;
     let a = member("a", None).await;
-    let mut link = a.dial_route(Target::Tcp(stock.routes().to_owned()));
+    let routes = stock.routes().expect("a route port").to_owned();
+    let mut link = a.dial_route(Target::Tcp(routes));
     up(&mut link).await;
     assert_eq!(
         a.cluster_name().as_deref(),

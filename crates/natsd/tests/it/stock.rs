@@ -132,11 +132,6 @@ impl Stock {
         self.address(0)
     }
 
-    /// Returns where it listens for members of its cluster, as `host:port`.
-    pub(crate) fn routes(&self) -> &str {
-        self.address(2)
-    }
-
     /// Returns where it listens for leafnodes, as `host:port`.
     pub(crate) fn leafs(&self) -> &str {
         self.address(1)
