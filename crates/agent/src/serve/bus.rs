@@ -31,6 +31,7 @@ pub(crate) async fn serve(
     let own = wire.subject_of(&project, &wire.keys.id().to_string());
     let mut any = wire.bus.subscribe(&any, Some(&queue)).await?;
     let mut own = wire.bus.subscribe(&own, None).await?;
+    wire.bus.flush().await?;
     let places = Arc::new(Semaphore::new(limits::BUS_REQUESTS));
     let door = Arc::new(Door {
         wire,

@@ -3,12 +3,17 @@
 //! The first answer decides who the other side is; the rest of the exchange is addressed to that peer, because a clone's sequence numbers and
 //! pieces of a large file are one peer's own.
 
+mod address;
+
 use edgesync_bus::{Message, Request as BusRequest, RequestError};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use libfossil::db::Repository;
 use libfossil::xfer::Request;
 use libfossil::xfer::client::{Client, Response, Step, Summary, SyncError};
+
+pub use address::BusAddress;
+pub(super) use address::{SCHEME, exchange as exchange_once};
 
 use super::exchange::{on_thread, sync_error};
 use crate::api::{Code, Error, Time};

@@ -151,9 +151,9 @@ impl Target {
         })
     }
 
-    /// Removes the partial file and its journals. Blocks.
+    /// Removes the partial file with its journals and pieces. Blocks.
     fn remove(&self) {
-        for suffix in ["", "-journal", "-wal", "-shm"] {
+        for suffix in ["", "-journal", "-wal", "-shm", "-pieces"] {
             let mut name = self.partial.clone().into_os_string();
             name.push(suffix);
             match fs::remove_file(PathBuf::from(name)) {

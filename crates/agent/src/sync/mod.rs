@@ -11,6 +11,7 @@ mod link;
 mod once;
 mod remote;
 
+pub use bus::BusAddress;
 pub(crate) use http::Http;
 pub use http::HttpError;
 pub(crate) use link::{Link, Linker};

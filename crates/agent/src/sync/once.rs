@@ -1,5 +1,5 @@
 //! Exchanges outside of a running agent, for commands that work on a repository's file by themselves: on the caller's thread,
-//! with a server or with another file on this machine.
+//! with a server, with another file on this machine, or over a bus.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,10 @@ use libfossil::xfer::server::Server;
 use super::clone::Target;
 use super::exchange::credentials;
 use super::http::{Answer, Http, HttpError, Post};
-use super::{Goal, Remote, RemoteError};
+use super::{BusAddress, Goal, Remote, RemoteError, bus};
 use crate::api;
 use crate::clock;
+use crate::home::Home;
 use crate::limits;
 use crate::text;
 
@@ -30,6 +31,8 @@ pub enum Peer {
     Server(Remote),
     /// A repository on this machine.
     File(PathBuf),
+    /// A project on a bus.
+    Bus(BusAddress),
 }
 
 /// Why an exchange did not come to its end. What had arrived before is stored.
@@ -50,6 +53,9 @@ pub enum ExchangeError {
         /// Why.
         reason: String,
     },
+    /// Nobody on the bus answered, or not as one who is to be heard.
+    #[error("{}", .0.message)]
+    Bus(api::Error),
     /// The clone's place can't be used.
     #[error("{}", .0.message)]
     Place(api::Error),
@@ -72,6 +78,9 @@ impl FromStr for Peer {
         if let Some(path) = text.strip_prefix("file://") {
             return Ok(Self::File(path.into()));
         }
+        if text.starts_with(bus::SCHEME) {
+            return text.parse().map(Self::Bus);
+        }
         if text.contains("://") {
             return text.parse().map(Self::Server);
         }
@@ -84,6 +93,7 @@ impl fmt::Display for Peer {
         match self {
             Self::Server(remote) => remote.fmt(f),
             Self::File(path) => path.display().fmt(f),
+            Self::Bus(address) => address.fmt(f),
         }
     }
 }
@@ -98,6 +108,11 @@ pub fn exchange(
     goal: Goal,
     progress: impl FnMut(&Summary),
 ) -> Result<Summary, ExchangeError> {
+    if let Peer::Bus(address) = peer {
+        let start = move |_: &mut Repository| Ok(Client::new(goal, None));
+        let exchanged = bus::exchange_once(&home()?, repository.path(), address, start, progress);
+        return exchanged.map_err(ExchangeError::Bus);
+    }
     let start = |_: &mut Repository, login| Ok(Client::new(goal, login));
     converse(repository, peer, &start, progress)
 }
@@ -118,18 +133,30 @@ pub fn clone(
         std::path::absolute(path).map_err(|error| ExchangeError::System(error.to_string()))?;
     let target = Target::new(absolute, &peer.to_string()).map_err(ExchangeError::Place)?;
     target.prepare().map_err(ExchangeError::Place)?;
-    let mut repository = Repository::open(target.partial(), Access::ReadWrite)?;
-    let start = |repository: &mut Repository, login| {
-        Client::clone_into(repository, goal, login, owner.clone(), clock::now())
+    let cloned = if let Peer::Bus(address) = peer {
+        let owner = owner.clone();
+        let start = move |repository: &mut Repository| {
+            Client::clone_into(repository, goal, None, owner, clock::now())
+        };
+        let cloned = bus::exchange_once(&home()?, target.partial(), address, start, progress);
+        cloned.map_err(ExchangeError::Bus)
+    } else {
+        let mut repository = Repository::open(target.partial(), Access::ReadWrite)?;
+        let start = |repository: &mut Repository, login| {
+            Client::clone_into(repository, goal, login, owner.clone(), clock::now())
+        };
+        converse(&mut repository, peer, &start, progress)
     };
-    let cloned = converse(&mut repository, peer, &start, progress);
-    drop(repository);
     if cloned.is_err() {
         target.remove_if_empty();
     }
     let summary = cloned?;
     target.publish().map_err(ExchangeError::Place)?;
     Ok(summary)
+}
+
+fn home() -> Result<Home, ExchangeError> {
+    Home::from_env().map_err(|error| ExchangeError::System(error.to_string()))
 }
 
 type Start<'a> = &'a dyn Fn(&mut Repository, Option<Credentials>) -> Result<Client, SyncError>;
@@ -150,6 +177,7 @@ fn converse(
             .ok_or_else(|| ExchangeError::System("a file does not move".to_owned()))
         }
         Peer::Server(remote) => over_http(repository, remote, start, &mut progress),
+        Peer::Bus(_) => Err(SyncError::Misuse("a bus is no server").into()),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::repo::{generated_password, login_of_environment};
 /// The file is there once it is complete. A clone that was cut off goes on where it was when the command is run again.
 #[derive(Args)]
 pub(crate) struct Clone {
-    /// https://USER@HOST/PATH of a Fossil server, or the path of a repository
+    /// https://USER@HOST/PATH of a Fossil server, nats://TOKEN@HOST:PORT/PROJECT-CODE of a bus, or the path of a repository
     url: String,
 
     /// The file to make

@@ -81,7 +81,7 @@ pub(crate) fn exchange(error: ExchangeError) -> Failure {
                 ..Failure::new(kind, message)
             }
         }
-        ExchangeError::Place(error) => error.into(),
+        ExchangeError::Bus(error) | ExchangeError::Place(error) => error.into(),
         ExchangeError::File { .. } => Failure::new(Kind::Repository, message),
         _ => Failure::new(Kind::Failed, message),
     }

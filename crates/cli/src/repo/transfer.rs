@@ -17,7 +17,7 @@ use crate::units::format_size;
 /// The other side, and how to talk to it.
 #[derive(Args)]
 pub(crate) struct PeerArgs {
-    /// The server, or the path of a repository; otherwise that of the last time
+    /// The server, the project on a bus, or the path of a repository; otherwise that of the last time
     pub(crate) url: Option<String>,
 
     /// Do not remember the server for the next time
@@ -184,7 +184,7 @@ impl PeerArgs {
                         }
                         _ => with_password(remote, &self.password)?,
                     })),
-                    file @ Peer::File(_) => Ok(file),
+                    other => Ok(other),
                 }
             }
         }
@@ -195,10 +195,9 @@ impl PeerArgs {
 pub(crate) fn parse_peer(url: &str, source: &PasswordSource) -> Result<Peer, Failure> {
     match url.parse::<Peer>() {
         Ok(Peer::Server(remote)) => Ok(Peer::Server(with_password(remote, source)?)),
-        Ok(file) => Ok(file),
-        Err(error) => {
-            Err(Failure::new(Kind::Usage, error).hint("it looks like https://USER@HOST/PATH"))
-        }
+        Ok(other) => Ok(other),
+        Err(error) => Err(Failure::new(Kind::Usage, error)
+            .hint("it looks like https://USER@HOST/PATH or nats://TOKEN@HOST:PORT/PROJECT-CODE")),
     }
 }
 
@@ -217,7 +216,7 @@ fn with_password(remote: Remote, source: &PasswordSource) -> Result<Remote, Fail
     }
 }
 
-/// Notes the server for the next time.
+/// Notes the server for the next time, unless it is one that only we can reach.
 pub(crate) fn remember(repository: &mut Repository, peer: &Peer) -> Result<(), Failure> {
     let remote = match peer {
         Peer::Server(remote) => RememberedRemote {
@@ -227,6 +226,8 @@ pub(crate) fn remember(repository: &mut Repository, peer: &Peer) -> Result<(), F
                 .filter(|_| remote.user().is_some())
                 .map(str::to_owned),
         },
+        // A stock program that syncs by itself would stumble over it.
+        Peer::Bus(_) => return Ok(()),
         Peer::File(path) => {
             let path = std::path::absolute(path).or_fail(Kind::Failed, path.display())?;
             RememberedRemote {

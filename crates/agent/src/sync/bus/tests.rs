@@ -1,5 +1,7 @@
 //! Exchanges between agents on a bus in memory, and with others that answer badly.
 
+mod limited;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -83,13 +85,9 @@ impl Lab {
             self.stop.child_token(),
         );
         let hosted = Arc::new(hosted.expect("a thread"));
-        let (own, code) = (
-            wire.subject_of(project().as_str(), "x"),
-            project().to_string(),
-        );
+        let code = project().to_string();
         let served = serve(wire.clone(), Arc::clone(&hosted), code, self.stop.clone());
         let task = tokio::spawn(served);
-        drop(own);
         // The subscriptions of a bus in memory stand after its task ran once.
         tokio::task::yield_now().await;
         drop(task);

@@ -1,0 +1,165 @@
+//! The address of a project on a bus, `nats://TOKEN@HOST:PORT/PROJECT-CODE`, and exchanges with it outside of a running agent. What is shown never
+//! holds the token.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use edgesync_bus::{ConnectError, Connection, Nats};
+use libfossil::db::Repository;
+use libfossil::name::ProjectCode;
+use libfossil::xfer::client::{Client, Summary, SyncError};
+use percent_encoding::percent_decode_str;
+use reqwest::Url;
+
+use super::{Accepts, Line};
+use crate::api::{Code, Error};
+use crate::home::Home;
+use crate::identity::Identity;
+use crate::repository::Writer;
+use crate::sync::RemoteError;
+use crate::trust::{Register, Trust};
+use crate::wire::{PREFIX, Wire};
+
+/// The scheme of these addresses.
+pub(in crate::sync) const SCHEME: &str = "nats://";
+
+/// The port of a NATS server unless the address names another.
+const PORT: u16 = 4222;
+
+/// A project on a bus.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BusAddress {
+    /// `nats://HOST:PORT`.
+    server: String,
+    token: Option<String>,
+    project: ProjectCode,
+}
+
+impl FromStr for BusAddress {
+    type Err = RemoteError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url =
+            Url::parse(text.trim()).map_err(|error| RemoteError::Malformed(error.to_string()))?;
+        let host = url.host_str().filter(|host| !host.is_empty());
+        let host = host.ok_or(RemoteError::NoHost)?;
+        if url.password().is_some() {
+            return Err(RemoteError::Login);
+        }
+        let token = percent_decode_str(url.username())
+            .decode_utf8()
+            .map_err(|_| RemoteError::Login)?;
+        let project = url.path().trim_matches('/');
+        let project = ProjectCode::parse(project.as_bytes()).map_err(|_| {
+            RemoteError::Malformed("the project's code is missing; it has 40 digits".to_owned())
+        })?;
+        Ok(Self {
+            server: format!("{SCHEME}{host}:{}", url.port().unwrap_or(PORT)),
+            token: Some(token.into_owned()).filter(|token| !token.is_empty()),
+            project,
+        })
+    }
+}
+
+impl fmt::Display for BusAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.server, self.project)
+    }
+}
+
+impl fmt::Debug for BusAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Makes one exchange between the repository at `path` and whoever has the project on the bus, in the name of `home`'s agent. Blocks.
+pub(in crate::sync) fn exchange(
+    home: &Home,
+    path: &Path,
+    address: &BusAddress,
+    start: impl FnOnce(&mut Repository) -> Result<Client, SyncError> + Send + 'static,
+    progress: impl FnMut(&Summary),
+) -> Result<Summary, Error> {
+    let system = |error: &dyn fmt::Display| Error::internal(error.to_string());
+    home.create().map_err(|error| system(&error))?;
+    let identity = Identity::of(home).map_err(|error| system(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| system(&error))?;
+    let writer = Writer::start("sync", path).map_err(|error| system(&error))?;
+    let exchanged = runtime.block_on(async {
+        let connection = Connection {
+            url: address.server.clone(),
+            token: address.token.clone(),
+            name: "edgesync".to_owned(),
+        };
+        let bus = Nats::connect(&connection).await.map_err(not_connected)?;
+        let wire = Wire {
+            bus: Arc::new(bus),
+            prefix: PREFIX.to_owned(),
+            keys: Arc::clone(identity.keys()),
+            trust: Arc::new(Trust::new(Register::of_run([], []))),
+        };
+        let line = Line::new(wire, address.project.to_string(), None, Accepts::First);
+        line.exchange(&writer, start, progress).await
+    });
+    if let Some(thread) = writer.close()
+        && thread.join().is_err()
+    {
+        return Err(Error::internal("the thread of the repository panicked"));
+    }
+    exchanged
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+fn not_connected(error: ConnectError) -> Error {
+    let code = match &error {
+        ConnectError::Unauthorized { .. } => Code::RemoteLogin,
+        _ => Code::Remote,
+    };
+    let hint = match &error {
+        ConnectError::Unauthorized { .. } => {
+            "Put the token before the host: nats://TOKEN@HOST:PORT/…"
+        }
+        _ => "Check the address, and that an agent or NATS server runs there.",
+    };
+    Error::new(code, error.to_string())
+        .with_hint(hint)
+        .retryable()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_server_token_and_project() {
+        let code = "0123456789abcdef0123456789abcdef01234567";
+        let address: BusAddress = format!("nats://se%2Fcret@host:4333/{code}")
+            .parse()
+            .expect("an address");
+        assert_eq!(address.token.as_deref(), Some("se/cret"));
+        assert_eq!(address.to_string(), format!("nats://host:4333/{code}"));
+        assert!(!format!("{address:?}").contains("cret"));
+        let address: BusAddress = format!("nats://[::1]/{code}/").parse().expect("an address");
+        assert_eq!(address.to_string(), format!("nats://[::1]:4222/{code}"));
+        assert_eq!(address.token, None);
+    }
+
+    #[test]
+    fn what_names_no_project_is_refused_without_repeating_the_token() {
+        for bad in [
+            "nats://secret@host:1",
+            "nats://secret@host/abc",
+            "nats://secret@/x",
+            "nats://secret:x@host/x",
+        ] {
+            let error = bad.parse::<BusAddress>().expect_err(bad).to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}
