@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "edgesync-notify",
             "edgesync-replica",
             "libfossil",
+            "natsd",
         ],
     ),
     ("edgesync", &["edgesync-agent", "libfossil"]),

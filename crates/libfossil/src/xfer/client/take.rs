@@ -256,20 +256,11 @@ impl Client {
                 Card::IGot { hash, private }
                     if self.goal.pull && (!private || self.goal.private) =>
                 {
-                    let visibility = if *private {
-                        Visibility::Private
-                    } else {
-                        Visibility::Public
-                    };
                     named_again |= self.asked.remove(hash);
-                    receiver.announced(hash, visibility)?;
+                    receiver.announced(hash, visibility_of(*private))?;
                 }
-                Card::Gimme(hash) if self.goal.push => {
-                    if self.sent.get(hash).is_none_or(|times| *times < MAX_SENDS)
-                        && !self.large.is_wanted(&ContentName::Artifact(*hash))
-                        && !self.unsendable.contains(hash)
-                        && queued.insert(*hash)
-                    {
+                Card::Gimme(hash) if self.goal.push && self.may_send(hash) => {
+                    if queued.insert(*hash) {
                         self.wanted.push_back(*hash);
                     }
                 }
@@ -387,6 +378,13 @@ impl Client {
         Ok(())
     }
 
+    /// Returns whether an artifact that the server asks for is worth sending: it was not sent in vain, and is not on its way.
+    fn may_send(&self, hash: &HashName) -> bool {
+        self.sent.get(hash).is_none_or(|times| *times < MAX_SENDS)
+            && !self.large.is_wanted(&ContentName::Artifact(*hash))
+            && !self.unsendable.contains(hash)
+    }
+
     /// Returns whether content of this kind was asked for.
     fn takes(&self, visibility: Visibility) -> bool {
         self.goal.pull && (visibility == Visibility::Public || self.goal.private)
@@ -472,6 +470,14 @@ impl Client {
         clone.advance(tx, seqno)?;
         self.summary.clone_seqno = Some(seqno);
         Ok(())
+    }
+}
+
+fn visibility_of(private: bool) -> Visibility {
+    if private {
+        Visibility::Private
+    } else {
+        Visibility::Public
     }
 }
 
