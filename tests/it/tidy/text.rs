@@ -23,6 +23,8 @@ const UNFINISHED: &[&str] = &[
     concat!("todo", "!("),
     concat!("unimplemented", "!("),
     concat!("dbg", "!("),
+    concat!("<<<<", "<<< "),
+    concat!(">>>>", ">>> "),
     concat!("#[ig", "nore"),
     concat!("test.fix", "me("),
     concat!("test.sk", "ip("),
