@@ -5,6 +5,7 @@ mod client;
 mod embed;
 mod hostile;
 mod leaf;
+mod leaf_hostile;
 mod mesh;
 mod python;
 mod route;
