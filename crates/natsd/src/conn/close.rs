@@ -82,6 +82,19 @@ impl Close {
         Some(text.to_owned())
     }
 
+    /// Says whether the other end is sent an error, here or by whoever knows a name that it holds.
+    pub(crate) fn is_told(self) -> bool {
+        self.told().is_some()
+            || matches!(
+                self,
+                Self::ClusterNameConflict
+                    | Self::Duplicate
+                    | Self::LinkPermission
+                    | Self::Loop
+                    | Self::Myself
+            )
+    }
+
     /// Says whether what waits to be written is of no use any more.
     pub(crate) fn discards(self) -> bool {
         matches!(

@@ -147,7 +147,7 @@ impl Session {
         self.shared.leave(&self.conn, why);
         self.peer.ended(&self.shared, &self.conn, why);
         Outbound::close(&self.conn, why.discards());
-        if told.is_some() {
+        if why.is_told() {
             // The other end has had its chance when this is over, however it ended.
             let _ = tokio::time::timeout(LINGER, linger(&mut reader)).await;
         }
