@@ -16,6 +16,12 @@ impl Shared {
         self.cluster.write().get_or_insert_with(made_up).clone()
     }
 
+    /// Whether a made-up name of the other end gives way to ours.
+    pub(crate) fn outranks(&self, theirs: &str) -> bool {
+        let ours = self.cluster_name();
+        !ours.dynamic || *ours.name > *theirs
+    }
+
     /// Takes over the other end's name where a made-up one gives way: to one that was given, or to the greater of two. Names
     /// that stay different are an error, which is our name.
     pub(crate) fn agree_on_cluster(
@@ -28,7 +34,7 @@ impl Shared {
         if ours.name == theirs {
             return Ok(());
         }
-        if !ours.dynamic || (dynamic && *ours.name > *theirs) {
+        if !ours.dynamic || (dynamic && self.outranks(theirs)) {
             return Err(ours.name);
         }
         *self.cluster.write() = Some(Cluster {

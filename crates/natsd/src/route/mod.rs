@@ -183,7 +183,10 @@ impl Route {
         if info.server_id == shared.server_id {
             return Err(Close::Myself);
         }
-        if let Some(cluster) = &info.cluster {
+        // A name that gives way to ours is no conflict: the other end takes ours over from the CONNECT.
+        if let Some(cluster) = &info.cluster
+            && !(info.cluster_dynamic && shared.outranks(cluster))
+        {
             self.agree(cluster, info.cluster_dynamic, context)?;
         }
         let cluster = shared.cluster_name();
