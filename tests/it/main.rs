@@ -3,5 +3,6 @@
 mod arrows;
 mod desktop;
 mod documents;
+mod mesh;
 mod tidy;
 mod workspace;

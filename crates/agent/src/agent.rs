@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
@@ -21,6 +21,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::jobs::Jobs;
 use crate::limits;
 use crate::lock::Lock;
+use crate::mesh::{Mesh, MeshConfig, MeshError};
 use crate::net::{self, Door};
 use crate::notify::{self, Post, Setting};
 use crate::runtime::{Runtime, RuntimeFile};
@@ -66,6 +67,8 @@ pub struct Config {
     pub notify: Option<PathBuf>,
     /// Codes of projects in which unsigned messages on the bus count like those of trusted agents.
     pub accept_unsigned: Vec<ProjectCode>,
+    /// The agent's part of the mesh.
+    pub mesh: MeshConfig,
 }
 
 impl Config {
@@ -86,6 +89,7 @@ impl Config {
             trust: Vec::new(),
             accept_unsigned: Vec::new(),
             notify: None,
+            mesh: MeshConfig::default(),
         }
     }
 }
@@ -98,7 +102,7 @@ pub enum StartError {
     #[error("an agent already runs here, process {}", runtime.pid)]
     AlreadyRunning {
         /// Where it answers.
-        runtime: Runtime,
+        runtime: Box<Runtime>,
     },
     /// Something holds this home's lock and does not say where it answers.
     #[error("another process holds {}", path.display())]
@@ -139,6 +143,9 @@ pub enum StartError {
         /// How many repositories were given.
         repositories: usize,
     },
+    /// The bus cannot be used.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
     /// A repository of this run cannot be used.
     #[error("{}", .0.message)]
     Repository(api::Error),
@@ -177,22 +184,34 @@ impl Agent {
         let http = match (&served, config.serve_http) {
             (Some(listener), Some(address)) => Some(format!(
                 "http://{}",
-                reachable(address_of(listener, address)?)
+                net::reachable(address_of(listener, address)?)
             )),
             _ => None,
         };
         let token = text::to_hex(&text::random::<32>().map_err(IdentityError::Random)?);
+        let mesh = config.mesh.clone();
+        let notify = config.notify.clone();
+        let served_at = http.clone();
+        let core = blocking(move || build(&config, shell, served_at)).await?;
+
+        let unwind = core.stopped.clone().drop_guard();
+        let mesh = Mesh::start(mesh, core.for_mesh()).await?;
+        core.join_mesh(&mesh);
+        let (addresses, address) = (mesh.addresses(), |scheme: &str, address| {
+            let shown = |address| format!("{scheme}://{}", net::reachable(address));
+            Option::map(address, shown)
+        });
         let runtime = Runtime {
             api: format!("http://{api_address}"),
             token,
             pid: std::process::id(),
-            http: http.clone(),
+            http,
+            nats: address("nats", addresses.clients),
+            nats_token: mesh.token().to_owned(),
+            leaf: address("nats-leaf", addresses.leaves),
+            route: address("nats-route", addresses.routes),
             version: crate::VERSION.to_owned(),
         };
-        let notify = config.notify.clone();
-        let core = blocking(move || build(&config, shell, http)).await?;
-
-        let unwind = core.stopped.clone().drop_guard();
         if let Some(path) = notify {
             open_notify(&core, path).await?;
         }
@@ -324,6 +343,7 @@ fn build(
         state,
         trust: Arc::new(Trust::new(register)),
         linker,
+        mesh: OnceLock::new(),
         watch: FileWatch::new(),
         poll: config.poll,
         tasks,
@@ -423,23 +443,16 @@ fn address_of(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, S
     })
 }
 
-/// Returns an address at which this machine reaches a listener, also where it listens on all of them.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-    };
-    SocketAddr::new(ip, address.port())
-}
-
 /// Returns the error that tells who holds the lock. An agent that is just starting writes its runtime file a moment later.
 async fn who_runs(home: &Home) -> StartError {
     let path = home.lock_file();
     let wait = async {
         loop {
             match Runtime::read_file(home) {
-                Ok(Some(runtime)) => return StartError::AlreadyRunning { runtime },
+                Ok(Some(runtime)) => {
+                    let runtime = Box::new(runtime);
+                    return StartError::AlreadyRunning { runtime };
+                }
                 Ok(None) => tokio::time::sleep(Duration::from_millis(50)).await,
                 Err(error) => return StartError::Files(error),
             }

@@ -19,6 +19,7 @@ use crate::api::{
 use crate::events::Events;
 use crate::identity::Identity;
 use crate::jobs::Jobs;
+use crate::mesh::{Mesh, Parts};
 use crate::notify::Post;
 use crate::repository::{Facts, Hosted, create, file_error};
 use crate::shell::Shell;
@@ -37,9 +38,10 @@ pub(crate) struct Core {
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) state: Arc<StateDb>,
     /// Who may say what on the bus.
-    #[allow(dead_code, reason = "the driver of the bus uses it")]
     pub(crate) trust: Arc<Trust>,
     pub(crate) linker: Linker,
+    /// The agent's part of the mesh, from its start on.
+    pub(crate) mesh: OnceLock<Arc<Mesh>>,
     pub(crate) watch: FileWatch,
     /// How often files are looked at that nobody was seen to touch.
     pub(crate) poll: Duration,
@@ -170,7 +172,44 @@ impl Core {
         drop(repositories);
         hosted.keep(self.watch.watch(hosted.path()), self.poll, &self.tasks);
         hosted.link(remotes, &self.linker);
+        if let Some(mesh) = self.mesh.get() {
+            mesh.replication().host(&hosted);
+        }
         Ok(hosted)
+    }
+
+    /// Returns what the mesh takes from here.
+    pub(crate) fn for_mesh(&self) -> Parts {
+        Parts {
+            peer_id: self.peer_id.clone(),
+            keys: Arc::clone(self.identity.keys()),
+            trust: Arc::clone(&self.trust),
+            state: Arc::clone(&self.state),
+            events: Arc::clone(&self.events),
+            wishes: self.linker.wishes,
+            poll: self.poll,
+            tasks: self.tasks.clone(),
+            stopped: self.stopped.clone(),
+        }
+    }
+
+    /// Has every repository take part in the mesh, those that come later too.
+    pub(crate) fn join_mesh(&self, mesh: &Arc<Mesh>) {
+        if self.mesh.set(Arc::clone(mesh)).is_ok() {
+            for hosted in self.all() {
+                mesh.replication().host(&hosted);
+            }
+        }
+    }
+
+    /// Returns the agent's part of the mesh.
+    ///
+    /// # Errors
+    /// `conflict` while the agent starts.
+    pub(crate) fn mesh(&self) -> Result<&Arc<Mesh>, Error> {
+        self.mesh
+            .get()
+            .ok_or_else(|| Error::new(Code::Conflict, "the agent is just starting").retryable())
     }
 
     /// Starts to host the repository at `path`, which has to be readable. Blocks on the file.
@@ -268,6 +307,9 @@ impl Core {
             Some(name) => self.repository(name)?.sync_now(),
             None => self.all().iter().for_each(|hosted| hosted.sync_now()),
         }
+        if let Some(mesh) = self.mesh.get() {
+            mesh.replication().ask(name);
+        }
         Ok(())
     }
 
@@ -279,6 +321,9 @@ impl Core {
             .remove(name);
         if let Some(hosted) = removed {
             self.watch.unwatch(hosted.path());
+            if let Some(mesh) = self.mesh.get() {
+                mesh.replication().unhost(name);
+            }
             // Its thread ends by itself when what was handed over is written.
             drop(hosted.close());
             self.events.publish(Event::Removed {

@@ -57,7 +57,7 @@ pub(crate) async fn exchange(
                 received.artifacts.len()
             ),
         );
-        hosted.changed(Origin::Outside);
+        hosted.changed(Origin::Push);
     }
     Ok(reply)
 }

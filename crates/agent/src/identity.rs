@@ -16,7 +16,6 @@ use crate::trust::Keys;
 #[derive(Clone)]
 pub struct Identity {
     endpoint_id: String,
-    #[allow(dead_code, reason = "the driver of the bus uses it")]
     keys: Arc<Keys>,
 }
 
@@ -75,7 +74,6 @@ impl Identity {
     }
 
     /// The keys that sign in this identity's name.
-    #[allow(dead_code, reason = "the driver of the bus uses it")]
     pub(crate) fn keys(&self) -> &Arc<Keys> {
         &self.keys
     }

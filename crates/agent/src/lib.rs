@@ -18,8 +18,10 @@ mod identity;
 mod jobs;
 mod limits;
 mod lock;
+mod mesh;
 mod net;
 pub mod notify;
+mod replication;
 mod repository;
 mod runtime;
 mod serve;
@@ -29,16 +31,15 @@ mod state;
 mod supervise;
 pub mod sync;
 mod text;
-#[allow(dead_code, reason = "the driver of the bus uses it")]
 mod trust;
 mod watch;
-#[allow(dead_code, reason = "the driver of the bus uses it")]
 mod wire;
 
 pub use agent::{Agent, Config, StartError};
 pub use events::Subscription;
 pub use home::{HOME_VARIABLE, Home, HomeError};
 pub use identity::{Identity, IdentityError};
+pub use mesh::{JoinUrl, JoinUrlError, MeshConfig, MeshError};
 pub use repository::browse::check_in;
 pub use runtime::Runtime;
 pub use shell::{Headless, Shell, ShellError};

@@ -123,7 +123,6 @@ pub(crate) const COUNT_DEADLINE: Duration = Duration::from_millis(700);
 pub(crate) const TEXT_FIELD_BYTES: usize = 4096;
 
 /// Room for headers in a message on the bus. Ours take about 600 bytes.
-#[allow(dead_code, reason = "the driver of the bus uses it")]
 pub(crate) const BUS_HEADERS_BYTES: usize = 1536;
 
 /// Body of a message on the bus. Longer ones hold up what others say on the same connection; a piece of 128 KiB of a large file fits with its
@@ -132,16 +131,25 @@ pub(crate) const BUS_HEADERS_BYTES: usize = 1536;
 pub(crate) const BUS_BODY_BYTES: usize = 256 * 1024 - BUS_HEADERS_BYTES;
 
 /// Nonces of signed requests that are remembered for a window: 200 requests a second by trusted agents.
-#[allow(dead_code, reason = "the driver of the bus uses it")]
 pub(crate) const NONCES: usize = 131_072;
 
 /// Requests of one project on the bus that are worked on at once; its thread does one after the other, the others are read and signed beside it.
-#[allow(dead_code, reason = "the driver of the bus uses it")]
 pub(crate) const BUS_REQUESTS: usize = 4;
 
 /// Time for the answer to a request on the bus. Storing the largest message takes seconds.
-#[allow(dead_code, reason = "the driver of the bus uses it")]
 pub(crate) const BUS_REPLY: Duration = Duration::from_secs(60);
 
 /// The longest that one request waits for an answer; who wants to wait longer asks again.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(60);
+
+/// Longest sleep of the replication machine's driver. It is woken earlier by anything that is due.
+pub(crate) const BUS_IDLE: Duration = Duration::from_secs(3600);
+
+/// Time for telling peers that this agent goes.
+pub(crate) const BUS_FAREWELL: Duration = Duration::from_millis(500);
+
+/// Agents without rights that are remembered, so that a person can choose one of them. With more, those heard longest ago are forgotten.
+pub(crate) const STRANGERS: usize = 64;
+
+/// Wait before a repository whose content could not be looked at is looked at again.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 //! time for a request's head, and the time that a connection may take in all.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,16 @@ use crate::share::Shares;
 
 /// How long answers under way may take when the agent stops.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Returns an address at which this machine reaches a listener, also where it listens on all of them.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
+}
 
 /// What a listener allows its connections.
 #[derive(Debug, Clone, Copy)]

@@ -21,6 +21,14 @@ pub struct Runtime {
     pub pid: u32,
     /// The address at which repositories are served, `http://HOST:PORT`.
     pub http: Option<String>,
+    /// The address for clients of the bus, `nats://127.0.0.1:PORT`.
+    pub nats: Option<String>,
+    /// The token that clients of the bus show.
+    pub nats_token: String,
+    /// The address for leaves at the agent's start.
+    pub leaf: Option<String>,
+    /// The address for peers and hubs at the agent's start.
+    pub route: Option<String>,
     /// The agent's version.
     pub version: String,
 }
@@ -32,6 +40,7 @@ impl std::fmt::Debug for Runtime {
             .field("api", &self.api)
             .field("pid", &self.pid)
             .field("http", &self.http)
+            .field("nats", &self.nats)
             .finish_non_exhaustive()
     }
 }

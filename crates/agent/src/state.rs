@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
-use crate::api::Time;
+use crate::api::{Role, Time};
 use crate::files::open_private;
 use crate::sync::Remote;
 use crate::trust::{EndpointId, TrustedId};
@@ -50,7 +50,17 @@ const LATER: &str = "
         messages INTEGER NOT NULL,
         PRIMARY KEY(project, thread)
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS setting(
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS joined(
+        url TEXT PRIMARY KEY
+    ) STRICT;
 ";
+
+/// The setting that holds the role in the mesh.
+const ROLE: &str = "role";
 
 /// Names that mean something else in an address.
 const RESERVED_NAMES: [&str; 4] = ["api", "healthz", "metrics", "xfer"];
@@ -311,6 +321,49 @@ impl StateDb {
             ),
         };
         changed.map(drop)
+    }
+
+    /// Returns the role in the mesh that a person chose.
+    pub(crate) fn role(&self) -> rusqlite::Result<Option<Role>> {
+        let value: Option<String> = self
+            .connection()
+            .query_row("SELECT value FROM setting WHERE name = ?1", [ROLE], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        Ok(value.and_then(|value| value.parse().ok()))
+    }
+
+    /// Remembers the role in the mesh that a person chose.
+    pub(crate) fn set_role(&self, role: Role) -> rusqlite::Result<()> {
+        self.connection()
+            .execute(
+                "INSERT OR REPLACE INTO setting(name, value) VALUES(?1, ?2)",
+                [ROLE, role.as_str()],
+            )
+            .map(drop)
+    }
+
+    /// Returns the addresses that are dialled after each start.
+    pub(crate) fn joins(&self) -> rusqlite::Result<Vec<String>> {
+        let connection = self.connection();
+        let mut query = connection.prepare("SELECT url FROM joined ORDER BY rowid")?;
+        let urls = query.query_map([], |row| row.get(0))?;
+        urls.collect()
+    }
+
+    /// Has an address dialled after each start.
+    pub(crate) fn add_join(&self, url: &str) -> rusqlite::Result<()> {
+        self.connection()
+            .execute("INSERT OR IGNORE INTO joined(url) VALUES(?1)", [url])
+            .map(drop)
+    }
+
+    /// Forgets an address.
+    pub(crate) fn remove_join(&self, url: &str) -> rusqlite::Result<()> {
+        self.connection()
+            .execute("DELETE FROM joined WHERE url = ?1", [url])
+            .map(drop)
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

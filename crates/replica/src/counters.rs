@@ -43,10 +43,14 @@ pub struct Counters {
     pub arrivals: Arrivals,
     /// Announcements published.
     pub announced: u64,
+    /// Announcements heard.
+    pub heard: u64,
     /// Hellos published.
     pub hellos: u64,
     /// Pulls begun.
     pub pulls: u64,
+    /// Artifacts and unversioned files that completed pulls brought.
+    pub received: u64,
     /// Pulls that brought nothing.
     pub fruitless: u64,
     /// Pulls that failed.

@@ -142,6 +142,11 @@ impl Replica {
             .collect()
     }
 
+    /// Returns what people see of one project.
+    pub fn view_of(&self, project: &Project, now: Moment) -> Option<ProjectView> {
+        self.projects.get(project).map(|state| state.view(now))
+    }
+
     /// Whether a person wants no exchanges now.
     pub fn is_paused(&self) -> bool {
         self.common.paused

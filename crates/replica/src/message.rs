@@ -46,9 +46,9 @@ pub enum Why {
     Beat,
     /// It asks how everyone stands.
     Poll,
-    /// It has just come, or has a new way to others.
+    /// It has just come, or has a new way to others, and asks who is there.
     Start,
-    /// Another's hello told of something else than is here.
+    /// It answers another's hello.
     Reply,
     /// As [`Why::Reply`], to a hello that polled.
     PollReply,

@@ -52,6 +52,8 @@ pub(crate) struct ProjectState {
 struct Reply {
     at: Moment,
     why: Why,
+    /// Another that holds the same may give it.
+    shared: bool,
 }
 
 impl Common {
@@ -103,9 +105,12 @@ impl ProjectState {
         (mine, tip): (Fingerprint, Tip),
         origin: Origin,
     ) {
-        self.counters.arrivals.count(origin);
         let mine = mine.seen(common.config.unversioned);
-        if !self.held.change(mine, tip) || !common.config.push {
+        if !self.held.change(mine, tip) {
+            return;
+        }
+        self.counters.arrivals.count(origin);
+        if !common.config.push {
             return;
         }
         self.announce.get_or_insert(now + limits::BURST);
@@ -134,26 +139,33 @@ impl ProjectState {
         }
         peer.theirs = theirs.map(|theirs| theirs.seen(common.config.unversioned));
         let announced = trigger == Trigger::Announce;
+        self.counters.heard += u64::from(announced);
         if common.config.pull && (announced || peer.theirs.is_some()) {
             peer.want(trigger);
         }
-        if peer.equals(self.held.now()) {
+        let equal = peer.equals(self.held.now());
+        if equal {
             // It spoke for all who hold the same.
-            self.reply = None;
-        } else if let Notice::Hello(hello) = notice {
-            self.consider_reply(now, common, hello.why);
+            self.reply = self.reply.filter(|reply| !reply.shared);
+        }
+        if let Notice::Hello(hello) = notice {
+            self.consider_reply(now, common, hello.why, equal);
         }
     }
 
-    fn consider_reply(&mut self, now: Moment, common: &mut Common, why: Why) {
-        if !common.config.push || !why.asks() {
+    /// Has a hello answered that came from a peer with other content, or from one that wants to know who is there.
+    fn consider_reply(&mut self, now: Moment, common: &mut Common, why: Why, equal: bool) {
+        let shared = why != Why::Start;
+        if !why.asks() || (shared && (equal || !common.config.push)) {
             return;
         }
         let spread = common.random.up_to(limits::REPLY_SPREAD);
         let reply = self.reply.get_or_insert(Reply {
             at: now + spread,
             why: Why::Reply,
+            shared,
         });
+        reply.shared &= shared;
         if why == Why::Poll {
             reply.why = Why::PollReply;
         }
@@ -219,6 +231,7 @@ impl ProjectState {
         common.running = common.running.saturating_sub(1);
         match outcome {
             Outcome::Complete { received } => {
+                self.counters.received += received;
                 self.counters.fruitless += u64::from(*received == 0);
                 peer.complete(now, self.held.now());
             }

@@ -31,6 +31,8 @@ pub enum Code {
     RemoteLogin,
     /// What answers at the remote's address is no Fossil server, or has another project.
     RemoteAddress,
+    /// Nobody on the bus answers for the project.
+    NoPeer,
     /// A bug.
     Internal,
 }
@@ -47,7 +49,7 @@ impl Code {
             Self::TooLarge => 413,
             Self::Repository | Self::Internal => 500,
             Self::Unsupported => 501,
-            Self::Remote | Self::RemoteLogin | Self::RemoteAddress => 502,
+            Self::Remote | Self::RemoteLogin | Self::RemoteAddress | Self::NoPeer => 502,
         }
     }
 }
@@ -66,6 +68,7 @@ impl fmt::Display for Code {
             Self::Remote => "remote",
             Self::RemoteLogin => "remote_login",
             Self::RemoteAddress => "remote_address",
+            Self::NoPeer => "no_peer",
             Self::Internal => "internal",
         })
     }

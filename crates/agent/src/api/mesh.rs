@@ -1,5 +1,7 @@
 //! The mesh as the API tells it: this agent's role and addresses, whom it dials, whom it hears and how, and whom it trusts.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Code, Time};
@@ -37,6 +39,33 @@ pub enum Role {
     Hub,
     /// Accepts nobody, dials one of its joins at a time.
     Leaf,
+}
+
+impl Role {
+    /// Returns the role's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Hub => "hub",
+            Self::Leaf => "leaf",
+        }
+    }
+}
+
+/// A text is no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a role is peer, hub or leaf")]
+pub struct RoleError;
+
+impl FromStr for Role {
+    type Err = RoleError;
+
+    fn from_str(text: &str) -> Result<Self, RoleError> {
+        [Self::Peer, Self::Hub, Self::Leaf]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or(RoleError)
+    }
 }
 
 /// Where a setting comes from.

@@ -20,7 +20,7 @@ pub use history::{
 };
 pub use mesh::{
     AddJoin, AddTrusted, Address, AddressKind, Chosen, Counters, FoundBy, Join, LinkKind,
-    LinkState, Mesh, Peer, PeerError, PeerKind, Role, SetRole, Trusted,
+    LinkState, Mesh, Peer, PeerError, PeerKind, Role, RoleError, SetRole, Trusted,
 };
 pub use notify::{
     Action, AnswerSource, DoneNotify, MessageKind, NotifyConversation, NotifyMessage, NotifyStatus,

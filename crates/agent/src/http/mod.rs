@@ -5,6 +5,7 @@ mod desktop;
 mod extract;
 mod gate;
 mod history;
+mod mesh;
 mod notify;
 mod ntfy;
 mod page;
@@ -81,6 +82,12 @@ fn api() -> Router<App> {
         .route("/jobs", get(repositories::jobs))
         .route("/jobs/{id}", delete(repositories::cancel_job))
         .nest("/notify", notify_api())
+        .route("/mesh", get(mesh::show))
+        .route("/mesh/role", put(mesh::set_role))
+        .route("/mesh/joins", post(mesh::add_join))
+        .route("/mesh/joins/{id}", delete(mesh::remove_join))
+        .route("/mesh/trusted", get(mesh::trusted).post(mesh::trust))
+        .route("/mesh/trusted/{endpoint_id}", delete(mesh::distrust))
         .route("/shell/open-window", post(desktop::open_window))
         .route("/shell/reveal", post(desktop::reveal))
         .route("/quit", post(desktop::quit))

@@ -87,9 +87,12 @@ pub(super) async fn set_remote(
 }
 
 /// `POST /api/v1/repositories/{name}/sync`.
-pub(super) async fn sync_one(named: Named) -> (StatusCode, Json<Repository>) {
-    named.repository.sync_now();
-    (StatusCode::ACCEPTED, Json(named.repository.show()))
+pub(super) async fn sync_one(
+    State(core): State<App>,
+    named: Named,
+) -> Answer<(StatusCode, Json<Repository>)> {
+    core.sync_now(Some(named.repository.name()))?;
+    Ok((StatusCode::ACCEPTED, Json(named.repository.show())))
 }
 
 /// `POST /api/v1/sync`.
@@ -120,7 +123,7 @@ fn parse_remote(url: &str) -> Result<Remote, Error> {
 }
 
 /// Runs `work`, which may wait for the disk, off the async threads.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     core: Arc<Core>,
     work: impl FnOnce(&Core) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

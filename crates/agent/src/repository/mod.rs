@@ -14,9 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use edgesync_replica::Origin as Arrival;
 use libfossil::db::Repository as File;
 use libfossil::history::{EventKind, Timeline};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,6 +50,10 @@ pub(crate) struct Hosted {
     revision: AtomicU64,
     timelines: Mutex<HashMap<Option<EventKind>, KeptTimeline>>,
     links: Mutex<Vec<Arc<Link>>>,
+    /// How it stands with the peers on the bus, where there are any.
+    mesh: Mutex<Option<State>>,
+    /// Who tells the peers on the bus of changes.
+    arrivals: Mutex<Option<UnboundedSender<Arrival>>>,
     closed: CancellationToken,
 }
 
@@ -57,10 +63,29 @@ type KeptTimeline = (u64, Arc<Timeline>);
 /// Who changed a repository.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Origin<'a> {
-    /// Another program, or a client that pushed.
-    Outside,
+    /// Another program; the watch of the file told.
+    Watch,
+    /// Another program; looking at the file now and then found it.
+    Poll,
+    /// A client that pushed.
+    Push,
     /// The exchange with a remote, which therefore knows already.
     Link(&'a Link),
+    /// An exchange over the bus, whose maker tells the other peers itself.
+    Bus,
+}
+
+impl Origin<'_> {
+    /// Returns this as replication counts it, where it is to be told.
+    fn arrival(self) -> Option<Arrival> {
+        match self {
+            Self::Watch => Some(Arrival::Watch),
+            Self::Poll => Some(Arrival::FilePoll),
+            Self::Push => Some(Arrival::Push),
+            Self::Link(_) => Some(Arrival::Remote),
+            Self::Bus => None,
+        }
+    }
 }
 
 impl Hosted {
@@ -83,6 +108,8 @@ impl Hosted {
             revision: AtomicU64::new(0),
             timelines: Mutex::default(),
             links: Mutex::default(),
+            mesh: Mutex::default(),
+            arrivals: Mutex::default(),
             name,
             path,
             clone_url,
@@ -121,7 +148,11 @@ impl Hosted {
                 message: unreadable.to_string(),
                 hint: unreadable.hint(),
             },
-            Ok(_) => State::worst(&links.iter().map(|link| link.state()).collect::<Vec<_>>()),
+            Ok(_) => {
+                let mut states: Vec<State> = links.iter().map(|link| link.state()).collect();
+                states.extend(locked(&self.mesh).clone());
+                State::worst(&states)
+            }
         };
         let facts = facts.as_ref().ok();
         api::Repository {
@@ -240,7 +271,35 @@ impl Hosted {
                 _ => link.changed(),
             }
         }
+        if let (Some(arrival), Some(tell)) = (by.arrival(), &*locked(&self.arrivals)) {
+            // Who listened has left the bus.
+            let _ = tell.send(arrival);
+        }
         self.facts_due.notify_one();
+    }
+
+    /// Returns a listener for changes that the peers on the bus do not know of. There is one at a time.
+    pub(crate) fn arrivals(&self) -> UnboundedReceiver<Arrival> {
+        let (tell, arrivals) = unbounded_channel();
+        *locked(&self.arrivals) = Some(tell);
+        arrivals
+    }
+
+    /// Sets how the repository stands with the peers on the bus, and tells everyone when that is news.
+    pub(crate) fn set_mesh(&self, state: Option<State>) {
+        let news = {
+            let mut mesh = locked(&self.mesh);
+            let same = match (&*mesh, &state) {
+                // That it was so a moment later again is no news.
+                (Some(State::UpToDate { .. }), Some(State::UpToDate { .. })) => true,
+                (old, new) => old == new,
+            };
+            *mesh = state;
+            !same
+        };
+        if news {
+            self.publish();
+        }
     }
 
     /// Returns the first remote.
@@ -297,10 +356,10 @@ impl Hosted {
                 () = self.facts_due.notified() => self.refresh().await,
                 () = touched.notified() => {
                     settle(&touched).await;
-                    self.look().await;
+                    self.look(Origin::Watch).await;
                 }
                 () = sleep_until(next_poll) => {
-                    self.look().await;
+                    self.look(Origin::Poll).await;
                     next_poll = Instant::now() + poll;
                 }
             }
@@ -308,10 +367,10 @@ impl Hosted {
     }
 
     /// Looks whether others changed the file.
-    async fn look(&self) {
+    async fn look(&self, origin: Origin<'_>) {
         let readable = locked(&self.facts).is_ok();
         match self.report(self.writer.look().await) {
-            Ok(true) => self.changed(Origin::Outside),
+            Ok(true) => self.changed(origin),
             Ok(false) if readable => {}
             // It went away or came back; the figures say which.
             Ok(false) | Err(TaskError::File(_)) => self.refresh().await,

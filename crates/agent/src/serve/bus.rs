@@ -13,7 +13,7 @@ use crate::limits;
 use crate::repository::Hosted;
 use crate::text;
 use crate::trust::auth::NONCE_BYTES;
-use crate::trust::{Context, EndpointId, HEADER};
+use crate::trust::{AuthError, Context, EndpointId, HEADER};
 use crate::wire::{Envelope, Wire, content_type, heard};
 
 /// Answers requests for `hosted`, whose project has this code, until `stop`, the bus ends, or the repository leaves the agent. A request that
@@ -92,7 +92,9 @@ impl Door {
                 let answer = self.converse(id, message).await;
                 (nonce, answer.unwrap_or_else(|text| self.refuse(&text)))
             }
-            Err(text) => (None, self.refuse(&text)),
+            // The bus doubled it; its answer is on the way, and another must not overtake that.
+            Err(AuthError::Replayed) => return,
+            Err(error) => (None, self.refuse(&error.to_string())),
         };
         let nonce = nonce.or_else(|| text::random().ok()).unwrap_or_default();
         let headers = self
@@ -113,14 +115,12 @@ impl Door {
     fn identify(
         &self,
         message: &Message,
-    ) -> Result<Option<(EndpointId, [u8; NONCE_BYTES])>, String> {
+    ) -> Result<Option<(EndpointId, [u8; NONCE_BYTES])>, AuthError> {
         let statement = heard(Context::Request, message);
         let header = message.headers.get(HEADER);
         let now = crate::api::Time::now();
-        match self.wire.trust.identify(header, &statement, now) {
-            Ok(proof) => Ok(proof.map(|proof| (proof.id, proof.nonce))),
-            Err(error) => Err(error.to_string()),
-        }
+        let proof = self.wire.trust.identify(header, &statement, now)?;
+        Ok(proof.map(|proof| (proof.id, proof.nonce)))
     }
 
     async fn converse(&self, id: Option<EndpointId>, message: Message) -> Result<Envelope, String> {

@@ -2,7 +2,6 @@
 //! segment, which is a name or a project code. Whatever comes here is a stranger's.
 
 mod body;
-#[allow(dead_code, reason = "the driver of the bus uses it")]
 pub(crate) mod bus;
 mod memory;
 

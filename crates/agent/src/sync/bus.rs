@@ -191,8 +191,8 @@ impl Line {
     fn unanswered(&self, error: &RequestError) -> Error {
         match error {
             RequestError::NoResponders => match &self.peer {
-                Some(_) => failure(format!("{} does not listen on the bus", self.who())),
-                None => failure(format!(
+                Some(_) => nobody(format!("{} does not listen on the bus", self.who())),
+                None => nobody(format!(
                     "nobody on the bus has the project {}",
                     self.project
                 ))
@@ -216,6 +216,10 @@ mod tests;
 
 fn failure(message: String) -> Error {
     Error::new(Code::Remote, message).retryable()
+}
+
+fn nobody(message: String) -> Error {
+    Error::new(Code::NoPeer, message).retryable()
 }
 
 /// Returns the error for an answer by the wrong one. It may be right the next time: another may answer.

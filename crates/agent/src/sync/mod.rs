@@ -1,7 +1,6 @@
 //! Keeps repositories equal with stock Fossil servers: addresses, one HTTP round trip, one exchange of many round trips, the link
 //! that decides when to make one, and clones.
 
-#[allow(dead_code, reason = "the driver of the bus uses it")]
 pub(crate) mod bus;
 pub(crate) mod clone;
 mod condition;

@@ -22,9 +22,6 @@ const MESSAGE_LABEL: &[u8] = b"message signing";
 /// What the identity signs: this, the nkey's public half, the message key's public half.
 const BINDING_LABEL: &[u8] = b"edgesync binding 1";
 
-/// The first byte of an encoded NATS user key, which makes it begin with `U`.
-const NKEY_USER: u8 = 20 << 3;
-
 /// The public half of an agent's identity key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointId([u8; KEY_BYTES]);
@@ -135,7 +132,7 @@ impl Keys {
 
     /// Returns the nkey's public half in NATS's notation, `U…`.
     pub(crate) fn nkey(&self) -> String {
-        encode_nkey(&self.binding.nkey)
+        natsd::nkey::PublicKey::from_bytes(self.binding.nkey).to_string()
     }
 }
 
@@ -180,42 +177,6 @@ fn fixed(signature: &[u8]) -> [u8; SIGNATURE_BYTES] {
 
 fn bound(nkey: &[u8; KEY_BYTES], message: &[u8; KEY_BYTES]) -> Vec<u8> {
     [BINDING_LABEL, nkey, message].concat()
-}
-
-/// Writes a user's public key as NATS does: the kind, the key and a CRC-16 (XMODEM, low byte first) in base 32 without padding.
-fn encode_nkey(key: &[u8; KEY_BYTES]) -> String {
-    const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let mut bytes = vec![NKEY_USER];
-    bytes.extend_from_slice(key);
-    let check = crc16(&bytes);
-    bytes.extend_from_slice(&check.to_le_bytes());
-    let (mut text, mut held, mut bits) = (String::new(), 0_u32, 0);
-    for byte in bytes {
-        held = held << 8 | u32::from(byte);
-        bits += 8;
-        while bits >= 5 {
-            bits -= 5;
-            let digit = usize::try_from(held >> bits & 31).unwrap_or_default();
-            text.extend(DIGITS.get(digit).copied().map(char::from));
-        }
-        held &= (1 << bits) - 1;
-    }
-    // 35 bytes are 56 digits without a rest.
-    text
-}
-
-fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0, |mut crc: u16, byte| {
-        crc ^= u16::from(*byte) << 8;
-        for _ in 0..8 {
-            crc = if crc & 0x8000 == 0 {
-                crc << 1
-            } else {
-                crc << 1 ^ 0x1021
-            };
-        }
-        crc
-    })
 }
 
 #[cfg(test)]
@@ -264,14 +225,6 @@ mod tests {
         let challenge = keys.sign_challenge(b"nonce");
         assert!(verify(&nkey, b"nonce", &challenge));
         assert!(!verify(&message, b"nonce", &challenge) && !keys.id().signed(b"nonce", &challenge));
-    }
-
-    #[test]
-    fn nkeys_are_written_as_nats_does() {
-        // The check value of CRC-16/XMODEM.
-        assert_eq!(crc16(b"123456789"), 0x31c3);
-        let text = encode_nkey(&[0; KEY_BYTES]);
-        assert_eq!((text.len(), text.get(..1)), (56, Some("U")));
     }
 
     #[test]

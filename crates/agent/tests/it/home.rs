@@ -20,10 +20,10 @@ async fn a_second_agent_in_the_same_home_is_told_where_the_first_one_answers() {
     let Err(StartError::AlreadyRunning { runtime }) = refused else {
         panic!("{refused:?}")
     };
-    assert_eq!(&runtime, agent.runtime());
+    assert_eq!(&*runtime, agent.runtime());
     assert_eq!(
         Runtime::read(&place.home()).expect("readable"),
-        Some(runtime)
+        Some(*runtime)
     );
     agent.stop().await;
     assert_eq!(Runtime::read(&place.home()).expect("readable"), None);

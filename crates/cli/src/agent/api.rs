@@ -163,6 +163,7 @@ pub(crate) fn kind(code: Code) -> Kind {
         Code::Unauthorized | Code::Forbidden | Code::RemoteLogin => Kind::Refused,
         Code::Repository => Kind::Repository,
         Code::Remote | Code::RemoteAddress => Kind::Remote,
+        Code::NoPeer => Kind::Unreachable,
         _ => Kind::Failed,
     }
 }

@@ -10,10 +10,11 @@ use clap::Args;
 use clap::builder::{BoolishValueParser, FalseyValueParser};
 use edgesync_agent::notify::FILE_NAME;
 use edgesync_agent::sync::Remote;
-use edgesync_agent::{Agent, Config, Headless, StartError};
+use edgesync_agent::{Agent, Config, Headless, MeshError, StartError};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
+use crate::agent::mesh_flags::MeshFlags;
 use crate::agent::signals::{Signal, Signals};
 use crate::agent::{api, home, runtime};
 use crate::error::{Failure, Kind, OrFail, chain};
@@ -100,6 +101,9 @@ pub(crate) struct Start {
     #[command(flatten)]
     password: PasswordSource,
 
+    #[command(flatten)]
+    mesh: MeshFlags,
+
     /// The local address of the API and the page
     #[arg(
         long,
@@ -180,6 +184,7 @@ impl Start {
         config.push = self.push && !self.no_push;
         config.pull = self.pull && !self.no_pull;
         config.uv = self.uv;
+        self.mesh.fill(&mut config)?;
         config.private = self.private;
         if let Some(name) = self.peer_id.or_else(machine_name) {
             config.peer_id = name;
@@ -197,6 +202,15 @@ fn announce(agent: &Agent, out: Output) -> Result<(), Failure> {
         if let Some(http) = &runtime.http {
             out.line(format!("http   {http}"))?;
         }
+        for url in [&runtime.nats, &runtime.leaf, &runtime.route]
+            .into_iter()
+            .flatten()
+        {
+            let scheme = url.split("://").next().unwrap_or_default();
+            let name = scheme.strip_prefix("nats-").unwrap_or(scheme);
+            out.line(format!("{name:<6} {url}"))?;
+        }
+        out.line(format!("id     {}", agent.endpoint_id()))?;
         for repository in &status.repositories {
             if let Some(url) = &repository.clone_url {
                 out.line(format!("clone  {url}"))?;
@@ -213,16 +227,24 @@ fn announce(agent: &Agent, out: Output) -> Result<(), Failure> {
         out.json_line(&json!({ "event": "address", "name": name, "url": url }))
     };
     address("api", &runtime.api)?;
-    if let Some(http) = &runtime.http {
-        address("http", http)?;
+    let others = [
+        ("http", &runtime.http),
+        ("nats", &runtime.nats),
+        ("leaf", &runtime.leaf),
+        ("route", &runtime.route),
+    ];
+    for (name, url) in others {
+        if let Some(url) = url {
+            address(name, url)?;
+        }
     }
     out.json_line(&json!({
         "event": "ready",
         "peer_id": status.agent.peer_id,
         "endpoint_id": agent.endpoint_id(),
-        "nats": null,
-        "leaf": null,
-        "route": null,
+        "nats": runtime.nats,
+        "leaf": runtime.leaf,
+        "route": runtime.route,
         "http": runtime.http,
         "api": runtime.api,
         "token": runtime.token,
@@ -241,7 +263,9 @@ fn not_started(error: &StartError) -> Failure {
             "its page is {}; EDGESYNC_HOME=FOLDER gives another agent a place of its own",
             runtime.page_url()
         )),
-        StartError::Listen { .. } => failure.hint("choose another port, or 0 for any free one"),
+        StartError::Listen { .. } | StartError::Mesh(MeshError::Server(_)) => {
+            failure.hint("choose another port, or 0 for any free one")
+        }
         StartError::NotLoopback(_) | StartError::Remotes { .. } => Failure {
             kind: Kind::Usage,
             ..failure

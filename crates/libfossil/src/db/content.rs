@@ -39,6 +39,21 @@ impl Repository {
             .optional()?)
     }
 
+    /// Returns row and name of the artifact that came last and may travel, `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`] when the file cannot be read.
+    pub fn newest(&self) -> Result<Option<(Rid, HashName)>> {
+        Ok(self
+            .conn()
+            .prepare_cached(
+                "SELECT rid, uuid FROM blob WHERE size>=0 AND rid NOT IN private AND uuid NOT IN (SELECT uuid FROM shun)
+                  ORDER BY rid DESC LIMIT 1",
+            )?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?)
+    }
+
     /// Returns the name of the artifact in a row.
     ///
     /// # Errors

@@ -48,6 +48,18 @@ pub enum Rules {
     Open,
     /// These and nobody else; with an empty list nobody.
     Users(Vec<User>),
+    /// Whom the embedder admits, by a key that they have; they may do anything.
+    Judge(Arc<dyn Judge>),
+}
+
+/// Decides about who shows a key, for an embedder who knows more than a list of keys.
+pub trait Judge: fmt::Debug + Send + Sync + 'static {
+    /// Returns the key that this CONNECT shows, if whoever has it is let in. That its owner signed the nonce with it is checked
+    /// afterwards.
+    fn key(&self, connect: &Connect) -> Option<PublicKey>;
+
+    /// Says whether the owner of a key that was let in still is.
+    fn still(&self, key: &PublicKey) -> bool;
 }
 
 impl Rules {
@@ -60,14 +72,16 @@ impl Rules {
     /// Says whether credentials are asked for.
     #[must_use]
     pub fn required(&self) -> bool {
-        matches!(self, Self::Users(_))
+        !matches!(self, Self::Open)
     }
 
     /// Says whether some user proves who they are with an nkey, so that INFO needs a nonce.
     #[must_use]
     pub fn wants_signature(&self) -> bool {
-        let Self::Users(users) = self else {
-            return false;
+        let users = match self {
+            Self::Open => return false,
+            Self::Judge(_) => return true,
+            Self::Users(users) => users,
         };
         users
             .iter()
@@ -85,6 +99,11 @@ impl Rules {
                 .iter()
                 .find(|user| user.credential.proved_by(connect, nonce))
                 .map(User::identity),
+            Self::Judge(judge) => {
+                let key = judge.key(connect)?;
+                let signature = connect.sig.as_deref().unwrap_or_default();
+                proof::signed(&key, nonce, signature).then(|| Identity::owner_of(key))
+            }
         }
     }
 
@@ -92,7 +111,10 @@ impl Rules {
     pub(crate) fn still(&self, identity: &Identity) -> Option<Identity> {
         match (self, &identity.credential) {
             (Self::Open, _) => Some(identity.clone()),
-            (Self::Users(_), None) => None,
+            (Self::Judge(judge), Some(Credential::Nkey(key))) if judge.still(key) => {
+                Some(identity.clone())
+            }
+            (Self::Users(_), None) | (Self::Judge(_), _) => None,
             (Self::Users(users), Some(credential)) => users
                 .iter()
                 .find(|user| user.credential == *credential)
@@ -210,6 +232,14 @@ impl Identity {
         }
     }
 
+    /// Someone who proved to have a key, and may do anything.
+    fn owner_of(key: PublicKey) -> Self {
+        Self {
+            credential: Some(Credential::Nkey(key)),
+            permissions: None,
+        }
+    }
+
     /// What people may be told about who it is: the user's name or public key.
     pub(crate) fn name(&self) -> Option<String> {
         match self.credential.as_ref()? {
@@ -226,6 +256,44 @@ mod tests {
 
     fn connect(json: &str) -> Connect {
         serde_json::from_str(json).expect("a CONNECT")
+    }
+
+    /// Admits the owner of one key, who names it in place of a token.
+    #[derive(Debug)]
+    struct Only(PublicKey);
+
+    impl Judge for Only {
+        fn key(&self, connect: &Connect) -> Option<PublicKey> {
+            let key = PublicKey::parse(connect.jwt.as_deref()?).ok()?;
+            self.still(&key).then_some(key)
+        }
+
+        fn still(&self, key: &PublicKey) -> bool {
+            *key == self.0
+        }
+    }
+
+    #[test]
+    fn a_judge_admits_only_who_signs_the_nonce_with_the_admitted_key() {
+        let pair = |seed: u8| crate::nkey::KeyPair::from_seed(&[seed; 32]).expect("a key");
+        let rules = Rules::Judge(Arc::new(Only(pair(1).public())));
+        let shows = |shown: u8, signs: u8, nonce: &str| {
+            let signature =
+                data_encoding::BASE64URL_NOPAD.encode(&pair(signs).sign(nonce.as_bytes()));
+            let key = pair(shown).public();
+            rules.authenticate(
+                &connect(&format!(r#"{{"jwt":"{key}","sig":"{signature}"}}"#)),
+                "n",
+            )
+        };
+        assert!(rules.required() && rules.wants_signature());
+        let identity = shows(1, 1, "n").expect("admitted");
+        assert!(rules.still(&identity).is_some());
+        assert!(shows(1, 2, "n").is_none(), "another's signature");
+        assert!(shows(1, 1, "m").is_none(), "another nonce");
+        assert!(shows(2, 2, "n").is_none(), "another key");
+        let other = Rules::Judge(Arc::new(Only(pair(2).public())));
+        assert!(other.still(&identity).is_none());
     }
 
     #[test]

@@ -77,17 +77,27 @@ fn a_lost_announcement_is_made_up_for_by_a_poll_and_counted_as_such() {
 #[test]
 fn one_speaks_for_all_who_hold_the_same() {
     let mut net = mesh(4, 30);
-    net.kill(29);
+    net.part(29, 1);
     net.commit(0, 1);
     net.run(Duration::from_secs(1));
+    net.heal(false);
     net.count_anew();
-    net.start(29);
+    net.tell(29, Input::Asked(None));
     net.run(Duration::from_millis(200));
     assert!(net.all_equal());
     let hellos = net.count(Topic::Hello);
     // Those whose answers are on their way at the same time speak too.
     assert!((2..=8).contains(&hellos), "{hellos} hellos");
     assert_eq!(net.pulls.len(), 1);
+}
+
+#[test]
+fn who_comes_learns_who_is_there_and_nothing_is_pulled() {
+    let net = mesh(12, 10);
+    for node in 0..10 {
+        assert_eq!(net.peers(node).len(), 9);
+    }
+    assert_eq!(net.counters(9).pulls, 0);
 }
 
 #[test]

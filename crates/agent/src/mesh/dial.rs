@@ -1,0 +1,322 @@
+//! Keeps the links to the joins: those that the role dials, and for a leaf one at a time, the next when that one fails.
+
+use std::sync::{Arc, Mutex};
+
+use natsd::leaf::{Credentials, LeafRemote};
+use natsd::{Link, LinkStatus, Target};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::gate::shown;
+use super::join::{JoinUrl, Way};
+use super::{Mesh, locked, role};
+use crate::api::{self, Chosen, Code, Error, Level, LinkState, Role, Time};
+
+/// The joins and their links.
+#[derive(Debug)]
+pub(super) struct Dialler {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    role: Role,
+    entries: Vec<Entry>,
+    /// Of a leaf, the join that is dialled.
+    live: Option<String>,
+    next: u64,
+}
+
+/// One join.
+#[derive(Debug)]
+struct Entry {
+    id: String,
+    url: JoinUrl,
+    from: Chosen,
+    /// Closes the link when dropped.
+    link: Option<DropGuard>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What is known of a join's link.
+#[derive(Debug)]
+struct Seen {
+    state: LinkState,
+    peer: Option<String>,
+}
+
+impl Dialler {
+    pub(super) fn new(given: &[JoinUrl], kept: &[String]) -> Self {
+        let dialler = Self {
+            inner: Mutex::new(Inner {
+                role: Role::Peer,
+                entries: Vec::new(),
+                live: None,
+                next: 1,
+            }),
+        };
+        for url in given {
+            locked(&dialler.inner).add(url, Chosen::Flag);
+        }
+        for url in kept.iter().filter_map(|url| url.parse().ok()) {
+            locked(&dialler.inner).add(&url, Chosen::App);
+        }
+        dialler
+    }
+
+    /// Takes in one more address, and returns its id.
+    ///
+    /// # Errors
+    /// `conflict` when it is there already.
+    pub(super) fn add(&self, url: &JoinUrl) -> Result<String, Error> {
+        let added = locked(&self.inner).add(url, Chosen::App);
+        added.ok_or_else(|| Error::new(Code::Conflict, format!("{url} is joined already")))
+    }
+
+    /// Hangs up and forgets an address, and returns it.
+    ///
+    /// # Errors
+    /// `not_found` when there is none of this id.
+    pub(super) fn remove(&self, id: &str) -> Result<String, Error> {
+        let mut inner = locked(&self.inner);
+        let at = inner.entries.iter().position(|entry| entry.id == id);
+        let at = at.ok_or_else(|| Error::not_found("there is no join of that id"))?;
+        Ok(inner.entries.remove(at).url.to_string())
+    }
+
+    /// Dials what the role dials. Links that it does not have are closed after the new ones were begun.
+    pub(super) fn dial(&self, mesh: &Arc<Mesh>, role: Role) {
+        let mut inner = locked(&self.inner);
+        inner.role = role;
+        inner.choose_live();
+        let live = inner.live.clone();
+        let mut retired = Vec::new();
+        for entry in &mut inner.entries {
+            let unused = role::unused(role, &entry.url);
+            let spare = role == Role::Leaf && live.as_ref() != Some(&entry.id);
+            if unused.is_none() && !spare {
+                if entry.link.is_none() {
+                    entry.begin(mesh);
+                }
+                continue;
+            }
+            retired.extend(entry.link.take());
+            let state = match unused {
+                Some(message) => LinkState::Unused {
+                    message: message.to_owned(),
+                },
+                None => LinkState::Standby,
+            };
+            *locked(&entry.seen) = Seen { state, peer: None };
+        }
+        drop(inner);
+        drop(retired);
+    }
+
+    /// The link of a join failed: a leaf tries the next one.
+    fn fail_over(&self, mesh: &Arc<Mesh>, id: &str) {
+        let role = {
+            let mut inner = locked(&self.inner);
+            if inner.role != Role::Leaf || inner.live.as_deref() != Some(id) || !inner.pass_on(id) {
+                return;
+            }
+            inner.role
+        };
+        self.dial(mesh, role);
+    }
+
+    /// Returns the joins as the API shows them.
+    pub(super) fn show(&self) -> Vec<api::Join> {
+        let inner = locked(&self.inner);
+        let show = |entry: &Entry| {
+            let seen = locked(&entry.seen);
+            api::Join {
+                id: entry.id.clone(),
+                url: entry.url.to_string(),
+                from: entry.from,
+                state: seen.state.clone(),
+                peer: seen.peer.clone(),
+            }
+        };
+        inner.entries.iter().map(show).collect()
+    }
+}
+
+impl Inner {
+    fn add(&mut self, url: &JoinUrl, from: Chosen) -> Option<String> {
+        if self.entries.iter().any(|entry| entry.url == *url) {
+            return None;
+        }
+        let id = self.next.to_string();
+        self.next += 1;
+        let state = LinkState::Connecting { since: Time::now() };
+        self.entries.push(Entry {
+            id: id.clone(),
+            url: url.clone(),
+            from,
+            link: None,
+            seen: Arc::new(Mutex::new(Seen { state, peer: None })),
+        });
+        Some(id)
+    }
+
+    /// Chooses the one join of a leaf: the present one, else one whose link stands, else the first.
+    fn choose_live(&mut self) {
+        let leaves = || {
+            self.entries
+                .iter()
+                .filter(|entry| entry.url.way() == Way::Leaf)
+        };
+        let present = leaves().find(|entry| Some(&entry.id) == self.live.as_ref());
+        let stands = leaves().find(|entry| entry.stands());
+        let chosen = present.or(stands).or_else(|| leaves().next());
+        self.live = chosen.map(|entry| entry.id.clone());
+    }
+
+    /// Makes the join after this one the live one. Returns whether there is another.
+    fn pass_on(&mut self, id: &str) -> bool {
+        let leaves: Vec<&Entry> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.url.way() == Way::Leaf)
+            .collect();
+        let at = leaves.iter().position(|entry| entry.id == id);
+        let next = at.and_then(|at| leaves.iter().cycle().nth(at + 1));
+        match next.map(|entry| entry.id.clone()) {
+            Some(next) if next != id => {
+                self.live = Some(next);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Entry {
+    fn stands(&self) -> bool {
+        matches!(locked(&self.seen).state, LinkState::Connected { .. })
+    }
+
+    /// Begins to dial.
+    fn begin(&mut self, mesh: &Arc<Mesh>) {
+        *locked(&self.seen) = Seen {
+            state: LinkState::Connecting { since: Time::now() },
+            peer: None,
+        };
+        let stop = mesh.parts.stopped.child_token();
+        let follower = Follower {
+            mesh: Arc::clone(mesh),
+            id: self.id.clone(),
+            url: self.url.clone(),
+            seen: Arc::clone(&self.seen),
+            stop: stop.clone(),
+        };
+        self.link = Some(stop.drop_guard());
+        let server = &mesh.server;
+        match self.url.way() {
+            Way::Leaf => match LeafRemote::tcp(&[self.url.to_string()]) {
+                Ok(mut remote) => {
+                    let keys = Arc::clone(&mesh.parts.keys);
+                    remote.credentials = Credentials::Jwt {
+                        jwt: shown(&keys),
+                        sign: Arc::new(move |nonce| keys.sign_challenge(nonce).to_vec()),
+                    };
+                    mesh.parts
+                        .tasks
+                        .spawn(follower.follow(server.dial_leaf(remote)));
+                }
+                Err(error) => follower.failed(error.to_string()),
+            },
+            Way::Route => {
+                let link = server.dial_route(Target::Tcp(self.url.address().to_owned()));
+                mesh.parts.tasks.spawn(follower.follow(link));
+            }
+        }
+    }
+}
+
+/// Follows one link, as long as somebody wants it.
+struct Follower {
+    mesh: Arc<Mesh>,
+    id: String,
+    url: JoinUrl,
+    seen: Arc<Mutex<Seen>>,
+    stop: CancellationToken,
+}
+
+impl Follower {
+    async fn follow(self, mut link: Link) {
+        let mut status = link.status();
+        loop {
+            match status {
+                LinkStatus::Connecting => self.connecting(),
+                LinkStatus::Up { server_name, .. } => self.stands(&server_name),
+                LinkStatus::Down { why, .. } => {
+                    self.failed(why);
+                    self.mesh.dialler.fail_over(&self.mesh, &self.id);
+                }
+                _ => {}
+            }
+            status = tokio::select! {
+                () = self.stop.cancelled() => return,
+                status = link.changed() => status,
+            };
+        }
+    }
+
+    fn connecting(&self) {
+        let mut seen = locked(&self.seen);
+        // A failure stays to be read until it is over.
+        if !matches!(
+            seen.state,
+            LinkState::Error { .. } | LinkState::Connecting { .. }
+        ) {
+            seen.state = LinkState::Connecting { since: Time::now() };
+            drop(seen);
+            self.mesh.publish();
+        }
+    }
+
+    fn stands(&self, server_name: &str) {
+        let since = Time::now();
+        *locked(&self.seen) = Seen {
+            state: LinkState::Connected { since },
+            peer: server_name
+                .parse::<crate::trust::EndpointId>()
+                .ok()
+                .map(|id| id.to_string()),
+        };
+        self.mesh
+            .parts
+            .events
+            .log(Level::Info, None, format!("joined {}", self.url));
+        self.mesh.publish();
+    }
+
+    fn failed(&self, message: String) {
+        let now = Time::now();
+        let (since, news) = match &locked(&self.seen).state {
+            LinkState::Error {
+                since,
+                message: before,
+                ..
+            } => (*since, *before != message),
+            _ => (now, true),
+        };
+        if news {
+            let text = format!("{}: {message}", self.url);
+            self.mesh.parts.events.log(Level::Warn, None, text);
+        }
+        *locked(&self.seen) = Seen {
+            state: LinkState::Error {
+                code: Code::Remote,
+                message,
+                hint: None,
+                since,
+                // The server dials again by itself, in seconds.
+                retry_at: None,
+            },
+            peer: None,
+        };
+        self.mesh.publish();
+    }
+}

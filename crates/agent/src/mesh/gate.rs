@@ -1,0 +1,129 @@
+//! Lets those in over links whom this agent trusts. Who dials signs the server's nonce with its nkey, and shows that its identity
+//! vouched for that key: four words in the member `jwt` of CONNECT, which other servers ignore unless they are told to want it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use natsd::auth::Judge;
+use natsd::nkey::PublicKey;
+use natsd::proto::Connect;
+
+use crate::text::{from_hex, to_hex};
+use crate::trust::keys::Binding;
+use crate::trust::{EndpointId, Keys, Trust};
+
+/// Decides who may have a link.
+#[derive(Debug)]
+pub(super) struct Gate {
+    trust: Arc<Trust>,
+    /// Whose keys those are that were let in.
+    owners: Mutex<BTreeMap<PublicKey, EndpointId>>,
+}
+
+impl Gate {
+    pub(super) fn new(trust: Arc<Trust>) -> Self {
+        Self {
+            trust,
+            owners: Mutex::default(),
+        }
+    }
+
+    /// Returns whose key this is, if its owner was let in before.
+    fn owner(&self, key: &PublicKey) -> Option<EndpointId> {
+        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.get(key).copied()
+    }
+}
+
+impl Judge for Gate {
+    fn key(&self, connect: &Connect) -> Option<PublicKey> {
+        let (id, nkey) = read(connect.jwt.as_deref()?)?;
+        if !self.trust.register.knows(&id) {
+            tracing::info!(%id, "an agent that is not trusted wanted a link");
+            return None;
+        }
+        let key = PublicKey::from_bytes(nkey);
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.insert(key, id);
+        Some(key)
+    }
+
+    fn still(&self, key: &PublicKey) -> bool {
+        self.owner(key)
+            .is_some_and(|id| self.trust.register.knows(&id))
+    }
+}
+
+/// Returns what an agent with these keys shows.
+pub(super) fn shown(keys: &Keys) -> String {
+    let Binding {
+        nkey,
+        message,
+        signature,
+    } = keys.binding();
+    [
+        keys.id().to_string(),
+        to_hex(nkey),
+        to_hex(message),
+        to_hex(signature),
+    ]
+    .join(" ")
+}
+
+/// Returns the identity that vouched, and the nkey that it vouched for.
+fn read(shown: &str) -> Option<(EndpointId, [u8; 32])> {
+    let words: Vec<&str> = shown.split(' ').collect();
+    let [id, nkey, message, signature] = words.as_slice() else {
+        return None;
+    };
+    let id: EndpointId = id.parse().ok()?;
+    let binding = Binding {
+        nkey: from_hex(nkey)?,
+        message: from_hex(message)?,
+        signature: from_hex(signature)?,
+    };
+    binding.is_of(&id).then_some((id, binding.nkey))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::Register;
+
+    fn keys(seed: u8) -> Keys {
+        Keys::from_secret(&[seed; 32]).expect("keys")
+    }
+
+    fn connect(shown: &str) -> Connect {
+        let mut connect = Connect::default();
+        connect.jwt = Some(shown.to_owned());
+        connect
+    }
+
+    #[test]
+    fn only_the_nkey_of_a_trusted_identity_is_let_in() {
+        let register = Register::of_run([keys(1).id()], None);
+        let gate = Gate::new(Arc::new(Trust::new(register)));
+        let good = shown(&keys(1));
+        let key = gate.key(&connect(&good)).expect("let in");
+        assert_eq!(key.to_string(), keys(1).nkey());
+        assert!(gate.still(&key));
+        assert_eq!(gate.key(&connect(&shown(&keys(2)))), None, "a stranger");
+        // A trusted identity's name before a stranger's key.
+        let (_, rest) = good.split_once(' ').expect("words");
+        let forged = format!("{} {rest}", keys(2).id());
+        let (_, strange) = shown(&keys(2))
+            .split_once(' ')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .expect("words");
+        for text in [
+            forged,
+            format!("{} {strange}", keys(1).id()),
+            String::new(),
+            good.replace(' ', ""),
+        ] {
+            assert_eq!(gate.key(&connect(&text)), None, "{text}");
+        }
+        assert!(!gate.still(&PublicKey::from_bytes([9; 32])));
+    }
+}

@@ -1,0 +1,366 @@
+//! This agent's part of the mesh: the NATS server inside it, the links to other agents, and the replication that runs over them.
+//!
+//! The [`role`] says what is listened on and dialled; it and the [joins](dial) can change while traffic flows. The [`gate`] lets those in
+//! over links whom this agent trusts, by the key that their identity vouched for; clients want the token of the runtime file.
+
+mod dial;
+mod gate;
+mod join;
+mod role;
+mod show;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use edgesync_bus::{Connection, Nats};
+use edgesync_replica::Input;
+use natsd::auth::{Policy, Rules};
+use natsd::{Addresses, Event as ServerEvent, Options, Server};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{self, Chosen, Error, Role, Time};
+use crate::events::Events;
+use crate::replication::{Replication, Setup};
+use crate::state::StateDb;
+use crate::sync::Wishes;
+use crate::trust::{Keys, Trust};
+use crate::wire::Wire;
+use dial::Dialler;
+use gate::Gate;
+pub use join::{JoinUrl, JoinUrlError};
+
+/// The name of the agent's own connection to its server.
+const OWN_CLIENT: &str = "edgesync-agent";
+
+/// How long after a link came up the other end certainly has heard what is subscribed here, and this end what is there.
+const INTEREST: Duration = Duration::from_millis(250);
+
+/// What the mesh is told by flags and environment.
+#[derive(Debug, Clone)]
+pub struct MeshConfig {
+    /// The role; the one that was chosen in the app, or else `peer`, when it is not given.
+    pub role: Option<Role>,
+    /// Where clients connect.
+    pub nats_listen: SocketAddr,
+    /// Where leaves connect, in roles that accept them.
+    pub leaf_listen: SocketAddr,
+    /// Where peers and hubs connect, in roles that accept them.
+    pub route_listen: SocketAddr,
+    /// Whom to dial.
+    pub joins: Vec<JoinUrl>,
+    /// What subjects begin with.
+    pub prefix: String,
+    /// Answer sync requests.
+    pub serve: bool,
+}
+
+impl Default for MeshConfig {
+    fn default() -> Self {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            role: None,
+            nats_listen: loopback,
+            leaf_listen: loopback,
+            route_listen: loopback,
+            joins: Vec::new(),
+            prefix: crate::wire::PREFIX.to_owned(),
+            serve: true,
+        }
+    }
+}
+
+/// What the mesh takes from the rest of the agent.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) peer_id: String,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) state: Arc<StateDb>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) wishes: Wishes,
+    pub(crate) poll: Duration,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stopped: CancellationToken,
+}
+
+/// This agent's part of the mesh.
+#[derive(Debug)]
+pub(crate) struct Mesh {
+    config: MeshConfig,
+    parts: Parts,
+    server: Server,
+    token: String,
+    policy: Policy,
+    role: Mutex<(Role, Chosen)>,
+    /// One change of the role at a time.
+    changing: tokio::sync::Mutex<()>,
+    dialler: Dialler,
+    replication: Arc<Replication>,
+    /// What the servers at the other ends of links call themselves, by the connection's number.
+    names: Mutex<HashMap<u64, String>>,
+    since: Time,
+}
+
+/// The mesh did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MeshError {
+    /// The server did not start.
+    #[error(transparent)]
+    Server(#[from] natsd::StartError),
+    /// The agent's own connection to its server failed.
+    #[error("the agent cannot use its own NATS server: {0}")]
+    Client(#[from] edgesync_bus::ConnectError),
+    /// `agent.db` cannot be used.
+    #[error("agent.db: {0}")]
+    State(#[from] rusqlite::Error),
+    /// The system has no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    /// Replication did not begin.
+    #[error("{}", .0.message)]
+    Replication(Error),
+}
+
+impl Mesh {
+    /// Starts the server, joins it, and begins to dial and replicate. Repositories are handed over later.
+    ///
+    /// # Errors
+    /// [`MeshError`]; nothing of it is left running then.
+    pub(crate) async fn start(config: MeshConfig, parts: Parts) -> Result<Arc<Self>, MeshError> {
+        let role = match (config.role, parts.state.role()?) {
+            (Some(role), _) => (role, Chosen::Flag),
+            (None, Some(role)) => (role, Chosen::App),
+            (None, None) => (Role::Peer, Chosen::Default),
+        };
+        let token = crate::text::to_hex(&crate::text::random::<32>()?);
+        let policy = Policy {
+            clients: Rules::token(token.clone()),
+            leaves: Rules::Judge(Arc::new(Gate::new(Arc::clone(&parts.trust)))),
+            // Nobody, until members have a secret that they share.
+            routes: Rules::Users(Vec::new()),
+        };
+        let server = Server::start(Options {
+            server_name: Some(parts.keys.id().to_string()),
+            listeners: role::listeners(role.0, &config),
+            policy: policy.clone(),
+            ..Options::default()
+        });
+        let server = server.await?;
+        let bus = own_client(&server, &token).await?;
+        let connected = bus.connected();
+        let replication = Replication::start(Setup {
+            wire: Wire {
+                bus: Arc::new(bus),
+                prefix: config.prefix.clone(),
+                keys: Arc::clone(&parts.keys),
+                trust: Arc::clone(&parts.trust),
+            },
+            wishes: parts.wishes,
+            serve: config.serve,
+            poll: parts.poll,
+            tasks: parts.tasks.clone(),
+            stopped: parts.stopped.clone(),
+            events: Arc::clone(&parts.events),
+        });
+        let replication = replication.map_err(MeshError::Replication)?;
+        let dialler = Dialler::new(&config.joins, &parts.state.joins()?);
+        let mesh = Arc::new(Self {
+            config,
+            parts,
+            server,
+            token,
+            policy,
+            role: Mutex::new(role),
+            changing: tokio::sync::Mutex::default(),
+            dialler,
+            replication,
+            names: Mutex::default(),
+            since: Time::now(),
+        });
+        // Before anything is dialled, so that no link comes up unseen.
+        let events = mesh.server.events();
+        mesh.parts
+            .tasks
+            .spawn(Arc::clone(&mesh).watch_links(events));
+        mesh.dialler.dial(&mesh, role.0);
+        // Whoever runs a NATS server can let this key in.
+        tracing::info!(
+            role = role.0.as_str(),
+            nkey = mesh.parts.keys.nkey(),
+            "on the bus"
+        );
+        mesh.parts
+            .tasks
+            .spawn(Arc::clone(&mesh).watch_bus(connected));
+        Ok(mesh)
+    }
+
+    /// Who keeps the repositories equal.
+    pub(crate) fn replication(&self) -> &Arc<Replication> {
+        &self.replication
+    }
+
+    /// What clients of the bus have to know.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Where the server listens.
+    pub(crate) fn addresses(&self) -> Addresses {
+        self.server.addresses()
+    }
+
+    /// Takes another role while traffic flows: the new listeners and links are made first, the old ones end then.
+    ///
+    /// # Errors
+    /// `conflict` when an address cannot be listened on; the role is as it was then.
+    pub(crate) async fn set_role(self: &Arc<Self>, role: Role) -> Result<(), Error> {
+        let _alone = self.changing.lock().await;
+        let listeners = role::listeners(role, &self.config);
+        let listening = self.server.set_listeners(listeners).await;
+        listening.map_err(|error| Error::new(api::Code::Conflict, error.to_string()))?;
+        let state = Arc::clone(&self.parts.state);
+        let kept = tokio::task::spawn_blocking(move || state.set_role(role)).await;
+        kept.map_err(|error| Error::internal(error.to_string()))?
+            .map_err(|error| Error::internal(format!("agent.db: {error}")))?;
+        *locked(&self.role) = (role, Chosen::App);
+        self.dialler.dial(self, role);
+        if role == Role::Leaf {
+            self.hang_up_accepted();
+        }
+        self.publish();
+        Ok(())
+    }
+
+    /// Ends the links that others made to this server, which accepts none any more.
+    fn hang_up_accepted(&self) {
+        for link in self.server.stats().connections {
+            if link.kind != natsd::proto::Kind::Client && !link.dialled {
+                self.server.disconnect(link.id);
+            }
+        }
+    }
+
+    /// Looks again at who may have a link: rights were given or taken.
+    pub(crate) fn trust_changed(&self) {
+        self.server.set_policy(self.policy.clone());
+        self.publish();
+    }
+
+    /// Dials one more address, now and after each start.
+    ///
+    /// # Errors
+    /// `conflict` when it is there already, `internal` when `agent.db` cannot be written.
+    pub(crate) async fn add_join(self: &Arc<Self>, url: JoinUrl) -> Result<api::Join, Error> {
+        let id = self.dialler.add(&url)?;
+        let (state, kept) = (Arc::clone(&self.parts.state), url.to_string());
+        let kept = tokio::task::spawn_blocking(move || state.add_join(&kept)).await;
+        kept.map_err(|error| Error::internal(error.to_string()))?
+            .map_err(|error| Error::internal(format!("agent.db: {error}")))?;
+        self.dialler.dial(self, locked(&self.role).0);
+        self.publish();
+        let join = self.dialler.show().into_iter().find(|join| join.id == id);
+        join.ok_or_else(|| Error::not_found("the join was removed meanwhile"))
+    }
+
+    /// Hangs up and forgets an address.
+    ///
+    /// # Errors
+    /// `not_found` when there is none of this id, `internal` when `agent.db` cannot be written.
+    pub(crate) async fn remove_join(self: &Arc<Self>, id: &str) -> Result<(), Error> {
+        let url = self.dialler.remove(id)?;
+        let state = Arc::clone(&self.parts.state);
+        let forgotten = tokio::task::spawn_blocking(move || state.remove_join(&url)).await;
+        forgotten
+            .map_err(|error| Error::internal(error.to_string()))?
+            .map_err(|error| Error::internal(format!("agent.db: {error}")))?;
+        self.dialler.dial(self, locked(&self.role).0);
+        self.publish();
+        Ok(())
+    }
+
+    /// Tells everyone how the mesh is now.
+    pub(crate) fn publish(&self) {
+        let mesh = Box::new(self.show());
+        self.parts.events.publish(api::Event::Mesh { mesh });
+    }
+
+    /// Has hello said when a link comes up, and tells everyone of links that come and go.
+    async fn watch_links(self: Arc<Self>, mut events: broadcast::Receiver<ServerEvent>) {
+        loop {
+            let event = tokio::select! {
+                () = self.parts.stopped.cancelled() => return,
+                event = events.recv() => event,
+            };
+            match event {
+                Ok(ServerEvent::LinkUp {
+                    id, server_name, ..
+                }) => {
+                    locked(&self.names).insert(id, server_name);
+                    self.greet();
+                    self.publish();
+                }
+                Ok(ServerEvent::Disconnected { id, kind, .. }) => {
+                    locked(&self.names).remove(&id);
+                    if kind != natsd::proto::Kind::Client {
+                        self.publish();
+                    }
+                }
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => self.greet(),
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// Says hello over a link that has just come up, now and once more when both ends know what the other listens for.
+    fn greet(self: &Arc<Self>) {
+        self.replication.tell(Input::Connected);
+        let mesh = Arc::clone(self);
+        self.parts.tasks.spawn(async move {
+            tokio::select! {
+                () = mesh.parts.stopped.cancelled() => {}
+                () = tokio::time::sleep(INTEREST) => mesh.replication.tell(Input::Connected),
+            }
+        });
+    }
+
+    async fn watch_bus(self: Arc<Self>, mut connected: tokio::sync::watch::Receiver<bool>) {
+        loop {
+            let changed = tokio::select! {
+                () = self.parts.stopped.cancelled() => return,
+                changed = connected.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+            let there = *connected.borrow_and_update();
+            self.replication.tell(match there {
+                true => Input::Connected,
+                false => Input::Disconnected,
+            });
+        }
+    }
+}
+
+/// Connects to the agent's own server, as any client does.
+async fn own_client(server: &Server, token: &str) -> Result<Nats, edgesync_bus::ConnectError> {
+    let address = server.addresses().clients.map(crate::net::reachable);
+    let address = address.map(|address| address.to_string());
+    Nats::connect(&Connection {
+        url: format!("nats://{}", address.unwrap_or_default()),
+        token: Some(token.to_owned()),
+        name: OWN_CLIENT.to_owned(),
+    })
+    .await
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded here changes by single calls that leave it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,180 @@
+//! The mesh as the API shows it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use natsd::ConnectionStats;
+use natsd::proto::Kind;
+
+use super::{Mesh, locked};
+use crate::api::{
+    Address, AddressKind, Counters, FoundBy, LinkKind, LinkState, Mesh as Shown, Peer, PeerError,
+    PeerKind, Time,
+};
+use crate::replication::Standing;
+use crate::trust::EndpointId;
+
+impl Mesh {
+    /// Returns the mesh as it is now.
+    pub(crate) fn show(&self) -> Shown {
+        let (role, role_from) = *locked(&self.role);
+        let standings = self.replication.standings();
+        let stats = self.server.stats();
+        let links: Vec<&ConnectionStats> = stats
+            .connections
+            .iter()
+            .filter(|link| link.kind != Kind::Client)
+            .collect();
+        Shown {
+            role,
+            role_from,
+            peer_id: self.parts.peer_id.clone(),
+            endpoint_id: self.parts.keys.id().to_string(),
+            cluster: self.server.cluster_name().unwrap_or_default(),
+            addresses: self.show_addresses(),
+            joins: self.dialler.show(),
+            peers: self.show_peers(&standings, &links),
+            counters: self.show_counters(&standings, &stats, &links),
+        }
+    }
+
+    fn show_addresses(&self) -> Vec<Address> {
+        let addresses = self.server.addresses();
+        let show = |kind, scheme: &str, address: Option<SocketAddr>| {
+            address.map(|address| Address {
+                kind,
+                url: format!("{scheme}://{}", crate::net::reachable(address)),
+                local: address.ip().is_loopback(),
+            })
+        };
+        [
+            show(AddressKind::Client, "nats", addresses.clients),
+            show(AddressKind::Leaf, "nats-leaf", addresses.leaves),
+            show(AddressKind::Route, "nats-route", addresses.routes),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn show_peers(&self, standings: &[Standing], links: &[&ConnectionStats]) -> Vec<Peer> {
+        let mut peers: BTreeMap<String, Peer> = BTreeMap::new();
+        let now = Time::now();
+        for standing in standings {
+            for view in &standing.view.peers {
+                let name = view.peer.as_str();
+                let peer = peers
+                    .entry(name.to_owned())
+                    .or_insert_with(|| self.unknown(name));
+                let heard = before(now, view.heard);
+                let since = match peer.state {
+                    LinkState::Connected { since } => since.min(heard),
+                    _ => heard,
+                };
+                peer.state = LinkState::Connected { since };
+                peer.heard_at = peer.heard_at.max(Some(heard));
+                let exchanged = view.exchanged.map(|at| self.replication.time_of(at));
+                peer.last_ok = peer.last_ok.max(exchanged);
+                peer.repositories.push(standing.name.clone());
+                if let Some((error, since)) = standing.failures.get(&view.peer) {
+                    peer.error = Some(PeerError {
+                        code: error.code,
+                        message: error.message.clone(),
+                        hint: error.hint.clone(),
+                        since: *since,
+                        retry_at: view.retry.map(|at| self.replication.time_of(at)),
+                    });
+                }
+            }
+        }
+        for (name, heard) in self.replication.strangers() {
+            let stranger = || Peer {
+                heard_at: Some(heard),
+                state: LinkState::Connected { since: heard },
+                ..self.unknown(name.as_str())
+            };
+            peers.entry(name.to_string()).or_insert_with(stranger);
+        }
+        let names = locked(&self.names).clone();
+        for link in links {
+            let told = names.get(&link.id).cloned().or_else(|| link.name.clone());
+            // One that has not introduced itself is no peer yet.
+            let Some(name) = told else { continue };
+            let peer = peers
+                .entry(name.clone())
+                .or_insert_with(|| self.unknown(&name));
+            peer.link = Some(match link.kind {
+                Kind::Route => LinkKind::Route,
+                _ => LinkKind::Leaf,
+            });
+            peer.dialled = link.dialled;
+            peer.address.clone_from(&link.remote);
+            peer.round_trip_ms = link.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0);
+            let since = before(now, link.age);
+            peer.state = LinkState::Connected { since };
+        }
+        peers.into_values().collect()
+    }
+
+    /// Returns a peer of which nothing but the name is known.
+    fn unknown(&self, name: &str) -> Peer {
+        let id: Option<EndpointId> = name.parse().ok();
+        let register = &self.parts.trust.register;
+        let entry = id.and_then(|id| register.all().into_iter().find(|entry| entry.id == id));
+        let own_name = entry.as_ref().and_then(|entry| entry.name.clone());
+        Peer {
+            endpoint_id: id.map(|id| id.to_string()),
+            name: own_name.unwrap_or_else(|| name.get(..16).unwrap_or(name).to_owned()),
+            kind: match id {
+                Some(_) => PeerKind::Agent,
+                None => PeerKind::Server,
+            },
+            role: None,
+            state: LinkState::Connecting { since: Time::now() },
+            link: id.map(|_| LinkKind::Via),
+            dialled: false,
+            address: None,
+            round_trip_ms: None,
+            trusted: entry.is_some(),
+            repositories: Vec::new(),
+            heard_at: None,
+            last_ok: None,
+            error: None,
+        }
+    }
+
+    fn show_counters(
+        &self,
+        standings: &[Standing],
+        stats: &natsd::Stats,
+        links: &[&ConnectionStats],
+    ) -> Counters {
+        let sum = |of: fn(&Standing) -> u64| standings.iter().map(of).sum();
+        let over = |of: fn(&ConnectionStats) -> u64| links.iter().map(|link| of(link)).sum();
+        Counters {
+            since: self.since,
+            messages_in: over(|link| link.in_messages),
+            messages_out: over(|link| link.out_messages),
+            bytes_in: over(|link| link.in_bytes),
+            bytes_out: over(|link| link.out_bytes),
+            announced: sum(|it| it.view.counters.announced),
+            heard: sum(|it| it.view.counters.heard),
+            pulls: sum(|it| it.view.counters.pulls),
+            pulled_artifacts: sum(|it| it.view.counters.received),
+            found_by: FoundBy {
+                announcement: sum(|it| it.view.counters.arrivals.announce),
+                hello: sum(|it| it.view.counters.arrivals.hello),
+                poll: sum(|it| it.view.counters.arrivals.poll),
+            },
+            refused: self.replication.refused(),
+            violations: stats.violations,
+            slow_consumers: stats.slow_consumers,
+        }
+    }
+}
+
+/// Returns the time that was this long before.
+fn before(now: Time, ago: std::time::Duration) -> Time {
+    let millis = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+    Time::from_unix_millis(now.unix_millis().saturating_sub(millis))
+}

@@ -1,0 +1,124 @@
+//! Hears what peers say of one project, and believes it when someone signed it who may write here.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use edgesync_bus::{Message, SendError};
+use edgesync_replica::{Announcement, Hello, Input, MessageError, Notice, Peer, Project, subject};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{Replication, locked};
+use crate::api::Time;
+use crate::limits;
+use crate::trust::{AuthError, Context, HEADER};
+use crate::wire::heard;
+
+/// Reads a message and its sender's name.
+type Parse = fn(&[u8]) -> Result<(Peer, Notice), MessageError>;
+
+/// Why a message is not believed.
+#[derive(Debug, thiserror::Error)]
+enum Doubt {
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error(transparent)]
+    Signature(#[from] AuthError),
+    #[error("it is not signed")]
+    Unsigned,
+    #[error("{0} signed it in another's name")]
+    Name(Peer),
+    #[error("{0} has no rights here")]
+    Stranger(Peer),
+}
+
+/// Listens for what is said of `project` until `stop`; notifies `ready` when nothing is missed any more.
+///
+/// # Errors
+/// [`SendError`] when the bus does not take the subscriptions.
+pub(super) async fn listen(
+    replication: Arc<Replication>,
+    project: Project,
+    ready: Arc<Notify>,
+    stop: CancellationToken,
+) -> Result<(), SendError> {
+    let wire = &replication.setup.wire;
+    let commit = subject::commit(&wire.prefix, &project);
+    let hello = subject::hello(&wire.prefix, &project);
+    let mut commits = wire.bus.subscribe(&commit, None).await?;
+    let mut hellos = wire.bus.subscribe(&hello, None).await?;
+    wire.bus.flush().await?;
+    ready.notify_one();
+    loop {
+        let (message, parse): (_, Parse) = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            message = commits.next() => (message, announcement),
+            message = hellos.next() => (message, greeting),
+        };
+        let Some(message) = message else {
+            return Ok(());
+        };
+        match replication.believe(&project, &message, parse) {
+            Ok((from, notice)) => replication.tell(Input::Heard {
+                project: project.clone(),
+                from,
+                notice,
+            }),
+            // The bus doubled it, or somebody did.
+            Err(Doubt::Signature(AuthError::Replayed)) => {}
+            Err(doubt) => {
+                replication.refused.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(subject = message.subject, %doubt, "not believed");
+            }
+        }
+    }
+}
+
+fn announcement(bytes: &[u8]) -> Result<(Peer, Notice), MessageError> {
+    let (message, peer) = Announcement::parse(bytes)?;
+    Ok((peer, Notice::Announcement(message)))
+}
+
+fn greeting(bytes: &[u8]) -> Result<(Peer, Notice), MessageError> {
+    let (message, peer) = Hello::parse(bytes)?;
+    Ok((peer, Notice::Hello(message)))
+}
+
+impl Replication {
+    fn believe(
+        &self,
+        project: &Project,
+        message: &Message,
+        parse: Parse,
+    ) -> Result<(Peer, Notice), Doubt> {
+        let trust = &self.setup.wire.trust;
+        let statement = heard(Context::Announcement, message);
+        let header = message.headers.get(HEADER);
+        let signer = trust.identify(header, &statement, Time::now())?;
+        let signer = signer.map(|proof| proof.id);
+        let (peer, notice) = parse(&message.payload)?;
+        let may_write = trust.rights(signer.as_ref(), project.as_str()).may_write();
+        match signer {
+            None if may_write => Ok((peer, notice)),
+            None => Err(Doubt::Unsigned),
+            Some(id) if id.to_string() != peer.as_str() => Err(Doubt::Name(peer)),
+            Some(_) if may_write => Ok((peer, notice)),
+            Some(_) => {
+                self.remember_stranger(&peer);
+                Err(Doubt::Stranger(peer))
+            }
+        }
+    }
+
+    /// Takes note of an agent without rights, so that a person can give it some.
+    fn remember_stranger(&self, peer: &Peer) {
+        let mut strangers = locked(&self.strangers);
+        strangers.insert(peer.clone(), Time::now());
+        if strangers.len() > limits::STRANGERS {
+            let oldest = strangers.iter().min_by_key(|(_, at)| **at);
+            if let Some(oldest) = oldest.map(|(peer, _)| peer.clone()) {
+                strangers.remove(&oldest);
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Keeps the agent's repositories equal with those of its peers on the bus: the driver of the replication machine.
+//!
+//! The machine ([`edgesync_replica`]) decides; here its decisions are carried out. A [`member`] is a repository that takes part: it tells the
+//! machine what changed, however that came, answers sync requests, and makes the exchanges. The [`ear`] hears what peers say and believes
+//! it only when someone signed it who may write here. The [`driver`] is the one task that has the machine.
+
+mod driver;
+mod ear;
+mod member;
+mod standing;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use edgesync_replica::{Config, Input, Moment, Peer, ProjectView, Replica};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{Error, Time};
+use crate::events::Events;
+use crate::repository::Hosted;
+use crate::sync::Wishes;
+use crate::wire::Wire;
+use member::Member;
+
+/// What replication takes.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    /// The place on the bus.
+    pub(crate) wire: Wire,
+    pub(crate) wishes: Wishes,
+    /// Answer sync requests. Who does not answer announces nothing.
+    pub(crate) serve: bool,
+    /// How often to ask all peers how they stand.
+    pub(crate) poll: Duration,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stopped: CancellationToken,
+    pub(crate) events: Arc<Events>,
+}
+
+/// The running replication of an agent.
+#[derive(Debug)]
+pub(crate) struct Replication {
+    setup: Setup,
+    /// The driver alone gives it inputs; others look.
+    machine: Mutex<Replica>,
+    inputs: UnboundedSender<Input>,
+    /// By name of the repository.
+    members: Mutex<BTreeMap<String, Arc<Member>>>,
+    strangers: Mutex<BTreeMap<Peer, Time>>,
+    refused: std::sync::atomic::AtomicU64,
+    began: Instant,
+}
+
+/// A project of this agent on the bus, as people see it.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    /// The repository.
+    pub(crate) name: String,
+    /// What the machine knows.
+    pub(crate) view: ProjectView,
+    /// The last failure with each peer, and since when it fails.
+    pub(crate) failures: BTreeMap<Peer, (Error, Time)>,
+}
+
+impl Replication {
+    /// Begins to replicate on a bus that is there.
+    ///
+    /// # Errors
+    /// When this agent's name on the bus is none, or the system has no random bytes.
+    pub(crate) fn start(setup: Setup) -> Result<Arc<Self>, Error> {
+        let me = Peer::parse(&setup.wire.keys.id().to_string());
+        let me = me.map_err(|error| Error::internal(error.to_string()))?;
+        let seed = crate::text::random().map_err(|error| Error::internal(error.to_string()))?;
+        let machine = Replica::new(Config {
+            me,
+            pull: setup.wishes.pull,
+            push: setup.wishes.push && setup.serve,
+            unversioned: setup.wishes.unversioned,
+            poll: setup.poll,
+            seed: u64::from_be_bytes(seed),
+        });
+        let (inputs, queue) = unbounded_channel();
+        let replication = Arc::new(Self {
+            machine: Mutex::new(machine),
+            inputs,
+            members: Mutex::default(),
+            strangers: Mutex::default(),
+            refused: std::sync::atomic::AtomicU64::new(0),
+            began: Instant::now(),
+            setup,
+        });
+        replication.tell(Input::Connected);
+        let driver = driver::run(Arc::clone(&replication), queue);
+        replication.setup.tasks.spawn(driver);
+        Ok(replication)
+    }
+
+    /// Has a repository take part.
+    pub(crate) fn host(self: &Arc<Self>, hosted: &Arc<Hosted>) {
+        let member = Arc::new(Member::new(Arc::clone(hosted), Arc::clone(self)));
+        locked(&self.members).insert(hosted.name().to_owned(), Arc::clone(&member));
+        member.start();
+    }
+
+    /// Takes a repository from the bus.
+    pub(crate) fn unhost(&self, name: &str) {
+        let member = locked(&self.members).remove(name);
+        if let Some(project) = member.and_then(|member| member.project()) {
+            self.tell(Input::Closed(project));
+        }
+    }
+
+    /// Asks the peers of the named repository, or of all, for an exchange now.
+    pub(crate) fn ask(&self, name: Option<&str>) {
+        match name {
+            None => self.tell(Input::Asked(None)),
+            Some(name) => {
+                let member = locked(&self.members).get(name).cloned();
+                if let Some(project) = member.and_then(|member| member.project()) {
+                    self.tell(Input::Asked(Some(project)));
+                }
+            }
+        }
+    }
+
+    /// Tells the machine a fact.
+    pub(crate) fn tell(&self, input: Input) {
+        // The driver ends with the agent; then nothing is to be told any more.
+        let _ = self.inputs.send(input);
+    }
+
+    /// Returns how every project of this agent stands on the bus.
+    pub(crate) fn standings(&self) -> Vec<Standing> {
+        let members: Vec<Arc<Member>> = locked(&self.members).values().cloned().collect();
+        members
+            .iter()
+            .filter_map(|member| {
+                let view = locked(&self.machine).view_of(&member.project()?, self.now())?;
+                Some(Standing {
+                    name: member.hosted.name().to_owned(),
+                    view,
+                    failures: member.failures(),
+                })
+            })
+            .collect()
+    }
+
+    /// Returns the agents that spoke on the bus and have no rights here, with the time.
+    pub(crate) fn strangers(&self) -> Vec<(Peer, Time)> {
+        let strangers = locked(&self.strangers);
+        strangers
+            .iter()
+            .map(|(peer, at)| (peer.clone(), *at))
+            .collect()
+    }
+
+    /// Returns how many messages were not believed.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Returns the time of day of a moment of the machine.
+    pub(crate) fn time_of(&self, moment: Moment) -> Time {
+        let (now, at) = (self.now().as_millis(), moment.as_millis());
+        let millis = |of: u64| i64::try_from(of).unwrap_or(i64::MAX);
+        let offset = millis(at).saturating_sub(millis(now));
+        Time::from_unix_millis(Time::now().unix_millis().saturating_add(offset))
+    }
+
+    fn now(&self) -> Moment {
+        let millis = self.began.elapsed().as_millis();
+        Moment::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+
+    fn instant_of(&self, moment: Moment) -> Instant {
+        self.began + Duration::from_millis(moment.as_millis())
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded here changes by single calls that leave it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

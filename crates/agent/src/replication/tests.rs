@@ -1,0 +1,364 @@
+//! Agents' replication on a bus in memory, with real files: what changes in one, however it came, is soon in the others.
+
+use std::path::PathBuf;
+
+use edgesync_bus::{Fate, Hub, Message, Publish, SharedBus};
+use edgesync_replica::Arrivals;
+use libfossil::db::{Access, NewRepository, Repository, Visibility};
+use libfossil::name::ProjectCode;
+use libfossil::xfer::client::{Client, Goal};
+use tokio::time::{sleep, timeout};
+
+use super::*;
+use crate::api::State;
+use crate::clock;
+use crate::repository::Writer;
+use crate::sync::bus::{Accepts, Line};
+use crate::trust::{EndpointId, Keys, Register, Trust};
+use crate::watch::FileWatch;
+
+/// Long enough for any machine; nothing waits for it when all is well.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Agents on one bus, in one folder.
+struct Lab {
+    folder: tempfile::TempDir,
+    hub: Hub,
+    watch: FileWatch,
+    tasks: TaskTracker,
+    stopped: CancellationToken,
+}
+
+/// One agent with one repository.
+struct Member {
+    path: PathBuf,
+    hosted: Arc<Hosted>,
+    replication: Arc<Replication>,
+}
+
+impl Lab {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            hub: Hub::default(),
+            watch: FileWatch::new(),
+            tasks: TaskTracker::new(),
+            stopped: CancellationToken::new(),
+        }
+    }
+
+    fn wire(&self, seed: u8, trusts: &[u8]) -> Wire {
+        let bus: SharedBus = Arc::new(self.hub.join(&format!("agent-{seed}")));
+        let trusts: Vec<EndpointId> = trusts.iter().map(|seed| keys(*seed).id()).collect();
+        Wire {
+            bus,
+            prefix: "fossil".to_owned(),
+            keys: Arc::new(keys(seed)),
+            trust: Arc::new(Trust::new(Register::of_run(trusts, None))),
+        }
+    }
+
+    /// Makes a repository that all agents of a lab could have cloned from each other.
+    fn repository(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        let new = NewRepository {
+            project_code: Some(project()),
+            server_code: ProjectCode::from_random([2; 20]),
+            project_name: None,
+            admin: "ada",
+            password: "secret",
+            initial_check_in: true,
+            now: libfossil::time::Timestamp::from_unix_millis(1_700_000_000_000),
+        };
+        drop(Repository::create(&path, &new).expect("created"));
+        path.canonicalize().expect("there")
+    }
+
+    async fn start(&self, seed: u8, trusts: &[u8], poll: Duration) -> Member {
+        let path = self.repository(&format!("{seed}.fossil"));
+        let (events, stopped) = (Arc::new(Events::new()), self.stopped.child_token());
+        let hosted = Hosted::open(
+            seed.to_string(),
+            path.clone(),
+            None,
+            Arc::clone(&events),
+            stopped.child_token(),
+        );
+        let hosted = Arc::new(hosted.expect("a thread"));
+        // What comes after this look is a change.
+        hosted.writer().look().await.expect("looked at");
+        hosted.keep(self.watch.watch(&path), HOUR, &self.tasks);
+        let replication = Replication::start(Setup {
+            wire: self.wire(seed, trusts),
+            wishes: Wishes {
+                push: true,
+                pull: true,
+                unversioned: true,
+                private: false,
+            },
+            serve: true,
+            poll,
+            tasks: self.tasks.clone(),
+            stopped,
+            events,
+        });
+        let replication = replication.expect("started");
+        replication.host(&hosted);
+        Member {
+            path,
+            hosted,
+            replication,
+        }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.stopped.cancel();
+    }
+}
+
+impl Member {
+    /// Stores something as another program would.
+    fn store(&self, text: &str) {
+        let mut repository = Repository::open(&self.path, Access::ReadWrite).expect("a repository");
+        let stored: libfossil::db::Result<()> = repository.write(clock::now(), |tx| {
+            tx.store(text.as_bytes(), Visibility::Public).map(drop)
+        });
+        stored.expect("stored");
+    }
+
+    fn holds(&self, text: &str) -> bool {
+        let repository = Repository::open(&self.path, Access::ReadOnly).expect("a repository");
+        let name = libfossil::name::HashName::sha3_of(text.as_bytes());
+        repository.rid(&name).expect("read").is_some()
+    }
+
+    async fn receives(&self, text: &str) {
+        let wait = async {
+            while !self.holds(text) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("it arrives");
+    }
+
+    /// Waits until this agent is on the bus.
+    async fn joins(&self) {
+        let wait = async {
+            while self.replication.standings().is_empty() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("it joins");
+    }
+
+    /// Waits until this agent has announced something.
+    async fn announces(&self) {
+        let wait = async {
+            let announced = |it: &Standing| it.view.counters.announced > 0;
+            while !self.replication.standings().iter().any(announced) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("it announces");
+    }
+
+    /// Waits until this agent knows `count` peers that hold just what it holds.
+    async fn meets(&self, count: usize) {
+        let wait = async {
+            loop {
+                let standings = self.replication.standings();
+                let peers = standings.iter().flat_map(|standing| &standing.view.peers);
+                if peers.filter(|peer| peer.equal == Some(true)).count() == count {
+                    return;
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if timeout(PATIENCE, wait).await.is_err() {
+            panic!("they do not meet: {:#?}", self.replication.standings());
+        }
+    }
+
+    /// Waits until this counter of arrivals stands at one, and returns all.
+    async fn counts(&self, of: fn(&Arrivals) -> u64) -> Arrivals {
+        let wait = async {
+            loop {
+                let standings = self.replication.standings();
+                let arrivals = standings.first().map(|it| it.view.counters.arrivals);
+                if let Some(arrivals) = arrivals.filter(|arrivals| of(arrivals) == 1) {
+                    return arrivals;
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("it is counted")
+    }
+}
+
+fn project() -> ProjectCode {
+    ProjectCode::from_random([1; 20])
+}
+
+fn keys(seed: u8) -> Keys {
+    Keys::from_secret(&[seed; 32]).expect("keys")
+}
+
+fn is_announcement(message: &Message) -> bool {
+    message.subject.ends_with(".commit")
+}
+
+#[tokio::test]
+async fn what_another_program_stores_is_announced_and_pulled() {
+    let lab = Lab::new();
+    let a = lab.start(1, &[2, 3], HOUR).await;
+    let b = lab.start(2, &[1, 3], HOUR).await;
+    let c = lab.start(3, &[1, 2], HOUR).await;
+    a.meets(2).await;
+    a.store("one");
+    b.receives("one").await;
+    c.receives("one").await;
+    let one = |arrivals: Arrivals| {
+        (
+            arrivals.watch,
+            arrivals.announce,
+            arrivals.hello,
+            arrivals.poll,
+        )
+    };
+    assert_eq!(one(a.counts(|it| it.watch).await), (1, 0, 0, 0));
+    assert_eq!(one(b.counts(|it| it.announce).await), (0, 1, 0, 0));
+    assert_eq!(one(c.counts(|it| it.announce).await), (0, 1, 0, 0));
+    for member in [&a, &b, &c] {
+        member.meets(2).await;
+        let state = member.hosted.show().state;
+        assert!(matches!(state, State::UpToDate { .. }), "{state:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_pushes_is_announced_and_pulled() {
+    let lab = Lab::new();
+    let a = lab.start(1, &[2, 9], HOUR).await;
+    let b = lab.start(2, &[1], HOUR).await;
+    a.meets(1).await;
+    // An agent that pushes and is on no list of b.
+    let path = lab.repository("pusher.fossil");
+    let mut pusher = Repository::open(&path, Access::ReadWrite).expect("a repository");
+    let stored: libfossil::db::Result<()> = pusher.write(clock::now(), |tx| {
+        tx.store(b"pushed", Visibility::Public).map(drop)
+    });
+    stored.expect("stored");
+    drop(pusher);
+    let writer = Writer::start("pusher", &path).expect("a thread");
+    let peer = Some(keys(1).id().to_string());
+    let wire = lab.wire(9, &[1]);
+    let line = Line::new(wire, project().to_string(), peer, Accepts::Writers);
+    let push = Goal {
+        pull: false,
+        push: true,
+        private: false,
+        unversioned: false,
+        thorough: false,
+    };
+    let start = move |_: &mut Repository| Ok(Client::new(push, None));
+    line.exchange(&writer, start, |_| {}).await.expect("pushed");
+    b.receives("pushed").await;
+    assert_eq!(a.counts(|it| it.push).await.watch, 0);
+    assert_eq!(b.counts(|it| it.announce).await.poll, 0);
+}
+
+#[tokio::test]
+async fn what_a_lost_announcement_told_a_poll_finds() {
+    let lab = Lab::new();
+    lab.hub
+        .judge(|_, _, message| match is_announcement(message) {
+            true => Fate::Lost,
+            false => Fate::Arrives,
+        });
+    let a = lab.start(1, &[2], HOUR).await;
+    let b = lab.start(2, &[1], Duration::from_millis(300)).await;
+    a.meets(1).await;
+    a.store("one");
+    b.receives("one").await;
+    let arrivals = b.counts(|it| it.poll).await;
+    assert_eq!((arrivals.announce, arrivals.hello), (0, 0));
+}
+
+#[tokio::test]
+async fn a_doubling_bus_changes_nothing() {
+    let lab = Lab::new();
+    lab.hub.judge(|_, _, _| Fate::Doubled);
+    let a = lab.start(1, &[2], HOUR).await;
+    let b = lab.start(2, &[1], HOUR).await;
+    a.meets(1).await;
+    b.store("one");
+    a.receives("one").await;
+    a.meets(1).await;
+    assert_eq!((a.replication.refused(), b.replication.refused()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_believed_but_remembered() {
+    let lab = Lab::new();
+    let a = lab.start(1, &[2], HOUR).await;
+    let stranger = lab.start(3, &[1, 2], HOUR).await;
+    let b = lab.start(2, &[1], HOUR).await;
+    a.meets(1).await;
+    stranger.joins().await;
+    stranger.store("poison");
+    stranger.counts(|it| it.watch).await;
+    stranger.announces().await;
+    let stranger = lab.wire(3, &[]);
+    // Unsigned, in the name of one that is trusted.
+    let text = format!(r#"{{"rid":1,"uuid":"","peer_id":"{}"}}"#, keys(2).id());
+    let subject = format!("fossil.{}.commit", project());
+    let forged = Publish::new(subject, text);
+    stranger.bus.publish(forged).await.expect("published");
+    b.store("good");
+    a.receives("good").await;
+    assert!(!a.holds("poison") && !b.holds("poison"));
+    let known = a.replication.strangers();
+    assert_eq!(known.len(), 1);
+    assert_eq!(known[0].0.as_str(), keys(3).id().to_string());
+    assert!(a.replication.refused() >= 2);
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_let_us_read_is_shown_as_an_error() {
+    let lab = Lab::new();
+    let a = lab.start(1, &[2], HOUR).await;
+    let b = lab.start(2, &[], HOUR).await;
+    b.joins().await;
+    b.store("secret");
+    let wait = async {
+        loop {
+            if let State::Error { message, .. } = a.hosted.show().state {
+                return message;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let message = timeout(PATIENCE, wait).await.expect("an error");
+    assert!(message.contains("not authorized"), "{message}");
+    let standings = a.replication.standings();
+    let standing = standings.first().expect("the repository");
+    let peer = standing.view.peers.first().expect("the peer");
+    assert!(peer.failures > 0 && peer.retry.is_some());
+    assert!(standing.failures.contains_key(&peer.peer));
+    assert!(!a.holds("secret"));
+}
+
+#[tokio::test]
+async fn a_repository_that_leaves_says_so() {
+    let lab = Lab::new();
+    let a = lab.start(1, &[2], HOUR).await;
+    let b = lab.start(2, &[1], HOUR).await;
+    a.meets(1).await;
+    b.replication.unhost("2");
+    drop(b.hosted.close());
+    a.meets(0).await;
+}

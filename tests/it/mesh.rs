@@ -1,0 +1,275 @@
+//! Real agents on each other's buses: what stock `fossil` commits in one is soon in the others, whatever way leads there.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::workspace;
+
+/// Long enough for any machine; nothing waits for it when all is well.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with the homes of some agents that trust each other, each with a copy of one repository.
+struct Place {
+    folder: tempfile::TempDir,
+    ids: Vec<String>,
+}
+
+/// A running agent.
+struct Agent {
+    process: Child,
+    ready: Value,
+    repository: PathBuf,
+}
+
+impl Place {
+    fn new(count: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut place = Self {
+            folder,
+            ids: Vec::new(),
+        };
+        let first = place.repository(0);
+        for number in 0..count {
+            std::fs::create_dir(place.home(number)).expect("a home");
+            let id = run(place.edgesync(number).arg("id"));
+            place.ids.push(id.trim().to_owned());
+            if number == 0 {
+                run(place
+                    .fossil()
+                    .args(["new", "--admin-user", "ada"])
+                    .arg(&first));
+            } else {
+                std::fs::copy(&first, place.repository(number)).expect("copied");
+            }
+        }
+        place
+    }
+
+    fn home(&self, number: usize) -> PathBuf {
+        self.folder.path().join(format!("home-{number}"))
+    }
+
+    fn repository(&self, number: usize) -> PathBuf {
+        self.home(number).join("project.fossil")
+    }
+
+    fn edgesync(&self, number: usize) -> Command {
+        let mut command = Command::new(workspace::built("edgesync"));
+        command.env("EDGESYNC_HOME", self.home(number));
+        command
+    }
+
+    fn fossil(&self) -> Command {
+        let mut command = Command::new("fossil");
+        command
+            .env("FOSSIL_HOME", self.folder.path())
+            .env("USER", "ada")
+            .current_dir(self.folder.path());
+        command
+    }
+
+    /// Starts an agent that trusts all others and hears of changes by the bus alone.
+    fn start(&self, number: usize, flags: &[&str]) -> Agent {
+        let mut command = self.edgesync(number);
+        command
+            .args(["sync", "start", "--json", "--poll", "1h", "-R"])
+            .arg(self.repository(number))
+            .args(flags);
+        for (_, id) in self
+            .ids
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != number)
+        {
+            command.args(["--trust", id]);
+        }
+        let mut process = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("edgesync starts");
+        let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let events = lines
+            .map_while(Result::ok)
+            .map(|line| -> Value { serde_json::from_str(&line).expect("JSON") });
+        let ready = events
+            .into_iter()
+            .find(|event| event["event"] == "ready")
+            .expect("it gets ready");
+        Agent {
+            process,
+            ready,
+            repository: self.repository(number),
+        }
+    }
+
+    /// Commits a file with stock Fossil.
+    fn commit(&self, number: usize, name: &str) {
+        let checkout = self.folder.path().join(format!("checkout-{number}"));
+        let fossil = |arguments: &[&str]| {
+            run(self.fossil().current_dir(&checkout).args(arguments));
+        };
+        if !checkout.exists() {
+            std::fs::create_dir(&checkout).expect("a folder");
+            let repository = self.repository(number);
+            fossil(&["open", "--force", repository.to_str().expect("a path")]);
+        }
+        std::fs::write(checkout.join(name), name).expect("written");
+        fossil(&["add", name]);
+        fossil(&["commit", "-m", name, "--no-warnings", "--allow-fork"]);
+    }
+}
+
+impl Agent {
+    fn address(&self, name: &str) -> &str {
+        self.ready[name].as_str().expect(name)
+    }
+
+    fn api(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let host = self.address("api").trim_start_matches("http://");
+        let mut stream = TcpStream::connect(host).expect("connected");
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let token = self.address("token");
+        let mut request = format!("{method} /api/v1/{path} HTTP/1.1\r\nHost: {host}\r\n");
+        write!(
+            request,
+            "Authorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .expect("text");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        assert!(head.starts_with("HTTP/1.1 20"), "{answer}");
+        serde_json::from_str(body).unwrap_or_default()
+    }
+
+    fn mesh(&self) -> Value {
+        self.api("GET", "mesh", None)
+    }
+
+    /// Waits until the agent hears `count` others that have its repository.
+    fn meets(&self, count: usize) {
+        let shares = |peer: &Value| peer["repositories"] == json!(["project"]);
+        wait(|| {
+            let mesh = self.mesh();
+            let peers = mesh["peers"].as_array().expect("peers");
+            peers.iter().filter(|peer| shares(peer)).count() == count
+        });
+    }
+
+    fn holds(&self, comment: &str) -> bool {
+        let text = run(Command::new("fossil")
+            .args(["timeline", "-t", "ci", "-n", "0", "-R"])
+            .arg(&self.repository)
+            .env("FOSSIL_HOME", parent(&self.repository))
+            .env("USER", "ada"));
+        text.contains(comment)
+    }
+
+    fn receives(&self, comment: &str) {
+        wait(|| self.holds(comment));
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().expect("a folder")
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().expect("it runs");
+    assert!(
+        output.status.success(),
+        "{command:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn wait(mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < end, "it does not come to pass");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_stock_commit_reaches_the_end_of_a_row_of_agents() {
+    let place = Place::new(3);
+    let first = place.start(0, &[]);
+    let second = place.start(1, &["--join", first.address("leaf")]);
+    let third = place.start(
+        2,
+        &["--nats-role", "leaf", "--join", second.address("leaf")],
+    );
+    first.meets(2);
+    third.meets(2);
+    place.commit(0, "from-the-first");
+    third.receives("from-the-first");
+    second.receives("from-the-first");
+    assert_eq!(third.mesh()["counters"]["found_by"]["announcement"], 1);
+    place.commit(2, "from-the-third");
+    first.receives("from-the-third");
+    assert_eq!(first.mesh()["counters"]["refused"], 0);
+}
+
+#[test]
+fn an_agent_that_is_not_trusted_gets_no_link() {
+    let place = Place::new(2);
+    let first = place.start(0, &[]);
+    let strangers = Place::new(1);
+    let flags = ["--join", first.address("leaf"), "--trust", &place.ids[0]];
+    let stranger = strangers.start(0, &flags);
+    wait(|| stranger.mesh()["joins"][0]["state"]["kind"] == "error");
+    let message = stranger.mesh()["joins"][0]["state"]["message"].to_string();
+    assert!(message.contains("did not accept"), "{message}");
+    assert_eq!(first.mesh()["peers"], json!([]));
+    // Trusted from now on, it is let in at its next try.
+    let id = strangers.ids[0].clone();
+    first.api("POST", "mesh/trusted", Some(&json!({ "endpoint_id": id })));
+    wait(|| stranger.mesh()["joins"][0]["state"]["kind"] == "connected");
+    first.api("DELETE", &format!("mesh/trusted/{id}"), None);
+    wait(|| stranger.mesh()["joins"][0]["state"]["kind"] != "connected");
+}
+
+#[test]
+fn a_role_changes_while_commits_flow() {
+    let place = Place::new(3);
+    let hub = place.start(0, &["--nats-role", "hub"]);
+    let changing = place.start(1, &["--join", hub.address("leaf")]);
+    let other = place.start(2, &["--join", hub.address("leaf")]);
+    hub.meets(2);
+    for (number, role) in ["leaf", "hub", "leaf", "peer"].into_iter().enumerate() {
+        let mesh = changing.api("PUT", "mesh/role", Some(&json!({ "role": role })));
+        assert_eq!(
+            (&mesh["role"], &mesh["role_from"]),
+            (&json!(role), &json!("app"))
+        );
+        let listens = mesh["addresses"].as_array().expect("addresses").len();
+        assert_eq!(listens, if role == "leaf" { 1 } else { 3 });
+        let comment = format!("commit-{number}");
+        place.commit(2, &comment);
+        hub.receives(&comment);
+        if role != "hub" {
+            changing.receives(&comment);
+        }
+    }
+    changing.receives("commit-1");
+    assert!(other.holds("commit-3"));
+}
