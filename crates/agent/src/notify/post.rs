@@ -319,7 +319,7 @@ impl Post {
         }
         if outcome.stored {
             self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
-            self.setting.hosted.changed(Origin::Outside);
+            self.setting.hosted.changed(Origin::Watch);
         }
         *locked(&self.next_due) = outcome.next_due;
         self.due.notify_one();

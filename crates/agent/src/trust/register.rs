@@ -88,6 +88,11 @@ impl Register {
         self.unsigned.contains(project)
     }
 
+    /// Returns the projects in which unsigned messages count.
+    pub(crate) fn unsigned_projects(&self) -> impl Iterator<Item = &str> {
+        self.unsigned.iter().map(String::as_str)
+    }
+
     /// Returns every identity with its rights, those of this run first.
     pub(crate) fn all(&self) -> Vec<TrustedId> {
         let given = self.given.iter().map(|id| TrustedId {
