@@ -223,7 +223,8 @@ fn a_stock_commit_reaches_the_end_of_a_row_of_agents() {
     place.commit(0, "from-the-first");
     third.receives("from-the-first");
     second.receives("from-the-first");
-    assert_eq!(third.mesh()["counters"]["found_by"]["announcement"], 1);
+    // It is counted a moment after it is stored.
+    wait(|| third.mesh()["counters"]["found_by"]["announcement"] == 1);
     place.commit(2, "from-the-third");
     first.receives("from-the-third");
     assert_eq!(first.mesh()["counters"]["refused"], 0);

@@ -189,8 +189,7 @@ impl Agent {
             _ => None,
         };
         let token = text::to_hex(&text::random::<32>().map_err(IdentityError::Random)?);
-        let mesh = config.mesh.clone();
-        let notify = config.notify.clone();
+        let (mesh, notify) = (config.mesh.clone(), config.notify.clone());
         let served_at = http.clone();
         let core = blocking(move || build(&config, shell, served_at)).await?;
 
