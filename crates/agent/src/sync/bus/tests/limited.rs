@@ -201,7 +201,7 @@ async fn a_person_clones_a_project_from_a_bus_by_its_address() {
         .await
         .expect("ended")
         .expect_err("nobody has it");
-    assert_eq!(error.code, Code::Remote);
+    assert_eq!(error.code, Code::NoPeer);
     assert!(
         error.message.contains("nobody on the bus has the project"),
         "{error}"
