@@ -1,5 +1,9 @@
 //! Runs what the documents tell the reader to type, and follows their links. A block marked `console` holds commands after `$ ` and the output each
-//! is said to give; the blocks of one document run in order, in one fresh folder with its own home.
+//! is said to give; the blocks of one document run in order, in one fresh folder with its own home. A block marked with a
+//! language and `file=NAME` is that file's content, written before the blocks after it.
+//!
+//! A command that ends in ` &` runs on behind the others; its output is what it prints before the next command. `wait $!` waits for the
+//! last such command, and is followed by the rest of its output and its exit.
 //!
 //! In the expected output `[..]` stands for any text within a line and a line `…` for any number of lines; a last line
 //! `[exit 1]` says how the command ends when that is not 0. A command continues on the next line after a `\`.
@@ -8,7 +12,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use behind::Behind;
+
 use crate::workspace;
+
+mod behind;
+
+/// Waits for the command that was started last with `&`.
+const WAIT: &str = "wait $!";
+
+/// What a document wants done.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// Write a file.
+    File { name: String, text: String },
+    /// Run a command.
+    Run(Example),
+}
 
 /// A command of a document and what the document says of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,19 +40,15 @@ struct Example {
     exit: i32,
 }
 
-/// Returns the examples of a Markdown text.
+/// Returns what a Markdown text wants done, in order.
 ///
 /// # Errors
 /// A block that is not closed, or that starts with something other than a command.
-fn examples(markdown: &str) -> Result<Vec<Example>, String> {
-    let mut examples = Vec::new();
+fn steps(markdown: &str) -> Result<Vec<Step>, String> {
+    let mut steps = Vec::new();
     let mut lines = (1..).zip(markdown.lines());
     while let Some((start, line)) = lines.next() {
-        let Some(fence) = line
-            .trim_start()
-            .strip_prefix("```")
-            .map(|language| language.trim() == "console")
-        else {
+        let Some(language) = line.trim_start().strip_prefix("```") else {
             continue;
         };
         let mut block = Vec::new();
@@ -45,11 +61,16 @@ fn examples(markdown: &str) -> Result<Vec<Example>, String> {
             }
             block.push((number, line));
         }
-        if fence {
-            examples.extend(block_examples(&block)?);
+        if language.trim() == "console" {
+            steps.extend(block_examples(&block)?.into_iter().map(Step::Run));
+        } else if let Some((_, name)) = language.split_once(" file=") {
+            steps.push(Step::File {
+                name: name.trim().to_owned(),
+                text: block.iter().map(|(_, line)| format!("{line}\n")).collect(),
+            });
         }
     }
-    Ok(examples)
+    Ok(steps)
 }
 
 fn block_examples(block: &[(usize, &str)]) -> Result<Vec<Example>, String> {
@@ -118,37 +139,80 @@ fn line_matches(expected: &str, came: &str) -> bool {
     }
 }
 
-/// Runs an example in `folder` and says what differs from the document.
-fn run(example: &Example, folder: &Path, programs: &Path) -> Result<(), String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(
-        [programs.to_owned()]
-            .into_iter()
-            .chain(std::env::split_paths(&path)),
-    )
-    .expect("no folder of PATH has a colon in it");
-    let done = Command::new("sh")
-        .args(["-c", &format!("exec 2>&1\n{}", example.command)])
-        .current_dir(folder)
-        .env("PATH", path)
-        .env("HOME", folder)
-        .env("FOSSIL_HOME", folder)
-        .env("EDGESYNC_HOME", folder.join(".edgesync"))
-        .env("USER", "ann")
-        .env("TZ", "UTC")
-        .env("NO_COLOR", "1")
-        .output()
-        .expect("sh runs");
-    let output = String::from_utf8_lossy(&done.stdout);
-    let came: Vec<&str> = output.lines().collect();
-    let exit = done.status.code();
-    if exit == Some(example.exit) && lines_match(&example.output, &came) {
+/// The folder of one document, and what it has started there.
+struct Session<'a> {
+    folder: &'a Path,
+    programs: &'a Path,
+    behind: Vec<Behind>,
+}
+
+impl Session<'_> {
+    /// Does what a document wants, and says what differs from the document.
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::File { name, text } => {
+                fs::write(self.folder.join(name), text).map_err(|error| format!("{name}: {error}"))
+            }
+            Step::Run(example) => self.run(example),
+        }
+    }
+
+    fn run(&mut self, example: &Example) -> Result<(), String> {
+        if let Some(command) = example.command.strip_suffix(" &") {
+            let behind = Behind::start(&mut self.command(command));
+            let came = behind.lines_until(|came| lines_match(&example.output, came));
+            self.behind.push(behind);
+            return compare(example, &came, Some(example.exit));
+        }
+        if example.command == WAIT {
+            let last = self.behind.pop();
+            let last = last.ok_or(format!("line {}: nothing runs behind", example.line))?;
+            let (came, exit) = last.wait();
+            return compare(example, &came, exit);
+        }
+        let done = self.command(&example.command).output().expect("sh runs");
+        let output = String::from_utf8_lossy(&done.stdout);
+        let came: Vec<String> = output.lines().map(str::to_owned).collect();
+        compare(example, &came, done.status.code())
+    }
+
+    /// Returns the shell that runs a command.
+    fn command(&self, command: &str) -> Command {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(
+            [self.programs.to_owned()]
+                .into_iter()
+                .chain(std::env::split_paths(&path)),
+        )
+        .expect("no folder of PATH has a colon in it");
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("exec 2>&1\n{command}")])
+            .current_dir(self.folder)
+            .env("PATH", path)
+            .env("HOME", self.folder)
+            .env("FOSSIL_HOME", self.folder)
+            .env("EDGESYNC_HOME", self.folder.join(".edgesync"))
+            .env("USER", "ann")
+            .env("TZ", "UTC")
+            .env("NO_COLOR", "1");
+        shell
+    }
+}
+
+/// Says how what came differs from what the document says.
+fn compare(example: &Example, came: &[String], exit: Option<i32>) -> Result<(), String> {
+    let lines: Vec<&str> = came.iter().map(String::as_str).collect();
+    if exit == Some(example.exit) && lines_match(&example.output, &lines) {
         return Ok(());
     }
-    let expected = example.output.join("\n");
     Err(format!(
-        "line {}: $ {}\n--- the document says (exit {})\n{expected}\n--- it printed (exit {exit:?})\n{output}",
-        example.line, example.command, example.exit
+        "line {}: $ {}\n--- the document says (exit {})\n{}\n--- it printed (exit {exit:?})\n{}",
+        example.line,
+        example.command,
+        example.exit,
+        example.output.join("\n"),
+        came.join("\n")
     ))
 }
 
@@ -178,14 +242,15 @@ fn every_command_in_the_documents_does_what_they_say() {
             .strip_prefix(workspace::root())
             .expect("a file of ours")
             .display();
-        let examples = examples(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        for example in &examples {
-            ran += 1;
-            if let Err(difference) = run(example, folder.path(), programs) {
-                wrong.push(format!("{name}, {difference}"));
-                break;
-            }
-        }
+        let steps = steps(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut session = Session {
+            folder: folder.path(),
+            programs,
+            behind: Vec::new(),
+        };
+        ran += steps.len();
+        let failed = steps.iter().find_map(|step| session.step(step).err());
+        wrong.extend(failed.map(|difference| format!("{name}, {difference}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert!(ran > 0, "no document shows a command");
@@ -225,21 +290,26 @@ fn links_are_found_and_addresses_left_alone() {
 
 #[test]
 fn console_blocks_become_commands_and_their_output() {
-    let text =
-        "# A\n```sh\n$ not run\n```\n```console\n$ one \\\n  two\nout\n$ three\n[exit 3]\n```\n";
-    let example = |line, command: &str, output: &[&str], exit| Example {
-        line,
-        command: command.to_owned(),
-        output: output.iter().map(|&it| it.to_owned()).collect(),
-        exit,
+    let text = "# A\n```sh\n$ not run\n```\n```console\n$ one \\\n  two\nout\n$ three\n[exit 3]\n```\n```sh file=a.sh\nb\n```\n";
+    let example = |line, command: &str, output: &[&str], exit| {
+        Step::Run(Example {
+            line,
+            command: command.to_owned(),
+            output: output.iter().map(|&it| it.to_owned()).collect(),
+            exit,
+        })
     };
     let expected = [
         example(6, "one \\\n  two", &["out"], 0),
         example(9, "three", &[], 3),
+        Step::File {
+            name: "a.sh".to_owned(),
+            text: "b\n".to_owned(),
+        },
     ];
-    assert_eq!(examples(text).as_deref(), Ok(&expected[..]));
-    assert!(examples("```console\n$ a\n").is_err(), "not closed");
-    assert!(examples("```console\nno command\n```\n").is_err());
+    assert_eq!(steps(text).as_deref(), Ok(&expected[..]));
+    assert!(steps("```console\n$ a\n").is_err(), "not closed");
+    assert!(steps("```console\nno command\n```\n").is_err());
 }
 
 #[test]
@@ -264,7 +334,12 @@ fn a_document_that_is_wrong_is_found() {
         output: output.lines().map(str::to_owned).collect(),
         exit,
     };
-    let run = |example: &Example| run(example, folder.path(), folder.path());
+    let mut session = Session {
+        folder: folder.path(),
+        programs: folder.path(),
+        behind: Vec::new(),
+    };
+    let mut run = |example: &Example| session.run(example);
     assert_eq!(run(&example("echo a; echo b >&2", "a\nb", 0)), Ok(()));
     assert_eq!(run(&example("exit 3", "", 3)), Ok(()));
     assert!(
@@ -273,4 +348,8 @@ fn a_document_that_is_wrong_is_found() {
     );
     assert!(run(&example("echo a", "", 0)).is_err());
     assert!(run(&example("exit 3", "", 0)).is_err());
+    assert_eq!(run(&example("echo a; echo b; exit 2 &", "a", 0)), Ok(()));
+    assert_eq!(run(&example(WAIT, "b", 2)), Ok(()));
+    assert!(run(&example(WAIT, "", 0)).is_err(), "nothing runs");
+    assert!(run(&example("echo a &", "b", 0)).is_err());
 }
