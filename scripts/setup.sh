@@ -7,7 +7,7 @@
 #   scripts/setup.sh test       the same, and everything the tests use
 #
 # Rust (https://rustup.rs) and Node come from you; the rest comes from the system's own packages (Debian 12 or later,
-# Ubuntu 22.04 or later), from crates.io, from the npm registry and, for one NATS client, from the Python package index.
+# Ubuntu 22.04 or later), from crates.io, from the npm registry and, for clients in the tests, from the Python package index.
 # Nothing is downloaded from anywhere else.
 set -eu
 cd "$(dirname "$0")/.."
@@ -61,7 +61,7 @@ want_test() {
   want git 'lists the files that the house rules look at' has git
   want fossil 'the judge: stock Fossil checks what we write and say' has fossil
   want nats-server 'the judge: a stock NATS server on the other end of our links' stock_nats
-  want python3-venv 'runs a stock NATS client in the tests' python3 -c 'import ensurepip, venv'
+  want python3-venv 'runs stock NATS and MCP clients in the tests' python3 -c 'import ensurepip, venv'
   want "$(chromium_package)" 'browser tests' browser
   want xvfb 'a screen for the desktop tests' has Xvfb
   want dbus 'a session bus for the desktop tests' has dbus-daemon
@@ -104,10 +104,10 @@ stop_nats_service() {
 # A Python environment of its own, outside the clone like the folder that cargo builds into.
 python_packages() {
   [ "$mode" = test ] || return 0
-  packages='nats-py==2.16.0 nkeys==0.2.1 pynacl==1.6.2'
+  packages='nats-py==2.16.0 nkeys==0.2.1 pynacl==1.6.2 mcp==2.3.0'
   place=$HOME/.cache/edgesync/python
   if [ "$(cat "$place/.packages" 2>/dev/null)" != "$packages" ]; then
-    say "installing the stock NATS client for Python into $place"
+    say "installing the stock NATS and MCP clients for Python into $place"
     python3 -m venv --clear "$place"
     # Word splitting is meant: one argument per package.
     # shellcheck disable=SC2086

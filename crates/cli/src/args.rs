@@ -8,6 +8,7 @@ use crate::agent::control::Open;
 use crate::agent::doctor::Doctor;
 use crate::agent::peers::Peers;
 use crate::agent::sync::Sync;
+use crate::mcp::Mcp;
 use crate::notify::Notify;
 use crate::output::Output;
 use crate::repo::{RepositoryVerb, Verb};
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Peers(Peers),
 
     Notify(Notify),
+
+    Mcp(Mcp),
 
     Doctor(Doctor),
 

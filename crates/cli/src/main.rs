@@ -9,6 +9,7 @@ mod agent;
 mod args;
 mod error;
 mod locate;
+mod mcp;
 mod notify;
 mod output;
 mod password;
@@ -47,6 +48,7 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
         Command::Id => agent::id::run(out),
         Command::Peers(peers) => peers.run(out),
         Command::Notify(notify) => notify.run(out),
+        Command::Mcp(mcp) => mcp.run(),
         Command::Doctor(doctor) => doctor.run(out),
         Command::Open(open) => open.run(out),
         Command::Completions { shell } => shell::completions(shell, out),

@@ -1,11 +1,11 @@
 //! `edgesync notify`: what programs say and ask, and what people answer.
 
 mod ask;
-mod place;
+pub(crate) mod place;
 mod read;
 mod send;
 mod watch;
-mod words;
+pub(crate) mod words;
 
 use clap::{Args, Subcommand};
 

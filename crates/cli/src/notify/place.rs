@@ -48,9 +48,7 @@ impl PlaceArg {
 
     /// Returns the running agent, if it has notify, and the messages that are meant.
     pub(crate) fn agent(&self) -> Result<AgentApi, Failure> {
-        let agent = AgentApi::find().map_err(|failure| {
-            failure.hint("start one that answers come to: edgesync sync start --notify -R FILE")
-        })?;
+        let agent = answering_agent()?;
         let status: NotifyStatus = runtime()?.block_on(agent.get("notify"))?;
         if self.repo.is_none() || same(&status.repository, &self.file(&home()?)) {
             return Ok(agent);
@@ -76,6 +74,13 @@ impl PlaceArg {
         let alone = Alone::open(&self.file(&home), &home, &name)?;
         Ok(Place::Alone(Box::new(alone)))
     }
+}
+
+/// Returns the running agent, which questions go through.
+pub(crate) fn answering_agent() -> Result<AgentApi, Failure> {
+    AgentApi::find().map_err(|failure| {
+        failure.hint("start one that answers come to: edgesync sync start --notify -R FILE")
+    })
 }
 
 fn same(one: &Path, other: &Path) -> bool {

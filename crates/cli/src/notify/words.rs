@@ -43,7 +43,7 @@ fn actions(message: &NotifyMessage) -> String {
 }
 
 /// Returns who sent a message, and whether that is certain.
-pub(super) fn sender(message: &NotifyMessage) -> String {
+pub(crate) fn sender(message: &NotifyMessage) -> String {
     let name = match (shown_on_a_line(&message.from_name), message.from.get(..8)) {
         (name, _) if !name.is_empty() => name,
         (_, Some(id)) => shown_on_a_line(id),
@@ -58,7 +58,7 @@ pub(super) fn sender(message: &NotifyMessage) -> String {
 }
 
 /// Returns what has become of a question.
-pub(super) fn state(question: &QuestionState) -> String {
+pub(crate) fn state(question: &QuestionState) -> String {
     match question {
         QuestionState::Open => "waiting".to_owned(),
         QuestionState::Sent { answer } => {

@@ -22,6 +22,7 @@ const COMMANDS: &[&str] = &[
     "notify log",
     "notify status",
     "notify trace",
+    "mcp",
     "open",
     "completions",
     "man",

@@ -33,7 +33,8 @@ impl Lab {
         fs::write(path, content).expect("written");
     }
 
-    fn command(&self, program: impl AsRef<Path>, args: &[&str]) -> Command {
+    /// Returns a program, to be run with `args` in this place.
+    pub(crate) fn command(&self, program: impl AsRef<Path>, args: &[&str]) -> Command {
         let mut command = Command::new(program.as_ref());
         command
             .args(args)

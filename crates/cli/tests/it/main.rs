@@ -10,6 +10,7 @@ mod lab;
 mod large;
 mod look;
 mod manage;
+mod mcp;
 mod notify;
 mod transfer;
 mod uv;
