@@ -146,8 +146,8 @@ async function follow(): Promise<void> {
 
 async function opened(): Promise<void> {
   if (connection === "connected") return;
-  connection = "connected";
   [jobs, mesh, threads] = await Promise.all([api.jobs(), api.mesh().catch(unlessPart), api.threads().catch(unlessPart)]);
+  connection = "connected";
 }
 
 /** An agent without a bus has no mesh, one without notify no threads. */
