@@ -27,6 +27,14 @@ pub enum Error {
         /// What gave it away.
         reason: String,
     },
+    /// The file is an SQLite database that is not whole.
+    #[error("{} is damaged: {reason}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the database engine says.
+        reason: String,
+    },
     /// The file was written by a newer Fossil than is understood here.
     #[error("{} has {table}-schema {found:?}, newer than the {known:?} known here", .path.display())]
     NewerSchema {
@@ -129,6 +137,20 @@ pub enum Error {
     /// The database engine refused.
     #[error("the repository's database failed: {0}")]
     Sqlite(#[source] rusqlite::Error),
+}
+
+impl Error {
+    /// Whether the file as an SQLite database is not whole, so that nothing which reads it can put it right.
+    #[must_use]
+    pub fn is_damaged_file(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Sqlite(cause) => {
+                cause.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt)
+            }
+            _ => false,
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Error {

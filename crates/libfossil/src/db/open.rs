@@ -15,6 +15,9 @@ use super::cache::ContentCache;
 use super::error::locate;
 use super::{BUSY_TIMEOUT, CACHE_BYTES, Error, Repository, Result, schema};
 
+/// The least bytes that SQLite writes: no page is smaller.
+const SMALLEST_PAGE: u64 = 512;
+
 /// What an open repository may be used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
@@ -28,12 +31,12 @@ impl Repository {
     /// Opens the repository at `path`.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::NotARepository`] for anything that is not whole and of the right
-    /// form, [`Error::NewerSchema`] and [`Error::OlderSchema`] for other generations of Fossil,
+    /// [`Error::NotFound`], [`Error::NotARepository`] for anything that is not of the right form,
+    /// [`Error::Damaged`] for what is but is not whole, [`Error::NewerSchema`] and [`Error::OlderSchema`] for other generations of Fossil,
     /// [`Error::ReadOnly`] when writing is asked for and impossible, [`Error::Busy`] when locked.
     pub fn open(path: impl AsRef<Path>, access: Access) -> Result<Self> {
         let path = path.as_ref();
-        check_file(path)?;
+        let too_short = check_file(path)?;
         let flags = match access {
             Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
             Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -41,7 +44,10 @@ impl Repository {
         let repository = Connection::open_with_flags(path, flags)
             .map_err(Error::from)
             .and_then(|conn| Self::over(conn, path, access));
-        repository.map_err(|error| explain(error, path))
+        match repository {
+            Ok(_) if too_short => Err(not_a_repository(path, "it is too short")),
+            opened => opened.map_err(|error| explain(error, path)),
+        }
     }
 
     /// Takes a fresh connection into service and looks whether it leads to a repository.
@@ -72,7 +78,7 @@ impl Repository {
             if !query.exists([table])? {
                 return Err(not_a_repository(
                     &self.path,
-                    format!("it has no table {table:?}"),
+                    format!("it is an SQLite file, but has no table {table:?}"),
                 ));
             }
         }
@@ -133,8 +139,9 @@ pub(super) fn harden(conn: &Connection) -> Result<()> {
 }
 
 /// Looks at what is at the path, before the engine does. The file itself is left to the engine: closing a second
-/// descriptor of it would drop the locks that other connections of this process hold.
-fn check_file(path: &Path) -> Result<()> {
+/// descriptor of it would drop the locks that other connections of this process hold. Returns whether the file is shorter than any
+/// repository, which another program's database may be.
+fn check_file(path: &Path) -> Result<bool> {
     let metadata = fs::metadata(path).map_err(|_| Error::NotFound(path.to_owned()))?;
     if !metadata.is_file() {
         return Err(not_a_repository(path, "it is not a file"));
@@ -145,10 +152,13 @@ fn check_file(path: &Path) -> Result<()> {
         name.push(suffix);
         Path::new(&name).exists()
     });
-    if !in_transaction && metadata.len() < schema::MIN_FILE_BYTES {
+    if in_transaction {
+        return Ok(false);
+    }
+    if metadata.len() < SMALLEST_PAGE {
         return Err(not_a_repository(path, "it is too short"));
     }
-    Ok(())
+    Ok(metadata.len() < schema::MIN_FILE_BYTES)
 }
 
 fn not_a_repository(path: &Path, reason: impl Into<String>) -> Error {
@@ -162,10 +172,13 @@ fn not_a_repository(path: &Path, reason: impl Into<String>) -> Error {
 fn explain(error: Error, path: &Path) -> Error {
     match &error {
         Error::Sqlite(cause) => match cause.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) | None => {
+            Some(ErrorCode::DatabaseCorrupt) => Error::Damaged {
+                path: path.to_owned(),
+                reason: cause.to_string(),
+            },
+            Some(ErrorCode::NotADatabase | ErrorCode::Unknown) | None => {
                 not_a_repository(path, cause.to_string())
             }
-            Some(ErrorCode::Unknown) => not_a_repository(path, cause.to_string()),
             _ => locate(error, path),
         },
         _ => error,

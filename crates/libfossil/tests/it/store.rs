@@ -99,11 +99,27 @@ fn what_is_no_repository_is_refused_with_a_reason() {
         for access in [Access::ReadOnly, Access::ReadWrite] {
             let refused = Repository::open(&bad, access);
             assert!(
-                matches!(refused, Err(Error::NotARepository { .. })),
+                matches!(
+                    refused,
+                    Err(Error::NotARepository { .. } | Error::Damaged { .. })
+                ),
                 "{refused:?}"
             );
         }
     }
+    drop(fs::remove_file(&bad));
+    rusqlite::Connection::open(&bad)
+        .unwrap()
+        .execute_batch("CREATE TABLE other(x)")
+        .unwrap();
+    let foreign = Repository::open(&bad, Access::ReadWrite).err();
+    assert!(
+        matches!(&foreign, Some(Error::NotARepository { reason, .. }) if reason.contains("SQLite file")),
+        "{foreign:?}"
+    );
+    fs::write(&bad, &whole[..30_000]).unwrap();
+    let cut = Repository::open(&bad, Access::ReadOnly).err();
+    assert!(cut.as_ref().is_some_and(Error::is_damaged_file), "{cut:?}");
     let missing = Repository::open(lab.path("none.fossil"), Access::ReadOnly);
     assert!(matches!(missing, Err(Error::NotFound(_))));
 }
