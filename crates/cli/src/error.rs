@@ -126,3 +126,11 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+/// Returns a sentence that the page shows under an error as the command line writes its hints: no capital, no full stop.
+pub(crate) fn hint_from_page(sentence: &str) -> String {
+    let mut letters = sentence.strip_suffix('.').unwrap_or(sentence).chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}

@@ -148,6 +148,11 @@ fn repository(path: &Path) -> Check {
             format!("{place}: {}", complaints.join("; ")),
             format!("get it anew: edgesync clone URL '{place}.new'"),
         ),
+        Err(error) if error.is_damaged_file() => Check::fail(
+            "repository",
+            chain(&error),
+            format!("get it anew: edgesync clone URL '{place}.new'"),
+        ),
         Err(error) => Check::fail(
             "repository",
             chain(&error),

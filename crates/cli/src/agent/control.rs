@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::agent::api::{AgentApi, kind};
 use crate::agent::peers;
 use crate::agent::runtime;
-use crate::error::{Failure, Kind, OrFail};
+use crate::error::{Failure, Kind, OrFail, hint_from_page};
 use crate::output::{Output, printable};
 use crate::units::{format_age, format_size};
 
@@ -201,12 +201,12 @@ fn failed(state: &State) -> Result<(), Failure> {
         } => Err(Failure {
             kind: kind(*code),
             message: message.clone(),
-            hint: hint.clone(),
+            hint: hint.as_deref().map(hint_from_page),
         }),
         State::Missing { message, hint } => Err(Failure {
             kind: Kind::Repository,
             message: message.clone(),
-            hint: hint.clone(),
+            hint: hint.as_deref().map(hint_from_page),
         }),
         _ => Ok(()),
     }

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::error::{Failure, Kind, OrFail, chain};
 use crate::locate::{RepositoryArg, check_out_of, current_dir};
 use crate::output::Output;
-use crate::repo::failure::{database, version};
+use crate::repo::failure::{database, unreadable, version};
 use crate::repo::{now, user};
 
 /// Check in files
@@ -125,6 +125,15 @@ impl Ci {
     }
 
     fn comment(&self) -> Result<String, Failure> {
+        let comment = self.given_comment()?;
+        if comment.trim().is_empty() {
+            return Err(Failure::new(Kind::Usage, "the comment is empty")
+                .hint("say what changes with -m TEXT"));
+        }
+        Ok(comment)
+    }
+
+    fn given_comment(&self) -> Result<String, Failure> {
         match (&self.comment, &self.message_file) {
             (Some(comment), _) => Ok(comment.clone()),
             (None, Some(path)) => Ok(fs::read_to_string(path)
@@ -201,7 +210,7 @@ fn continued(
 /// Returns the change that puts this file in as it is on the disk.
 fn put(base: &Path, file: &Path) -> Result<Change, Failure> {
     let path = name_below(base, file)?;
-    let about = fs::symlink_metadata(file).or_fail(Kind::NotFound, file.display())?;
+    let about = fs::symlink_metadata(file).map_err(|error| unreadable(file, &error))?;
     let (content, permission) = if about.is_symlink() {
         let target = fs::read_link(file).or_fail(Kind::Failed, file.display())?;
         (
@@ -209,7 +218,7 @@ fn put(base: &Path, file: &Path) -> Result<Change, Failure> {
             Permission::Symlink,
         )
     } else if about.is_file() {
-        let content = fs::read(file).or_fail(Kind::Failed, file.display())?;
+        let content = fs::read(file).map_err(|error| unreadable(file, &error))?;
         (
             Bytes::from(content),
             if is_executable(&about) {
@@ -219,10 +228,12 @@ fn put(base: &Path, file: &Path) -> Result<Change, Failure> {
             },
         )
     } else {
-        return Err(
-            Failure::new(Kind::Usage, format!("{} is no file", file.display()))
-                .hint("name the files in it one by one"),
-        );
+        let hint = if about.is_dir() {
+            "name the files in it one by one"
+        } else {
+            "only files and symbolic links can be checked in"
+        };
+        return Err(Failure::new(Kind::Usage, format!("{} is no file", file.display())).hint(hint));
     };
     Ok(Change::Put {
         path,

@@ -1,16 +1,23 @@
 //! What an error of the repository library means to the one who typed the command.
 
+use std::io;
+use std::path::Path;
+
 use edgesync_agent::sync::{ExchangeError, HttpError};
 use libfossil::db;
 use libfossil::history::VersionError;
 use libfossil::xfer::client::SyncError;
 
-use crate::error::{Failure, Kind, chain};
+use crate::error::{Failure, Kind, chain, hint_from_page};
 
 /// Returns the failure for an error of the repository file.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn database(error: db::Error) -> Failure {
     let message = chain(&error);
+    if error.is_damaged_file() {
+        return Failure::new(Kind::Repository, message)
+            .hint("bring it back from a backup, or clone it anew; fossil cannot read it either");
+    }
     match &error {
         db::Error::NotFound(_) => {
             Failure::new(Kind::NotFound, message).hint("name the repository with -R FILE")
@@ -36,6 +43,17 @@ pub(crate) fn database(error: db::Error) -> Failure {
         _ => Failure::new(Kind::Repository, message)
             .hint("edgesync verify says what else is damaged"),
     }
+}
+
+/// Returns the failure for a file of the disk that is to be put in and cannot be read.
+pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Failure {
+    let file = file.display();
+    if error.kind() == io::ErrorKind::NotFound {
+        return Failure::new(Kind::NotFound, format!("{file} does not exist"))
+            .hint("check the name; it is looked for from the current folder");
+    }
+    Failure::new(Kind::Failed, format!("{file}: {error}"))
+        .hint("it has to be a file that you may read")
 }
 
 /// Returns the failure for a version that was not found.
@@ -75,7 +93,7 @@ pub(crate) fn exchange(error: ExchangeError) -> Failure {
                 HttpError::Unauthorized { .. } => Kind::Refused,
                 _ => Kind::Remote,
             };
-            let hint = error.hint().map(str::to_owned);
+            let hint = error.hint().map(hint_from_page);
             Failure {
                 hint,
                 ..Failure::new(kind, message)

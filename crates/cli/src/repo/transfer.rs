@@ -1,7 +1,7 @@
 //! `edgesync sync`, `push`, `pull`: one exchange of a repository with a server or another file.
 
 use clap::Args;
-use edgesync_agent::sync::{Peer, Remote, exchange_once};
+use edgesync_agent::sync::{Peer, Remote, RemoteError, exchange_once};
 use libfossil::db::{Access, RememberedRemote, Repository};
 use libfossil::xfer::client::{Goal, Summary};
 use serde_json::json;
@@ -142,7 +142,7 @@ impl PeerArgs {
     /// Makes the exchange and says how it went. What it did is named by `what`.
     pub(crate) fn exchange(&self, what: &str, goal: Goal, out: Output) -> Result<(), Failure> {
         let mut repository = self.repository.open(Access::ReadWrite)?;
-        let peer = self.peer(&repository)?;
+        let peer = self.peer(&repository, &verb(what, goal))?;
         let mut progress = out.progress(what);
         let summary = exchange_once(&mut repository, &peer, goal, |summary| {
             progress.update_exchange(summary);
@@ -162,7 +162,7 @@ impl PeerArgs {
         Ok(())
     }
 
-    fn peer(&self, repository: &Repository) -> Result<Peer, Failure> {
+    fn peer(&self, repository: &Repository, verb: &str) -> Result<Peer, Failure> {
         match &self.url {
             Some(url) => parse_peer(url, &self.password),
             None => {
@@ -171,7 +171,7 @@ impl PeerArgs {
                     .map_err(database)?
                     .ok_or_else(|| {
                         Failure::new(Kind::Usage, "no server is remembered")
-                            .hint("name it: edgesync sync URL -R FILE")
+                            .hint(format!("name it: edgesync {verb} URL -R FILE"))
                     })?;
                 let peer: Peer = last
                     .url
@@ -191,13 +191,32 @@ impl PeerArgs {
     }
 }
 
+/// Returns the words that ask for this exchange on the command line.
+fn verb(what: &str, goal: Goal) -> String {
+    if goal.pull || goal.push {
+        what.to_lowercase()
+    } else {
+        format!("uv {}", what.to_lowercase())
+    }
+}
+
 /// Returns the other side that is meant, with a password where its user needs one.
 pub(crate) fn parse_peer(url: &str, source: &PasswordSource) -> Result<Peer, Failure> {
     match url.parse::<Peer>() {
         Ok(Peer::Server(remote)) => Ok(Peer::Server(with_password(remote, source)?)),
         Ok(other) => Ok(other),
-        Err(error) => Err(Failure::new(Kind::Usage, error)
+        Err(error) => Err(Failure::new(Kind::Usage, unusable(&error))
             .hint("it looks like https://USER@HOST/PATH or nats://TOKEN@HOST:PORT/PROJECT-CODE")),
+    }
+}
+
+/// Returns what is wrong with an address. The command line takes more kinds of them than a server has.
+fn unusable(error: &RemoteError) -> String {
+    match error {
+        RemoteError::Scheme(scheme) => {
+            format!("addresses that begin with {scheme}: are not supported")
+        }
+        _ => error.to_string(),
     }
 }
 

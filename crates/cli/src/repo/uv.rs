@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::error::{Failure, Kind, OrFail};
 use crate::locate::RepositoryArg;
 use crate::output::{Output, printable};
-use crate::repo::failure::database;
+use crate::repo::failure::{database, unreadable};
 use crate::repo::now;
 use crate::repo::transfer::PeerArgs;
 
@@ -141,7 +141,7 @@ fn add(
             None => file.to_string_lossy().trim_start_matches("./").to_owned(),
         };
         check_name(&name).or_fail(Kind::Refused, file.display())?;
-        let content = fs::read(file).or_fail(Kind::NotFound, file.display())?;
+        let content = fs::read(file).map_err(|error| unreadable(file, &error))?;
         contents.push((
             name,
             libfossil::name::HashName::of(algorithm, &content),

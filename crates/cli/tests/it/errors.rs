@@ -124,3 +124,67 @@ fn what_is_not_there_is_named_for_what_it_is() {
     let left = std::fs::read_dir(lab.path("")).expect("the folder").count();
     assert_eq!(left, 0, "a clone of nothing leaves nothing");
 }
+
+#[test]
+fn hints_say_what_helps_with_this_very_thing() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    lab.write("there", "1");
+    for (args, words) in [
+        (
+            &["push", "-R", "a.fossil"][..],
+            "name it: edgesync push URL",
+        ),
+        (
+            &["uv", "sync", "-R", "a.fossil"],
+            "name it: edgesync uv sync URL",
+        ),
+        (
+            &["ci", "-R", "a.fossil", "-m", "x", "gone"],
+            "gone does not exist\nhint: check",
+        ),
+        (
+            &["uv", "add", "-R", "a.fossil", "gone"],
+            "gone does not exist\nhint: check",
+        ),
+        (
+            &["ci", "-R", "a.fossil", "-m", " ", "there"],
+            "the comment is empty\nhint: say",
+        ),
+        (
+            &["clone", "http:///y", "b.fossil"],
+            "names no host\nhint: it looks like",
+        ),
+        (
+            &["clone", "ssh://x/y", "b.fossil"],
+            "ssh: are not supported\nhint: it looks like",
+        ),
+        (
+            &["clone", "http://127.0.0.1:9/", "a.fossil"],
+            "\nhint: choose another name",
+        ),
+    ] {
+        let ran = lab.run(args);
+        assert!(
+            ran.code != 0 && ran.stderr.contains(words),
+            "{args:?}: {}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn a_damaged_repository_is_not_sent_to_a_command_that_cannot_read_it() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    let whole = std::fs::read(lab.path("a.fossil")).expect("read");
+    std::fs::write(lab.path("cut.fossil"), &whole[..30_000]).expect("written");
+    let ran = lab.run(&["verify", "-R", "cut.fossil"]);
+    assert!(ran.stderr.contains("hint: bring it back"), "{}", ran.stderr);
+    let ran = lab.run(&["doctor", "-R", "cut.fossil"]);
+    assert!(
+        ran.stdout.contains("edgesync clone URL") && !ran.stdout.contains("edgesync verify"),
+        "{}",
+        ran.stdout
+    );
+}
