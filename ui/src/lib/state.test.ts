@@ -29,7 +29,7 @@ test("a repository without a remote is not called up to date", () => {
 });
 
 test("the likely fix follows from the code", () => {
-  expect([fixOf("remote_login"), fixOf("remote_address"), fixOf("remote")]).toEqual(["login", "address", "retry"]);
+  expect([fixOf("remote_login"), fixOf("remote_address"), fixOf("remote"), fixOf("unreachable")]).toEqual(["login", "address", "retry", "retry"]);
 });
 
 test("a repository that comes or changes keeps the order that a reload would show", () => {

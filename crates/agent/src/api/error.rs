@@ -25,8 +25,10 @@ pub enum Code {
     Unsupported,
     /// The repository file cannot be read or written.
     Repository,
-    /// The remote failed or cannot be reached.
+    /// The remote answered, and failed.
     Remote,
+    /// The remote cannot be reached, or does not answer in time.
+    Unreachable,
     /// The remote does not take this login, or this user lacks the right.
     RemoteLogin,
     /// What answers at the remote's address is no Fossil server, or has another project.
@@ -49,7 +51,11 @@ impl Code {
             Self::TooLarge => 413,
             Self::Repository | Self::Internal => 500,
             Self::Unsupported => 501,
-            Self::Remote | Self::RemoteLogin | Self::RemoteAddress | Self::NoPeer => 502,
+            Self::Remote
+            | Self::Unreachable
+            | Self::RemoteLogin
+            | Self::RemoteAddress
+            | Self::NoPeer => 502,
         }
     }
 }
@@ -66,6 +72,7 @@ impl fmt::Display for Code {
             Self::Unsupported => "unsupported",
             Self::Repository => "repository",
             Self::Remote => "remote",
+            Self::Unreachable => "unreachable",
             Self::RemoteLogin => "remote_login",
             Self::RemoteAddress => "remote_address",
             Self::NoPeer => "no_peer",
@@ -143,6 +150,7 @@ mod tests {
             Code::BadRequest,
             Code::NotFound,
             Code::TooLarge,
+            Code::Unreachable,
             Code::Internal,
         ] {
             assert_eq!(

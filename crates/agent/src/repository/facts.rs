@@ -51,6 +51,11 @@ impl Unreadable {
             Self::Gone { .. } => "Put the file back, or remove the repository from the list.",
             Self::Io { .. } => "Check the file's permissions.",
             Self::Foreign { .. } => return None,
+            Self::Database { source, .. }
+                if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt) =>
+            {
+                "Bring the file back from a backup, or clone it anew."
+            }
             Self::Database { .. } => "Check the file with `edgesync repo verify`.",
         };
         Some(hint.to_owned())

@@ -10,7 +10,7 @@ mod writer;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub(crate) struct Hosted {
     name: String,
     path: PathBuf,
     clone_url: Option<String>,
+    /// The code of the project that the file was first seen with.
+    project: OnceLock<String>,
     events: Arc<Events>,
     writer: Writer,
     readers: Readers,
@@ -100,10 +102,12 @@ impl Hosted {
         events: Arc<Events>,
         closed: CancellationToken,
     ) -> std::io::Result<Self> {
+        let facts = Facts::read(&path);
+        let project = facts.as_ref().ok().map(|facts| facts.project_code.clone());
         Ok(Self {
             writer: Writer::start(&name, &path)?,
             readers: Readers::new(&path),
-            facts: Mutex::new(Facts::read(&path)),
+            facts: Mutex::new(facts),
             facts_due: Notify::new(),
             revision: AtomicU64::new(0),
             timelines: Mutex::default(),
@@ -113,6 +117,7 @@ impl Hosted {
             name,
             path,
             clone_url,
+            project: project.map_or_else(OnceLock::new, OnceLock::from),
             events,
             closed,
         })
@@ -207,6 +212,24 @@ impl Hosted {
         work: impl FnOnce(&File) -> T + Send + 'static,
     ) -> Result<T, TaskError> {
         self.report(self.readers.run(work).await)
+    }
+
+    /// Makes sure that the file still holds the project that it was first seen with: another one may have taken its place.
+    ///
+    /// # Errors
+    /// `repository` when it holds another one or cannot be used.
+    pub(crate) async fn check_project(&self) -> Result<(), api::Error> {
+        let held = self
+            .browse(|file| file.project_code().map_err(|error| file_error(&error)))
+            .await?;
+        let known = self.project.get_or_init(|| held.to_string());
+        if known == held.as_str() {
+            return Ok(());
+        }
+        let message = format!("{} is now another project", self.path.display());
+        Err(api::Error::new(api::Code::Repository, message).with_hint(
+            "Put the file of the project back, or remove the repository from the list and add it anew.",
+        ))
     }
 
     /// Looks at the repository for people.

@@ -64,6 +64,9 @@ pub(crate) fn file_error(error: &FileError) -> Error {
         FileError::ReadOnly(_) => {
             api.with_hint("Check the permissions of the file and its folder.")
         }
+        error if error.is_damaged_file() => {
+            api.with_hint("Bring the file back from a backup, or clone it anew.")
+        }
         FileError::NewerSchema { .. } => api.with_hint("Update EdgeSync."),
         FileError::OlderSchema { .. } => api.with_hint("Run `fossil rebuild` on it first."),
         FileError::Missing { .. } => {

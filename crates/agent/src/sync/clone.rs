@@ -55,6 +55,15 @@ pub(crate) fn start(core: &Arc<Core>, wish: CloneRepository) -> Result<Job, Erro
     Ok(shown)
 }
 
+/// When a clone was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// By this try.
+    Now,
+    /// By an earlier one, which was cut off.
+    Before,
+}
+
 /// Where a clone goes.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
@@ -75,7 +84,7 @@ impl Target {
                 Code::Conflict,
                 format!("{} is there already", path.display()),
             )
-            .with_hint("Choose another name; a repository that is there can be added as it is."));
+            .with_hint("Choose another name, or move that file away."));
         }
         if !path.parent().is_some_and(Path::is_dir) {
             return Err(Error::bad_request(format!(
@@ -91,10 +100,12 @@ impl Target {
         &self.partial
     }
 
-    /// Makes the partial file where there is none that can be gone on with. Blocks.
-    pub(super) fn prepare(&self) -> Result<(), Error> {
+    /// Makes the partial file where there is none that can be gone on with. Returns which of both it is. Blocks.
+    pub(super) fn prepare(&self) -> Result<Begun, Error> {
         match Repository::open(&self.partial, Access::ReadOnly) {
-            Ok(repository) if is_partial_clone(&repository).unwrap_or(false) => return Ok(()),
+            Ok(repository) if is_partial_clone(&repository).unwrap_or(false) => {
+                return Ok(Begun::Before);
+            }
             Err(error @ FileError::Busy(_)) => return Err(file_error(&error)),
             Ok(_) | Err(_) => self.remove(),
         }
@@ -111,12 +122,16 @@ impl Target {
             now: clock::now(),
         };
         Repository::create(&self.partial, &new)
-            .map(drop)
+            .map(|_| Begun::Now)
             .map_err(|error| file_error(&error))
     }
 
-    /// Removes the partial file if nothing has arrived in it. Blocks.
-    pub(super) fn remove_if_empty(&self) {
+    /// Removes the partial file of a clone that failed, if nothing is in it that is worth keeping for the next try: `arrived` is
+    /// how many artifacts whole replies brought. A reply that refuses may have some beside. Blocks.
+    pub(super) fn give_up(&self, begun: Begun, arrived: u64) {
+        if begun == Begun::Now && arrived == 0 {
+            return self.remove();
+        }
         let empty = Repository::open(&self.partial, Access::ReadOnly)
             .and_then(|repository| is_empty_clone(&repository));
         if matches!(empty, Ok(true)) {
@@ -168,9 +183,11 @@ impl Target {
 
 /// Runs a clone job to its end.
 async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, remote: &Remote) {
+    let mut begun = Begun::Before;
     let ended = match prepare(target).await {
         Err(error) => Some(Err(error)),
-        Ok(writer) => {
+        Ok((writer, prepared)) => {
+            begun = prepared;
             let ended = tokio::select! {
                 () = job.cancelled().cancelled() => None,
                 cloned = clone(&writer, &core.linker.http, job, remote) => Some(cloned),
@@ -192,7 +209,8 @@ async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, remote: &Remote
         }),
         Some(Err(error)) => {
             let target = target.clone();
-            let _ = tokio::task::spawn_blocking(move || target.remove_if_empty()).await;
+            let arrived = job.show().map_or(0, |job| job.done);
+            let _ = tokio::task::spawn_blocking(move || target.give_up(begun, arrived)).await;
             core.events.log(
                 Level::Error,
                 None,
@@ -215,11 +233,13 @@ async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, remote: &Remote
 }
 
 /// Makes the partial file and the thread that fills it.
-async fn prepare(target: &Target) -> Result<Writer, Error> {
+async fn prepare(target: &Target) -> Result<(Writer, Begun), Error> {
     let target = target.clone();
     blocking(move || {
-        target.prepare()?;
-        Writer::start("clone", &target.partial).map_err(|error| Error::internal(error.to_string()))
+        let begun = target.prepare()?;
+        let writer = Writer::start("clone", &target.partial)
+            .map_err(|error| Error::internal(error.to_string()))?;
+        Ok((writer, begun))
     })
     .await
 }

@@ -16,7 +16,7 @@ use crate::text;
 /// turns out to be at another host, one more client without the login. Reports how far it is after each round trip.
 ///
 /// # Errors
-/// `remote` when the remote refuses or cannot be reached, `repository` when the file cannot be used. What had arrived before is
+/// `unreachable` or one of the `remote` codes when the remote can't be reached or refuses, `repository` when the file cannot be used. What had arrived before is
 /// stored.
 pub(super) async fn run<S>(
     writer: &Writer,
@@ -117,10 +117,13 @@ fn http_error(error: &HttpError) -> Error {
     let hint = error.hint().map(ToOwned::to_owned);
     let code = match error {
         HttpError::Unauthorized { .. } => Code::RemoteLogin,
-        HttpError::Status { status: 404, .. }
+        HttpError::Status {
+            status: 404 | 405, ..
+        }
         | HttpError::NotFossil { .. }
         | HttpError::Redirects { .. }
         | HttpError::Redirect { .. } => Code::RemoteAddress,
+        HttpError::Unreachable { .. } | HttpError::Slow { .. } => Code::Unreachable,
         _ => Code::Remote,
     };
     Error {

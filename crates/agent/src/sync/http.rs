@@ -111,9 +111,9 @@ impl HttpError {
             Self::Unauthorized { .. } => Some(
                 "Check the remote's user and password; the server may be behind another login.",
             ),
-            Self::Status { status: 404, .. } => {
-                Some("Check the address: it is the one that “fossil clone” takes.")
-            }
+            Self::Status {
+                status: 404 | 405, ..
+            } => Some("Check the address: it is the one that “fossil clone” takes."),
             Self::NotFossil { .. } => {
                 Some("Check the address; a network's login page answers like this too.")
             }

@@ -1,5 +1,5 @@
 //! The tie between a repository and one remote: a task that exchanges when something changed here, when a person asks, and at
-//! the poll; one exchange at a time, with growing pauses while the remote fails.
+//! the poll; one exchange at a time, with growing pauses while the remote fails, which a change here cuts short.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -98,25 +98,32 @@ impl Link {
 
     async fn run(self: Arc<Self>, hosted: Arc<Hosted>, linker: Linker) {
         let mut due = Instant::now();
-        let mut failing = false;
+        // While the remote fails: before this no change of ours brings the next try.
+        let mut rests: Option<Instant> = None;
         loop {
             let cause = tokio::select! {
                 () = self.cut.cancelled() => break,
                 () = self.asked.notified() => Cause::Person,
-                () = self.stirred.notified(), if !failing => Cause::Change,
+                () = self.stirred.notified() => match rests {
+                    // A change may be what the remote or the file waited for; a flood of them must not become one of tries.
+                    Some(until) => {
+                        due = due.min(until);
+                        continue;
+                    }
+                    // The exchange before this one took it along.
+                    None if !self.condition().is_changed() => continue,
+                    None => Cause::Change,
+                },
                 () = sleep_until(due) => Cause::Poll,
             };
-            if cause == Cause::Change && !self.condition().is_changed() {
-                // The exchange before this one took it along.
-                continue;
-            }
             let outcome = tokio::select! {
                 () = self.cut.cancelled() => break,
                 outcome = self.exchange(&hosted, &linker, cause) => outcome,
             };
             let wait = self.settle(&hosted, outcome).await;
-            failing = wait.is_some();
-            due = Instant::now() + wait.unwrap_or_else(|| spread(linker.poll));
+            let now = Instant::now();
+            rests = wait.map(|wait| now + wait.min(limits::BACKOFF_MIN));
+            due = now + wait.unwrap_or_else(|| spread(linker.poll));
         }
         self.condition().abandoned();
     }
@@ -128,6 +135,8 @@ impl Link {
         linker: &Linker,
         cause: Cause,
     ) -> Result<Summary, Error> {
+        // The login is bound to the project: the remote would complain of the password.
+        hosted.check_project().await?;
         let worth_showing = {
             let mut condition = self.condition();
             let changed = condition.is_changed() && !condition.is_failing();

@@ -127,12 +127,17 @@ pub fn clone(
     peer: &Peer,
     goal: Goal,
     owner: &NewClone,
-    progress: impl FnMut(&Summary),
+    mut progress: impl FnMut(&Summary),
 ) -> Result<Summary, ExchangeError> {
     let absolute =
         std::path::absolute(path).map_err(|error| ExchangeError::System(error.to_string()))?;
     let target = Target::new(absolute, &peer.to_string()).map_err(ExchangeError::Place)?;
-    target.prepare().map_err(ExchangeError::Place)?;
+    let begun = target.prepare().map_err(ExchangeError::Place)?;
+    let mut arrived = 0;
+    let progress = |summary: &Summary| {
+        arrived = summary.artifacts_received as u64;
+        progress(summary);
+    };
     let cloned = if let Peer::Bus(address) = peer {
         let owner = owner.clone();
         let start = move |repository: &mut Repository| {
@@ -148,7 +153,7 @@ pub fn clone(
         converse(&mut repository, peer, &start, progress)
     };
     if cloned.is_err() {
-        target.remove_if_empty();
+        target.give_up(begun, arrived);
     }
     let summary = cloned?;
     target.publish().map_err(ExchangeError::Place)?;

@@ -123,6 +123,13 @@ impl FromStr for Remote {
         if text.len() > limits::TEXT_FIELD_BYTES {
             return Err(RemoteError::Malformed("it is too long".to_owned()));
         }
+        // What stands behind three slashes is a path; URLs of the web take its first part for the host.
+        if text
+            .split_once("://")
+            .is_some_and(|(_, rest)| rest.starts_with(['/', '\\']))
+        {
+            return Err(RemoteError::NoHost);
+        }
         let mut url =
             Url::parse(text.trim()).map_err(|error| RemoteError::Malformed(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use edgesync_agent::api::{Code, Event, Job, JobState, State};
+use edgesync_agent::api::{Code, Event, Job, JobState, State, Time};
 use edgesync_agent::{Agent, Subscription};
 use libfossil::xfer::frame;
 use serde_json::{Value, json};
@@ -111,7 +111,7 @@ async fn a_failure_is_shown_and_goes_away_with_its_cause() {
     else {
         unreachable!()
     };
-    assert_eq!(code, Code::Remote);
+    assert_eq!(code, Code::Unreachable);
     assert!(
         message.contains(&format!("127.0.0.1:{port} can't be reached")),
         "{message}"
@@ -204,7 +204,7 @@ async fn what_is_no_fossil_server_is_named() {
             "can't be read",
             Code::Remote,
         ),
-        ("SSH-2.0-OpenSSH\r\n", "can't be reached", Code::Remote),
+        ("SSH-2.0-OpenSSH\r\n", "can't be reached", Code::Unreachable),
     ] {
         let fake = Fake::start(answer).await;
         let remote = json!({ "url": format!("http://ada:secret@127.0.0.1:{}/", fake.port) });
@@ -380,5 +380,105 @@ async fn a_clone_that_fails_or_is_cancelled_leaves_no_repository() {
         call(&agent, "POST", "/repositories/clone", refused).await.0,
         400
     );
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_clone_leaves_nothing() {
+    let place = Place::new();
+    let theirs = place.repository("theirs.fossil");
+    let server = StockServer::start(&theirs);
+    let agent = start(place.config()).await;
+    let mut events = agent.subscribe();
+    let wish = json!({ "url": server.url("ada:wrong"), "path": place.path("ours.fossil") });
+    call(&agent, "POST", "/repositories/clone", wish).await;
+    let failed = ended(&mut events).await;
+    assert_eq!(failed.error.expect("an error").code, Code::RemoteLogin);
+    let left: Vec<_> = std::fs::read_dir(place.path(""))
+        .expect("a folder")
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name())
+        .collect();
+    assert!(
+        left.iter()
+            .all(|name| !name.to_string_lossy().contains("ours")),
+        "{left:?}"
+    );
+    agent.stop().await;
+}
+
+/// Returns when the failing remote is tried next.
+fn retry_at(state: &State) -> Option<Time> {
+    match state {
+        State::Error { retry_at, .. } => *retry_at,
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_in_wakes_a_remote_that_had_refused() {
+    let place = Place::new();
+    let (agent, server) = pair(&place).await;
+    let mut events = agent.subscribe();
+    repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    let wrong = json!({ "url": server.url("ada:other") });
+    call(&agent, "PUT", "/repositories/ours/remote", wrong).await;
+    // After so many failures the next try by itself is minutes away.
+    let mut last = None;
+    for _ in 0..9 {
+        agent.sync_now(None).expect("asked");
+        let failed = repository_event(&mut events, |shown| {
+            retry_at(&shown.state).is_some_and(|at| Some(at) != last)
+        })
+        .await;
+        last = retry_at(&failed.state);
+    }
+    let theirs = place.path("theirs.fossil");
+    let theirs = theirs.to_str().expect("text");
+    place.fossil(
+        &place.path(""),
+        ["user", "password", "ada", "other", "-R", theirs],
+    );
+    place.check_in(&place.path("ours.fossil"), "new.txt", "new\n");
+    repository_event(&mut events, |shown| {
+        up_to_date(&shown.state) && shown.check_ins == 3
+    })
+    .await;
+    assert_eq!(
+        artifacts(&place, "ours.fossil"),
+        artifacts(&place, "theirs.fossil")
+    );
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_project_in_the_place_of_the_file_is_named() {
+    let place = Place::new();
+    let (agent, _server) = pair(&place).await;
+    let mut events = agent.subscribe();
+    repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    let (ours, kept) = (place.path("ours.fossil"), place.path("kept.fossil"));
+    let other = place.repository("other.fossil");
+    std::fs::rename(&ours, &kept).expect("renamed");
+    std::fs::rename(&other, &ours).expect("renamed");
+    let shown = repository_event(
+        &mut events,
+        |shown| matches!(&shown.state, State::Error { message, .. } if message.contains("is now another project")),
+    )
+    .await;
+    assert!(
+        matches!(
+            &shown.state,
+            State::Error {
+                code: Code::Repository,
+                hint: Some(_),
+                ..
+            }
+        ),
+        "{shown:?}"
+    );
+    std::fs::rename(&ours, &other).expect("renamed");
+    std::fs::rename(&kept, &ours).expect("renamed");
+    repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
     agent.stop().await;
 }

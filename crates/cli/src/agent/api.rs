@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::agent::home;
-use crate::error::{Failure, Kind, OrFail, chain};
+use crate::error::{Failure, Kind, OrFail, chain, hint_from_page};
 
 /// A connection to the agent that runs for this user.
 pub(crate) struct AgentApi {
@@ -163,7 +163,7 @@ pub(crate) fn kind(code: Code) -> Kind {
         Code::Unauthorized | Code::Forbidden | Code::RemoteLogin => Kind::Refused,
         Code::Repository => Kind::Repository,
         Code::Remote | Code::RemoteAddress => Kind::Remote,
-        Code::NoPeer => Kind::Unreachable,
+        Code::Unreachable | Code::NoPeer => Kind::Unreachable,
         _ => Kind::Failed,
     }
 }
@@ -173,7 +173,7 @@ impl From<edgesync_agent::api::Error> for Failure {
         Self {
             kind: kind(error.code),
             message: error.message,
-            hint: error.hint,
+            hint: error.hint.as_deref().map(hint_from_page),
         }
     }
 }

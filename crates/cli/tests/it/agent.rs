@@ -195,3 +195,21 @@ fn the_doctor_passes_a_healthy_home_and_fails_a_broken_repository() {
     assert!(line.contains("broken.fossil"), "{line}");
     assert!(ran.stdout.contains("fix: "), "{}", ran.stdout);
 }
+
+#[test]
+fn a_remote_that_cannot_be_reached_ends_sync_now_with_4() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    // The port of a listener that has gone: nobody answers there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
+    let remote = format!("http://ann:secret@127.0.0.1:{port}/");
+    let _agent = Agent::start(
+        &lab,
+        &["-R", "a.fossil", "--remote", &remote, "--poll", "1h"],
+    );
+    let ran = lab.run(&["sync", "now", "--json"]);
+    assert_eq!(ran.code, 4, "{} {}", ran.stdout, ran.stderr);
+}

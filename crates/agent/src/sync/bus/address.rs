@@ -119,7 +119,7 @@ pub(in crate::sync) fn exchange(
 fn not_connected(error: ConnectError) -> Error {
     let code = match &error {
         ConnectError::Unauthorized { .. } => Code::RemoteLogin,
-        _ => Code::Remote,
+        _ => Code::Unreachable,
     };
     let hint = match &error {
         ConnectError::Unauthorized { .. } => {
