@@ -1,8 +1,10 @@
 //! The tests that cross crates, in one program.
 
 mod arrows;
+mod bus;
 mod desktop;
 mod documents;
 mod mesh;
+mod news;
 mod tidy;
 mod workspace;

@@ -109,7 +109,10 @@ impl ProjectState {
         if !self.held.change(mine, tip) {
             return;
         }
-        self.counters.arrivals.count(origin);
+        // What a pull brought is counted at its end, also when somebody looked before.
+        if !matches!(origin, Origin::Pull(_)) {
+            self.counters.arrivals.count(origin);
+        }
         if !common.config.push {
             return;
         }
@@ -232,7 +235,10 @@ impl ProjectState {
         match outcome {
             Outcome::Complete { received } => {
                 self.counters.received += received;
-                self.counters.fruitless += u64::from(*received == 0);
+                match peer.running.filter(|_| *received > 0) {
+                    Some(running) => self.counters.arrivals.count(Origin::Pull(running.trigger)),
+                    None => self.counters.fruitless += 1,
+                }
                 peer.complete(now, self.held.now());
             }
             Outcome::Failed(Failure::NoResponders) if of_anyone => peer.give_up(),
@@ -255,13 +261,15 @@ impl ProjectState {
         if common.is_quiet() {
             return;
         }
-        if self.announce.is_some_and(|at| at <= now) {
+        let hello = self.due_hello(now, common);
+        // A hello that tells what was not announced yet would have it found by chance.
+        if self.announce.is_some_and(|at| at <= now || hello.is_some()) {
             self.announce = None;
             if self.told != Some(self.held.now()) {
                 self.announce(common);
             }
         }
-        if let Some(why) = self.due_hello(now, common) {
+        if let Some(why) = hello {
             self.say_hello(common, why);
             self.beat = now + common.random.around(limits::BEAT);
         }

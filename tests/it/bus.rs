@@ -1,0 +1,137 @@
+//! The agents' bus for programs: stock clients at the agents' ports, and clones by the address of a bus.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, Subscriber};
+use futures_util::StreamExt as _;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::mesh::{Agent, PATIENCE, Place, run};
+use crate::news::bus_url;
+
+const SUBJECT: &str = "ledger";
+
+/// How many messages are under way at once.
+const BATCH: u64 = 64;
+
+/// How long to wait before a probe that did not arrive is sent again.
+const PROBE_AGAIN: Duration = Duration::from_millis(20);
+
+/// What probes say; the ledger's messages are numbers.
+const PROBE: &str = "probe";
+
+/// A client that takes note of what it hears.
+struct Ledger {
+    at: &'static str,
+    heard: Subscriber,
+    // Held for its connection.
+    _client: Client,
+}
+
+impl Ledger {
+    async fn open(at: &'static str, agent: &Agent) -> Self {
+        let client = client(agent).await;
+        let heard = client.subscribe(SUBJECT).await.expect("subscribed");
+        client.flush().await.expect("flushed");
+        Self {
+            at,
+            heard,
+            _client: client,
+        }
+    }
+
+    /// Waits until what `publisher` says is heard here.
+    async fn listens(&mut self, publisher: &Client) {
+        let heard = async {
+            loop {
+                say(publisher, PROBE).await;
+                if timeout(PROBE_AGAIN, self.heard.next()).await.is_ok() {
+                    return;
+                }
+            }
+        };
+        timeout(PATIENCE, heard).await.expect("it is reached");
+    }
+
+    /// Waits for the numbers from `first` on, each once and in order.
+    async fn takes(&mut self, first: u64) {
+        let mut next = first;
+        while next < first + BATCH {
+            let message = timeout(PATIENCE, self.heard.next()).await;
+            let message = message.unwrap_or_else(|_| panic!("{} misses {next}", self.at));
+            let message = message.expect("it stays connected");
+            if message.payload != PROBE {
+                assert_eq!(message.payload, next.to_string(), "at {}", self.at);
+                next += 1;
+            }
+        }
+    }
+}
+
+async fn client(agent: &Agent) -> Client {
+    let options = ConnectOptions::with_token(agent.address("token").to_owned());
+    let client = options.connect(agent.address("nats")).await;
+    client.expect("connected")
+}
+
+async fn say(publisher: &Client, text: impl ToString) {
+    let published = publisher.publish(SUBJECT, text.to_string().into());
+    published.await.expect("published");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_changes_and_no_message_is_lost_or_doubled() {
+    let place = Place::new(3);
+    let hub = place.start(0, &["--nats-role", "hub"]);
+    let changing = place.start(1, &["--join", hub.address("leaf")]);
+    let staying = place.start(2, &["--join", hub.address("leaf")]);
+    let publisher = client(&staying).await;
+    let mut ledgers = [
+        Ledger::open("the hub", &hub).await,
+        Ledger::open("who changes its role", &changing).await,
+        Ledger::open("who publishes", &staying).await,
+    ];
+    for ledger in &mut ledgers {
+        ledger.listens(&publisher).await;
+    }
+    let changes = std::thread::spawn(move || {
+        for role in ["leaf", "peer", "leaf", "peer"] {
+            let mesh = changing.api("PUT", "mesh/role", Some(&json!({ "role": role })));
+            assert_eq!(mesh["role"], role);
+        }
+        changing
+    });
+    let mut next = 0;
+    loop {
+        // The batch that begins after the last change shows what that one doubled.
+        let last = changes.is_finished();
+        for number in next..next + BATCH {
+            say(&publisher, number).await;
+        }
+        publisher.flush().await.expect("flushed");
+        for ledger in &mut ledgers {
+            ledger.takes(next).await;
+        }
+        next += BATCH;
+        if last {
+            break;
+        }
+    }
+    let changing = changes.join().expect("it changed");
+    assert_eq!(changing.mesh()["joins"][0]["state"]["kind"], "connected");
+}
+
+#[test]
+fn a_project_is_cloned_by_the_address_of_a_bus() {
+    let place = Place::new(2);
+    place.commit(0, "to-be-cloned");
+    let agent = place.start(0, &[]);
+    let file = place.home(1).join("clone.fossil");
+    let url = bus_url(&agent);
+    run(place.edgesync(1).args(["clone", &url]).arg(&file));
+    let timeline = ["timeline", "-t", "ci", "-R"];
+    let timeline = run(place.fossil().args(timeline).arg(&file));
+    assert!(timeline.contains("to-be-cloned"), "{timeline}");
+    run(place.fossil().arg("test-integrity").arg(&file));
+}
