@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
+use edgesync_bus::SharedBus;
 use libfossil::name::ProjectCode;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -212,7 +213,7 @@ impl Agent {
             version: crate::VERSION.to_owned(),
         };
         if let Some(path) = notify {
-            open_notify(&core, path).await?;
+            open_notify(&core, path, mesh.bus()).await?;
         }
         let router = http::router(Arc::clone(&core), api_address, &runtime.token);
         let door = Door {
@@ -366,7 +367,7 @@ fn build(
 }
 
 /// Opens the repository of questions and answers, and begins to keep it.
-async fn open_notify(core: &Arc<Core>, path: PathBuf) -> Result<(), StartError> {
+async fn open_notify(core: &Arc<Core>, path: PathBuf, bus: SharedBus) -> Result<(), StartError> {
     let hosting = Arc::clone(core);
     let hosted = blocking(move || {
         let path = std::path::absolute(path).map_err(StartError::Files)?;
@@ -393,6 +394,7 @@ async fn open_notify(core: &Arc<Core>, path: PathBuf) -> Result<(), StartError> 
         stopped: core.stopped.clone(),
     });
     let post = post.await.map_err(StartError::Repository)?;
+    post.attach(bus);
     // It is opened once in a run.
     let _ = core.notify.set(post);
     Ok(())

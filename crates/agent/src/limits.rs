@@ -127,7 +127,6 @@ pub(crate) const BUS_HEADERS_BYTES: usize = 1536;
 
 /// Body of a message on the bus. Longer ones hold up what others say on the same connection; a piece of 128 KiB of a large file fits with its
 /// lines.
-#[allow(dead_code, reason = "the driver of the bus uses it")]
 pub(crate) const BUS_BODY_BYTES: usize = 256 * 1024 - BUS_HEADERS_BYTES;
 
 /// Nonces of signed requests that are remembered for a window: 200 requests a second by trusted agents.

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use edgesync_bus::{Connection, Nats};
+use edgesync_bus::{Connection, Nats, SharedBus};
 use edgesync_replica::Input;
 use natsd::auth::{Policy, Rules};
 use natsd::{Addresses, Event as ServerEvent, Options, Server};
@@ -203,6 +203,11 @@ impl Mesh {
     /// Who keeps the repositories equal.
     pub(crate) fn replication(&self) -> &Arc<Replication> {
         &self.replication
+    }
+
+    /// The bus.
+    pub(crate) fn bus(&self) -> SharedBus {
+        self.replication.bus()
     }
 
     /// What clients of the bus have to know.

@@ -127,7 +127,6 @@ impl Post {
         Ok(post)
     }
 
-    #[allow(dead_code, reason = "the driver of the bus uses it")]
     /// Speaks on this bus from now on, and hears what others say on it.
     pub(crate) fn attach(self: &Arc<Self>, bus: SharedBus) {
         *self.bus.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&bus));
@@ -319,7 +318,7 @@ impl Post {
         }
         if outcome.stored {
             self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
-            self.setting.hosted.changed(Origin::Watch);
+            self.setting.hosted.changed(Origin::Push);
         }
         *locked(&self.next_due) = outcome.next_due;
         self.due.notify_one();

@@ -12,6 +12,7 @@ mod standing;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use edgesync_bus::SharedBus;
 use edgesync_replica::{Config, Input, Moment, Peer, ProjectView, Replica};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::{Duration, Instant};
@@ -96,6 +97,11 @@ impl Replication {
         let driver = driver::run(Arc::clone(&replication), queue);
         replication.setup.tasks.spawn(driver);
         Ok(replication)
+    }
+
+    /// The bus.
+    pub(crate) fn bus(&self) -> SharedBus {
+        Arc::clone(&self.setup.wire.bus)
     }
 
     /// Has a repository take part.
