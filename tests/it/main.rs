@@ -6,5 +6,6 @@ mod desktop;
 mod documents;
 mod mesh;
 mod news;
+mod notify;
 mod tidy;
 mod workspace;
