@@ -197,6 +197,7 @@ impl Mesh {
         mesh.parts
             .tasks
             .spawn(Arc::clone(&mesh).watch_bus(connected));
+        mesh.parts.tasks.spawn(Arc::clone(&mesh).watch_peers());
         Ok(mesh)
     }
 
@@ -333,6 +334,21 @@ impl Mesh {
                 () = tokio::time::sleep(INTEREST) => mesh.replication.tell(Input::Connected),
             }
         });
+    }
+
+    /// Tells everyone of peers that come and go, and of exchanges with them.
+    async fn watch_peers(self: Arc<Self>) {
+        let mut news = self.replication.news();
+        loop {
+            let changed = tokio::select! {
+                () = self.parts.stopped.cancelled() => return,
+                changed = news.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+            self.publish();
+        }
     }
 
     async fn watch_bus(self: Arc<Self>, mut connected: tokio::sync::watch::Receiver<bool>) {

@@ -35,6 +35,7 @@ pub(super) async fn run(replication: Arc<Replication>, mut queue: UnboundedRecei
         }
         replication.carry_out().await;
         replication.show(touched.as_ref());
+        replication.tell_news();
     }
     let now = replication.now();
     for standing in replication.standings() {

@@ -120,5 +120,7 @@ impl Replication {
                 strangers.remove(&oldest);
             }
         }
+        drop(strangers);
+        self.tell_news();
     }
 }

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use edgesync_bus::SharedBus;
 use edgesync_replica::{Config, Input, Moment, Peer, ProjectView, Replica};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -51,6 +52,8 @@ pub(crate) struct Replication {
     /// By name of the repository.
     members: Mutex<BTreeMap<String, Arc<Member>>>,
     strangers: Mutex<BTreeMap<Peer, Time>>,
+    /// What people were last told of the peers.
+    told: watch::Sender<Vec<Known>>,
     refused: std::sync::atomic::AtomicU64,
     began: Instant,
 }
@@ -64,6 +67,15 @@ pub(crate) struct Standing {
     pub(crate) view: ProjectView,
     /// The last failure with each peer, and since when it fails.
     pub(crate) failures: BTreeMap<Peer, (Error, Time)>,
+}
+
+/// What is worth telling of a peer in a repository, or of a stranger in none: that it is there, and how the exchanges go.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    repository: Option<String>,
+    peer: Peer,
+    exchanged: Option<Moment>,
+    failures: u32,
 }
 
 impl Replication {
@@ -89,6 +101,7 @@ impl Replication {
             inputs,
             members: Mutex::default(),
             strangers: Mutex::default(),
+            told: watch::Sender::default(),
             refused: std::sync::atomic::AtomicU64::new(0),
             began: Instant::now(),
             setup,
@@ -161,6 +174,35 @@ impl Replication {
             .iter()
             .map(|(peer, at)| (peer.clone(), *at))
             .collect()
+    }
+
+    /// Returns what changes when a peer comes, goes, or an exchange with one ends.
+    pub(crate) fn news(&self) -> watch::Receiver<Vec<Known>> {
+        self.told.subscribe()
+    }
+
+    /// Tells who listens for news how the peers are now, if that is any.
+    fn tell_news(&self) {
+        let strangers = self.strangers().into_iter().map(|(peer, _)| Known {
+            repository: None,
+            peer,
+            exchanged: None,
+            failures: 0,
+        });
+        let mut known: Vec<Known> = strangers.collect();
+        for Standing { name, view, .. } in self.standings() {
+            known.extend(view.peers.into_iter().map(|peer| Known {
+                repository: Some(name.clone()),
+                peer: peer.peer,
+                exchanged: peer.exchanged,
+                failures: peer.failures,
+            }));
+        }
+        self.told.send_if_modified(|told| {
+            let is_news = *told != known;
+            *told = known;
+            is_news
+        });
     }
 
     /// Returns how many messages were not believed.
