@@ -74,7 +74,7 @@ impl Front {
         let app = tauri::Builder::default()
             .build(tauri::generate_context!())
             .context("the desktop refuses the app")?;
-        let (shown, _) = View::of(&agent.status(), Time::now());
+        let (shown, _) = View::of(&agent.status(), agent.mesh().as_ref(), Time::now());
         let tray = Tray::new(
             app.handle(),
             &shown,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edgesync_agent::Agent;
-use edgesync_agent::api::Time;
+use edgesync_agent::api::{Role, Time};
 use tauri::AppHandle;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
@@ -20,6 +20,8 @@ use crate::view::View;
 pub(crate) enum Wish {
     /// An exchange with every remote, now.
     SyncNow,
+    /// Another role in the mesh.
+    Role(Role),
     /// The end.
     Stop,
 }
@@ -40,7 +42,7 @@ pub(crate) async fn host(
     let mut is_ending = false;
     let mut events = agent.subscribe();
     loop {
-        let (view, stale_after) = View::of(&agent.status(), Time::now());
+        let (view, stale_after) = View::of(&agent.status(), agent.mesh().as_ref(), Time::now());
         let stale_at = stale_after.map(|after| Instant::now() + after);
         if view != shown {
             redraw(&app, &tray, shown, view.clone());
@@ -52,6 +54,13 @@ pub(crate) async fn host(
                 Some(Wish::SyncNow) => if let Err(error) = agent.sync_now(None) {
                     tracing::warn!("nothing is synced: {error}");
                 },
+                Some(Wish::Role(role)) => {
+                    if let Err(error) = agent.set_role(role).await {
+                        tracing::warn!("the role is as it was: {error}");
+                    }
+                    // The click has moved the check mark already; it is set anew by what holds now.
+                    shown.mesh = None;
+                }
                 Some(Wish::Stop) | None => break,
             },
             () = end_wanted(&agent, signalled.as_mut()), if !is_ending => {

@@ -4,16 +4,18 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use edgesync_agent::api::Role;
 use tauri::image::Image;
 use tauri::include_image;
-use tauri::menu::{Menu, MenuEvent, MenuItem, PredefinedMenuItem};
+use tauri::menu::{CheckMenuItem, Menu, MenuEvent, MenuItem, PredefinedMenuItem, Submenu};
 use tauri::tray::{TrayIcon, TrayIconBuilder};
 use tauri::{AppHandle, Wry};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::host::Wish;
-use crate::view::{Line, Shape, View};
+use crate::view::{Line, MeshLine, Shape, View};
 use crate::window::{self, Page};
+use crate::words;
 
 /// Part of the tray item's address on the session bus.
 const ID: &str = "edgesync";
@@ -23,9 +25,15 @@ mod entry {
     pub(super) const SYNC: &str = "sync";
     pub(super) const OPEN: &str = "open";
     pub(super) const QUIT: &str = "quit";
+    pub(super) const MESH: &str = "mesh";
+    /// Followed by the place in the list of roles, from 0.
+    pub(super) const ROLE: &str = "role-";
     /// Followed by the place in the list of repositories, from 0.
     pub(super) const REPOSITORY: &str = "repository-";
 }
+
+/// The roles in the order of the menu.
+const ROLES: [Role; 3] = [Role::Peer, Role::Hub, Role::Leaf];
 
 /// How many entries stand before the repositories' lines.
 const BEFORE_REPOSITORIES: usize = 1;
@@ -36,6 +44,8 @@ pub(crate) struct Tray {
     menu: Menu<Wry>,
     status: MenuItem<Wry>,
     sync: MenuItem<Wry>,
+    mesh: MenuItem<Wry>,
+    roles: Vec<CheckMenuItem<Wry>>,
     repositories: Mutex<Vec<MenuItem<Wry>>>,
     /// What the repositories' lines lead to now.
     lines: Lines,
@@ -65,7 +75,12 @@ impl Tray {
             PredefinedMenuItem::separator(app)?,
             PredefinedMenuItem::separator(app)?,
         );
-        let menu = Menu::with_items(app, &[&status, &above, &sync, &open, &below, &quit])?;
+        let mesh = MenuItem::with_id(app, entry::MESH, "Mesh", false, None::<&str>)?;
+        let (role, roles) = role_menu(app)?;
+        let menu = Menu::with_items(
+            app,
+            &[&status, &above, &sync, &open, &mesh, &role, &below, &quit],
+        )?;
 
         let (page, lines) = (page.clone(), Lines::default());
         let clicked = Arc::clone(&lines);
@@ -81,10 +96,13 @@ impl Tray {
             menu,
             status,
             sync,
+            mesh,
+            roles,
             repositories: Mutex::default(),
             lines,
         };
         tray.list(&view.repositories)?;
+        tray.tell_mesh(view.mesh.as_ref())?;
         Ok(Arc::new(tray))
     }
 
@@ -104,6 +122,20 @@ impl Tray {
         }
         if view.repositories != shown.repositories {
             self.list(&view.repositories)?;
+        }
+        if view.mesh != shown.mesh {
+            self.tell_mesh(view.mesh.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Makes the mesh's entry say `line`, and checks the role in force.
+    fn tell_mesh(&self, line: Option<&MeshLine>) -> tauri::Result<()> {
+        self.mesh.set_enabled(line.is_some())?;
+        let Some(line) = line else { return Ok(()) };
+        self.mesh.set_text(literal(&line.text))?;
+        for (item, role) in self.roles.iter().zip(ROLES) {
+            item.set_checked(role == line.role)?;
         }
         Ok(())
     }
@@ -137,6 +169,20 @@ impl Tray {
     }
 }
 
+/// Returns the entry that has the roles under it, none of them checked yet. Its own label never changes: panels do not show it
+/// when an entry with others under it is renamed.
+fn role_menu(app: &AppHandle) -> tauri::Result<(Submenu<Wry>, Vec<CheckMenuItem<Wry>>)> {
+    let menu = Submenu::new(app, "Role in the mesh", true)?;
+    let mut roles = Vec::with_capacity(ROLES.len());
+    for (place, role) in ROLES.into_iter().enumerate() {
+        let id = format!("{}{place}", entry::ROLE);
+        let item = CheckMenuItem::with_id(app, id, words::role(role), true, false, None::<&str>)?;
+        menu.append(&item)?;
+        roles.push(item);
+    }
+    Ok((menu, roles))
+}
+
 /// Does what the chosen entry says.
 fn chosen(
     app: &AppHandle,
@@ -150,10 +196,15 @@ fn chosen(
         entry::SYNC => drop(wishes.send(Wish::SyncNow)),
         entry::OPEN => window::show_or_log(app, page),
         entry::QUIT => app.exit(0),
+        entry::MESH => window::show_or_log(app, &page.of_mesh()),
+        id if id.starts_with(entry::ROLE) => {
+            if let Some(role) = place_in(id, entry::ROLE).and_then(|place| ROLES.get(place)) {
+                // As above.
+                let _ = wishes.send(Wish::Role(*role));
+            }
+        }
         id => {
-            let place = id
-                .strip_prefix(entry::REPOSITORY)
-                .and_then(|place| place.parse::<usize>().ok());
+            let place = place_in(id, entry::REPOSITORY);
             let line = place.and_then(|place| lock(lines).get(place).cloned());
             match line.and_then(|line| line.name) {
                 Some(name) => window::show_or_log(app, &page.of_repository(&name)),
@@ -161,6 +212,11 @@ fn chosen(
             }
         }
     }
+}
+
+/// Returns the place that stands after `prefix` in an entry's id.
+fn place_in(id: &str, prefix: &str) -> Option<usize> {
+    id.strip_prefix(prefix)?.parse().ok()
 }
 
 /// Takes a lock. What it guards is replaced whole, so a panic elsewhere leaves nothing half done.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edgesync_agent::api::{State, Status, Time};
+use edgesync_agent::api::{LinkState, Mesh, Role, State, Status, Time};
 
 use crate::words::{self, Words};
 
@@ -43,6 +43,37 @@ pub(crate) struct View {
     pub(crate) repositories: Vec<Line>,
     /// Whether there is a remote to sync with.
     pub(crate) can_sync: bool,
+    /// The mesh's line, and the role in it.
+    pub(crate) mesh: Option<MeshLine>,
+}
+
+/// What the menu says of the mesh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MeshLine {
+    /// What it says.
+    pub(crate) text: String,
+    /// The role in force.
+    pub(crate) role: Role,
+}
+
+impl MeshLine {
+    /// Returns the line for `mesh`.
+    fn of(mesh: &Mesh) -> Self {
+        let is_heard = |state: &LinkState| matches!(state, LinkState::Connected { .. });
+        let heard = mesh
+            .peers
+            .iter()
+            .filter(|peer| is_heard(&peer.state))
+            .count();
+        let peers = match mesh.peers.len() {
+            0 => "no peers".to_owned(),
+            all => format!("{heard} of {all} connected"),
+        };
+        Self {
+            text: format!("Mesh · {} · {peers}", words::role(mesh.role)),
+            role: mesh.role,
+        }
+    }
 }
 
 /// A line of the menu that leads to a repository.
@@ -55,8 +86,8 @@ pub(crate) struct Line {
 }
 
 impl View {
-    /// Returns what to show for `status` at `now`, and how long it stays true; for ever when `None`.
-    pub(crate) fn of(status: &Status, now: Time) -> (Self, Option<Duration>) {
+    /// Returns what to show for `status` and `mesh` at `now`, and how long it stays true; for ever when `None`.
+    pub(crate) fn of(status: &Status, mesh: Option<&Mesh>, now: Time) -> (Self, Option<Duration>) {
         let headline = headline(status, now);
         let mut stale_after = headline.stale_after;
         let mut repositories = Vec::new();
@@ -82,6 +113,7 @@ impl View {
                 .repositories
                 .iter()
                 .any(|repository| repository.remote.is_some()),
+            mesh: mesh.map(MeshLine::of),
         };
         (view, stale_after)
     }
@@ -164,7 +196,7 @@ mod tests {
 
     #[test]
     fn an_agent_without_repositories_says_so() {
-        let (view, stale_after) = View::of(&status(vec![]), at(0));
+        let (view, stale_after) = View::of(&status(vec![]), None, at(0));
         assert_eq!(view.status, "No repositories yet");
         assert_eq!(
             (view.shape, view.can_sync, stale_after),
@@ -176,6 +208,7 @@ mod tests {
     fn one_repository_is_told_by_the_status_line_alone() {
         let (view, stale_after) = View::of(
             &status(vec![repository("a", State::UpToDate { at: at(0) })]),
+            None,
             at(12),
         );
         assert_eq!(view.status, "Up to date · 10 s ago");
@@ -191,7 +224,7 @@ mod tests {
             repository("src", failing()),
             repository("notes", State::Local),
         ];
-        let (view, _) = View::of(&status(repositories), at(120));
+        let (view, _) = View::of(&status(repositories), None, at(120));
         assert_eq!(view.shape, Shape::Broken);
         assert_eq!(view.status, "src: Can't sync with example.org · for 2 min");
         let lines: Vec<_> = view
@@ -214,7 +247,7 @@ mod tests {
         let repositories = (0..11)
             .map(|n| repository(&n.to_string(), State::Local))
             .collect();
-        let (view, _) = View::of(&status(repositories), at(0));
+        let (view, _) = View::of(&status(repositories), None, at(0));
         assert_eq!(view.repositories.len(), MOST_REPOSITORIES + 1);
         let last = view.repositories.last().expect("there are lines");
         assert_eq!((last.text.as_str(), &last.name), ("3 more", &None));

@@ -40,9 +40,18 @@ pub(crate) struct Page {
 impl Page {
     /// Returns the place of one repository in this page.
     pub(crate) fn of_repository(&self, name: &str) -> Self {
+        self.at(&["r", name, "timeline"])
+    }
+
+    /// Returns the place of the mesh in this page.
+    pub(crate) fn of_mesh(&self) -> Self {
+        self.at(&["mesh"])
+    }
+
+    fn at(&self, segments: &[&str]) -> Self {
         let mut page = self.clone();
         if let Ok(mut path) = page.url.path_segments_mut() {
-            path.clear().extend(["r", name, "timeline"]);
+            path.clear().extend(segments);
         }
         page.is_wanted = true;
         page
@@ -207,6 +216,8 @@ mod tests {
             place.url.as_str(),
             "http://127.0.0.1:4100/r/a%2Fb%20c/timeline#token=secret"
         );
+        let mesh = page.of_mesh();
+        assert_eq!(mesh.url.as_str(), "http://127.0.0.1:4100/mesh#token=secret");
     }
 
     #[test]

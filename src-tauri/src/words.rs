@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edgesync_agent::api::{Phase, Remote, State, Time};
+use edgesync_agent::api::{Phase, Remote, Role, State, Time};
 use tauri::Url;
 
 /// Ages under a minute are told in steps of this many seconds: true enough for a glance, and a menu that nobody looks at is
@@ -49,6 +49,15 @@ pub(crate) fn of(state: &State, remote: Option<&Remote>, now: Time) -> Words {
         State::Missing { .. } => Words::lasting("File can't be opened"),
         // A state that this front does not know yet: say nothing that may be wrong.
         _ => Words::lasting("See the window"),
+    }
+}
+
+/// Returns a role's name.
+pub(crate) fn role(role: Role) -> &'static str {
+    match role {
+        Role::Peer => "Peer",
+        Role::Hub => "Hub",
+        Role::Leaf => "Leaf",
     }
 }
 

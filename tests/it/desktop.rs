@@ -34,19 +34,25 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
     let picture = std::fs::read(icon.picture().await?)?;
     assert!(picture.starts_with(b"\x89PNG"), "the icon is a picture");
 
-    let labels = |menu: &[Entry]| {
-        menu.iter()
-            .map(|entry| entry.label.clone())
-            .collect::<Vec<_>>()
-    };
+    let labels =
+        |menu: &[Entry]| -> Vec<String> { menu.iter().map(|entry| entry.label.clone()).collect() };
     let menu = icon.menu().await?;
     assert_eq!(
         labels(&menu),
-        ["Local only", "", "Sync now", "Open EdgeSync", "", "Quit"]
+        [
+            "Local only",
+            "",
+            "Sync now",
+            "Open EdgeSync",
+            "Mesh · Peer · no peers",
+            "Role in the mesh",
+            "",
+            "Quit"
+        ]
     );
     assert_eq!(
         menu.iter().map(|entry| entry.enabled).collect::<Vec<_>>(),
-        [false, true, false, true, true, true],
+        [false, true, false, true, true, true, true, true],
         "the status is no button, and there is no remote to sync with"
     );
 
@@ -58,7 +64,7 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
         Some(json!({ "path": second })),
     )
     .await?;
-    let menu = icon.menu_when("two lines", |menu| menu.len() == 8).await?;
+    let menu = icon.menu_when("two lines", |menu| menu.len() == 10).await?;
     assert_eq!(
         labels(&menu)[..3],
         ["Local only", "my_notes · Local only", "second · Local only"]
@@ -75,7 +81,7 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
 
     app.call(Method::DELETE, "repositories/second", None)
         .await?;
-    icon.menu_when("the lines are gone", |menu| menu.len() == 6)
+    icon.menu_when("the lines are gone", |menu| menu.len() == 8)
         .await?;
     assert!(
         !app.program.has_line("window"),
@@ -90,6 +96,44 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
         "the runtime file goes with the agent"
     );
     Ok(())
+}
+
+#[tokio::test]
+async fn the_role_is_chosen_in_the_menu() -> Result<()> {
+    let desktop = Desktop::start().await?;
+    let tray = desktop.tray().await?;
+    let repository = new_repository(&desktop, "notes")?;
+    let mut app = App::start(
+        desktop.app()?.arg("-R").arg(&repository),
+        &desktop.path("home"),
+    )
+    .await?;
+    let icon = tray.icon().await?;
+    let checked = |menu: &[Entry]| -> Vec<String> {
+        let roles = menu.iter().flat_map(|entry| &entry.entries);
+        roles
+            .filter(|entry| entry.checked)
+            .map(|entry| entry.label.clone())
+            .collect()
+    };
+    icon.menu_when("a peer at first", |menu| checked(menu) == ["Peer"])
+        .await?;
+
+    icon.click("Leaf").await?;
+    icon.menu_when("a leaf now", |menu| {
+        checked(menu) == ["Leaf"] && menu.iter().any(|it| it.label.starts_with("Mesh · Leaf"))
+    })
+    .await?;
+    let mesh = app.call(Method::GET, "mesh", None).await?;
+    assert_eq!(mesh.get("role"), Some(&json!("leaf")));
+    assert_eq!(mesh.get("role_from"), Some(&json!("app")));
+
+    // What another front chooses is seen here too.
+    app.call(Method::PUT, "mesh/role", Some(json!({ "role": "hub" })))
+        .await?;
+    icon.menu_when("a hub now", |menu| checked(menu) == ["Hub"])
+        .await?;
+    app_quits_by_api(&mut app).await
 }
 
 #[tokio::test]
@@ -171,7 +215,7 @@ async fn the_window_shows_the_agents_page_and_frees_its_memory_when_closed() -> 
     let add = json!({ "path": second });
     app.call(Method::POST, "repositories/add", Some(add))
         .await?;
-    icon.menu_when("two lines", |menu| menu.len() == 8).await?;
+    icon.menu_when("two lines", |menu| menu.len() == 10).await?;
     icon.click("second · Local only").await?;
     page.arrived("/r/second/timeline").await?;
 

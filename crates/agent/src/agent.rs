@@ -280,6 +280,19 @@ impl Agent {
         self.core.sync_now(name)
     }
 
+    /// Returns what `GET /api/v1/mesh` answers; nothing while the agent is just starting.
+    pub fn mesh(&self) -> Option<api::Mesh> {
+        self.core.mesh().ok().map(|mesh| mesh.show())
+    }
+
+    /// Takes another role in the mesh while everything runs; it is kept for the next start.
+    ///
+    /// # Errors
+    /// `conflict` when the role's listeners cannot be opened, others when it cannot be kept.
+    pub async fn set_role(&self, role: api::Role) -> Result<(), api::Error> {
+        self.core.mesh()?.set_role(role).await
+    }
+
     /// Returns when someone asked the agent to quit over its API. The host then calls [`Agent::stop`].
     pub async fn quit_requested(&self) {
         self.core.quit.cancelled().await;

@@ -105,6 +105,10 @@ pub(super) struct Entry {
     pub(super) label: String,
     /// Whether it can be clicked.
     pub(super) enabled: bool,
+    /// Whether it has a check mark.
+    pub(super) checked: bool,
+    /// What opens beside it.
+    pub(super) entries: Vec<Entry>,
 }
 
 impl Icon {
@@ -166,11 +170,12 @@ impl Icon {
         children.into_iter().map(entry).collect()
     }
 
-    /// Clicks the entry with this label.
+    /// Clicks the entry with this label, also one that opens beside another.
     pub(super) async fn click(&self, label: &str) -> Result<()> {
         let menu = self.menu().await?;
         let entry = menu
             .iter()
+            .flat_map(|entry| std::iter::once(entry).chain(&entry.entries))
             .find(|entry| entry.label == label)
             .with_context(|| format!("no {label:?} in {menu:#?}"))?;
         ensure!(entry.enabled, "{label:?} is not enabled");
@@ -253,7 +258,7 @@ impl Icon {
 }
 
 fn entry(node: OwnedVariant) -> Result<Entry> {
-    let (id, mut properties, _children) = <(i32, Properties, Vec<OwnedVariant>)>::try_from(node)?;
+    let (id, mut properties, children) = <(i32, Properties, Vec<OwnedVariant>)>::try_from(node)?;
     let label = properties
         .remove("label")
         .map(String::try_from)
@@ -266,5 +271,12 @@ fn entry(node: OwnedVariant) -> Result<Entry> {
         .map(bool::try_from)
         .transpose()?
         .unwrap_or(true);
-    Ok(Entry { id, label, enabled })
+    let state = properties.remove("toggle-state").map(i32::try_from);
+    Ok(Entry {
+        id,
+        label,
+        enabled,
+        checked: state.transpose()? == Some(1),
+        entries: children.into_iter().map(entry).collect::<Result<_>>()?,
+    })
 }
