@@ -126,10 +126,10 @@ impl Target {
             .map_err(|error| file_error(&error))
     }
 
-    /// Removes the partial file of a clone that failed, if nothing is in it that is worth keeping for the next try: `arrived` is
-    /// how many artifacts whole replies brought. A reply that refuses may have some beside. Blocks.
-    pub(super) fn give_up(&self, begun: Begun, arrived: u64) {
-        if begun == Begun::Now && arrived == 0 {
+    /// Removes the partial file of a clone that failed, if it is not worth keeping for the next try: nothing is in it, or the
+    /// login was `refused`, after which a stock server may still have sent what everybody may read. Blocks.
+    pub(super) fn give_up(&self, begun: Begun, refused: bool) {
+        if begun == Begun::Now && refused {
             return self.remove();
         }
         let empty = Repository::open(&self.partial, Access::ReadOnly)
@@ -209,8 +209,8 @@ async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, remote: &Remote
         }),
         Some(Err(error)) => {
             let target = target.clone();
-            let arrived = job.show().map_or(0, |job| job.done);
-            let _ = tokio::task::spawn_blocking(move || target.give_up(begun, arrived)).await;
+            let refused = error.code == Code::RemoteLogin;
+            let _ = tokio::task::spawn_blocking(move || target.give_up(begun, refused)).await;
             core.events.log(
                 Level::Error,
                 None,

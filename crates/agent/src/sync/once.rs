@@ -127,17 +127,12 @@ pub fn clone(
     peer: &Peer,
     goal: Goal,
     owner: &NewClone,
-    mut progress: impl FnMut(&Summary),
+    progress: impl FnMut(&Summary),
 ) -> Result<Summary, ExchangeError> {
     let absolute =
         std::path::absolute(path).map_err(|error| ExchangeError::System(error.to_string()))?;
     let target = Target::new(absolute, &peer.to_string()).map_err(ExchangeError::Place)?;
     let begun = target.prepare().map_err(ExchangeError::Place)?;
-    let mut arrived = 0;
-    let progress = |summary: &Summary| {
-        arrived = summary.artifacts_received as u64;
-        progress(summary);
-    };
     let cloned = if let Peer::Bus(address) = peer {
         let owner = owner.clone();
         let start = move |repository: &mut Repository| {
@@ -152,12 +147,22 @@ pub fn clone(
         };
         converse(&mut repository, peer, &start, progress)
     };
-    if cloned.is_err() {
-        target.give_up(begun, arrived);
+    if let Err(error) = &cloned {
+        target.give_up(begun, is_refusal(error));
     }
     let summary = cloned?;
     target.publish().map_err(ExchangeError::Place)?;
     Ok(summary)
+}
+
+/// Whether the other side does not take the login.
+fn is_refusal(error: &ExchangeError) -> bool {
+    match error {
+        ExchangeError::Http(HttpError::Unauthorized { .. })
+        | ExchangeError::Sync(SyncError::LoginFailed | SyncError::NotAuthorized(_)) => true,
+        ExchangeError::Bus(error) => error.code == api::Code::RemoteLogin,
+        _ => false,
+    }
 }
 
 fn home() -> Result<Home, ExchangeError> {
