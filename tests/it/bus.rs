@@ -70,7 +70,7 @@ impl Ledger {
 }
 
 async fn client(agent: &Agent) -> Client {
-    let options = ConnectOptions::with_token(agent.address("token").to_owned());
+    let options = ConnectOptions::with_token(agent.bus_token());
     let client = options.connect(agent.address("nats")).await;
     client.expect("connected")
 }
