@@ -152,3 +152,27 @@ pub(crate) const STRANGERS: usize = 64;
 
 /// Wait before a repository whose content could not be looked at is looked at again.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long an offer to pair counts: long enough to walk to the other device, short enough that a photo of it is worth nothing the same evening.
+pub(crate) const OFFER_LIFE: Duration = Duration::from_secs(600);
+
+/// Wrong tries until an offer is spent. A typed code has 59 bits.
+pub(crate) const OFFER_TRIES: u8 = 5;
+
+/// Time for people on both sides to compare and accept.
+pub(crate) const DECISION_LIFE: Duration = Duration::from_secs(300);
+
+/// How long a pairing that ended is still shown with its reason.
+pub(crate) const ENDED_SHOWN: Duration = Duration::from_secs(120);
+
+/// How far the wall's clock may be put back while an offer counts; clocks are corrected by seconds.
+pub(crate) const CLOCK_SLACK: Duration = Duration::from_secs(60);
+
+/// Devices that wait to be paired at once; anybody who reaches the agent can knock.
+pub(crate) const PENDING: usize = 8;
+
+/// Longest text of an offer. A ticket with many addresses has about 600 bytes; a QR code holds 2,953.
+pub(crate) const OFFER_TEXT_BYTES: usize = 2048;
+
+/// Longest name of a device.
+pub(crate) const DEVICE_NAME_BYTES: usize = 64;

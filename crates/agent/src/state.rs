@@ -366,7 +366,7 @@ impl StateDb {
             .map(drop)
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub(crate) fn connection(&self) -> MutexGuard<'_, Connection> {
         // SQLite undoes what a panicking thread had begun.
         self.connection
             .lock()
@@ -411,7 +411,9 @@ fn open_checked(path: &Path) -> Result<Connection, Unusable> {
             found: layout,
         }));
     }
-    connection.execute_batch(LATER).map_err(judge)?;
+    for tables in [LATER, crate::pair::TABLES] {
+        connection.execute_batch(tables).map_err(judge)?;
+    }
     let check: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(judge)?;

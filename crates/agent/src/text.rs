@@ -38,25 +38,38 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     Ok(bytes)
 }
 
-/// Returns a password of 16 letters and digits, about 78 bits, without those that are easily mistaken for each other.
+/// Letters and digits without those that are easily mistaken for each other.
+pub(crate) const LETTERS: [char; 30] = [
+    '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'j', 'k', 'm',
+    'n', 'p', 'q', 'r', 's', 't', 'v', 'w', 'x', 'y', 'z',
+];
+
+/// Returns this many random [`LETTERS`].
+///
+/// # Errors
+/// When the system has no random bytes to give.
+pub(crate) fn letters(count: usize) -> Result<String, getrandom::Error> {
+    let mut text = String::with_capacity(count);
+    while text.len() < count {
+        for byte in random::<16>()? {
+            // Bytes above the largest multiple of 30 would make some letters likelier.
+            if let Some(letter) = LETTERS
+                .get(usize::from(byte) % LETTERS.len())
+                .filter(|_| byte < 240 && text.len() < count)
+            {
+                text.push(*letter);
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// Returns a password of 16 letters and digits, about 78 bits.
 ///
 /// # Errors
 /// When the system has no random bytes to give.
 pub(crate) fn password() -> Result<String, getrandom::Error> {
-    const ALPHABET: &[u8; 30] = b"23456789abcdefghjkmnpqrstvwxyz";
-    let mut password = String::with_capacity(16);
-    while password.len() < 16 {
-        for byte in random::<16>()? {
-            // Bytes above the largest multiple of 30 would make some letters likelier.
-            if let Some(letter) = ALPHABET
-                .get(usize::from(byte) % 30)
-                .filter(|_| byte < 240 && password.len() < 16)
-            {
-                password.push(char::from(*letter));
-            }
-        }
-    }
-    Ok(password)
+    letters(16)
 }
 
 fn hex_digit(digit: u8) -> Option<u8> {
