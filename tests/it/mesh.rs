@@ -134,6 +134,22 @@ impl Agent {
     }
 
     pub(crate) fn api(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let answer = self.ask(method, path, body);
+        let answer = String::from_utf8(answer).expect("text");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        assert!(head.starts_with("HTTP/1.1 20"), "{answer}");
+        serde_json::from_str(body).unwrap_or_default()
+    }
+
+    /// Returns the bytes at a path of the API, `None` while there are none.
+    pub(crate) fn fetch(&self, path: &str) -> Option<Vec<u8>> {
+        let answer = self.ask("GET", path, None);
+        let end = answer.windows(4).position(|it| it == b"\r\n\r\n")?;
+        let (head, body) = answer.split_at(end + 4);
+        head.starts_with(b"HTTP/1.1 200").then(|| body.to_vec())
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Vec<u8> {
         let host = self.address("api").trim_start_matches("http://");
         let mut stream = TcpStream::connect(host).expect("connected");
         let body = body.map(Value::to_string).unwrap_or_default();
@@ -146,11 +162,16 @@ impl Agent {
         )
         .expect("text");
         stream.write_all(request.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("answered");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
-        assert!(head.starts_with("HTTP/1.1 20"), "{answer}");
-        serde_json::from_str(body).unwrap_or_default()
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("answered");
+        answer
+    }
+
+    /// Ends the agent as a terminal does, and waits until it has ended.
+    pub(crate) fn stop(mut self) {
+        let id = self.process.id().to_string();
+        run(Command::new("kill").args(["-s", "INT", &id]));
+        self.process.wait().expect("it ends");
     }
 
     pub(crate) fn mesh(&self) -> Value {

@@ -1,164 +1,246 @@
-//! A question asked on one machine and answered on another: real agents, joined by a leafnode link.
+//! Questions asked on one machine and answered on another: real agents, joined by a leafnode link, and programs that have none.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::workspace;
+use crate::mesh::{Agent, Place, run, wait};
 
-/// The homes of two agents that trust each other.
-struct Place(tempfile::TempDir);
+/// Who asks, and who answers.
+const CI: usize = 0;
+const ADA: usize = 1;
 
-/// A running agent. It is killed with the test that started it.
-struct Agent {
-    process: Child,
-    ready: Value,
-}
+/// A code that both repositories of messages have, so that they replicate.
+const CODE: &str = "0123456789abcdef0123456789abcdef01234567";
 
-impl Place {
-    fn new() -> Self {
-        let place = Self(tempfile::tempdir().expect("a folder"));
-        for name in ["ci", "ada"] {
-            std::fs::create_dir(place.home(name)).expect("a home");
-        }
-        place
-    }
+/// A running `notify ask`.
+struct Ask(Child);
 
-    fn home(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn edgesync(&self, name: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(workspace::built("edgesync"));
+impl Ask {
+    fn start(place: &Place, who: usize, arguments: &[&str]) -> Self {
+        let mut command = place.edgesync(who);
         command
-            .env("EDGESYNC_HOME", self.home(name))
+            .args(["notify", "ask", "--project", "demo", "--json"])
             .args(arguments);
-        command
+        Self(piped(&mut command))
     }
 
-    fn run(&self, name: &str, arguments: &[&str]) -> String {
-        let output = self.edgesync(name, arguments).output().expect("it runs");
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {words}");
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    fn start(&self, name: &str, trusts: &str, flags: &[&str]) -> Agent {
-        let id = self.run(trusts, &["id"]);
-        let mut process = self
-            .edgesync(
-                name,
-                &[
-                    "sync",
-                    "start",
-                    "--json",
-                    "--notify",
-                    "--peer-id",
-                    name,
-                    "--trust",
-                    id.trim(),
-                ],
-            )
-            .args(flags)
-            .current_dir(self.home(name))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("edgesync starts");
-        let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-        let ready = lines
-            .map_while(Result::ok)
-            .map(|line| -> Value { serde_json::from_str(&line).expect("JSON") })
-            .find(|event| event["event"] == "ready")
-            .expect("it gets ready");
-        Agent { process, ready }
+    fn end(mut self) -> (ExitStatus, Value) {
+        let mut output = String::new();
+        let mut pipe = self.0.stdout.take().expect("its output");
+        pipe.read_to_string(&mut output).expect("text");
+        let status = self.0.wait().expect("it ends");
+        (status, serde_json::from_str(&output).unwrap_or_default())
     }
 }
 
-impl Drop for Agent {
+impl Drop for Ask {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
+}
+
+fn piped(command: &mut Command) -> Child {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+    command.spawn().expect("edgesync starts")
+}
+
+fn start(place: &Place, who: usize, flags: &[&str]) -> Agent {
+    let name = ["ci", "ada"][who];
+    let flags = [&["--notify", "--peer-id", name], flags].concat();
+    place.start(who, &flags)
+}
+
+/// Starts both agents, and returns when a message of the one is heard by the other.
+fn meet(place: &Place) -> (Agent, Agent) {
+    let ci = start(place, CI, &[]);
+    let ada = start(place, ADA, &["--join", ci.address("leaf")]);
+    wait(|| {
+        send(place, "Anybody there?");
+        ada.api("GET", "notify", None)["messages"] != json!(0)
+    });
+    (ci, ada)
+}
+
+fn send(place: &Place, body: &str) -> Value {
+    let send = ["notify", "send", "--json", "--project", "demo", body];
+    serde_json::from_str(&run(place.edgesync(CI).args(send))).expect("JSON")
+}
+
+/// Returns the question of this text, once the agent has it.
+fn question(agent: &Agent, body: &str) -> Value {
+    let mut found = Value::Null;
+    wait(|| {
+        let threads = agent.api("GET", "notify/threads", None);
+        let mut threads = threads.as_array().expect("threads").iter();
+        let thread = threads.find(|thread| thread["waiting"]["body"] == body);
+        found = thread
+            .map(|thread| thread["waiting"].clone())
+            .unwrap_or_default();
+        !found.is_null()
+    });
+    found
+}
+
+fn reply(place: &Place, question: &Value, action: &str) {
+    let thread = question["thread"].as_str().expect("a thread");
+    let reply = ["notify", "reply", "--thread", thread, "--action", action];
+    run(place.edgesync(ADA).args(reply));
+}
+
+/// The address of an agent's bus, for programs.
+fn bus(agent: &Agent) -> String {
+    let address = agent.address("nats");
+    address.replace("nats://", &format!("nats://{}@", agent.bus_token()))
 }
 
 #[test]
 fn a_question_crosses_the_bus_and_its_answer_comes_back() {
-    let place = Place::new();
-    let asker = place.start("ci", "ada", &[]);
-    let leaf = asker.ready["leaf"].as_str().expect("an address");
-    let _person = place.start("ada", "ci", &["--join", leaf]);
-    // Begins to listen before the question is asked, and ends with the first that it hears.
-    let mut watch = place
-        .edgesync("ada", &["notify", "watch", "--project", "demo", "--json"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("edgesync starts");
-    let mut heard = BufReader::new(watch.stdout.take().expect("its output")).lines();
-    // Until the link stands and the watch listens, what is said is heard by replication or by nobody.
-    let first = std::thread::scope(|scope| {
-        let first = scope.spawn(|| heard.next().expect("a line").expect("text"));
-        while !first.is_finished() {
-            place.run(
-                "ci",
-                &["notify", "send", "--project", "demo", "Anybody there?"],
-            );
-        }
-        first.join().expect("a line")
-    });
-    let first: Value = serde_json::from_str(&first).expect("JSON");
+    let place = Place::new(2);
+    let (_ci, ada) = meet(&place);
+    let ask = Ask::start(
+        &place,
+        CI,
+        &["--action", "Yes", "--action", "No", "Deploy?"],
+    );
+    let asked = question(&ada, "Deploy?");
     assert_eq!(
-        (&first["from_name"], &first["sender"]),
-        (&"ci".into(), &"trusted".into())
+        (&asked["from_name"], &asked["sender"]),
+        (&json!("ci"), &json!("trusted"))
+    );
+    reply(&place, &asked, "Yes");
+    let (status, answer) = ask.end();
+    assert!(status.success());
+    assert_eq!(
+        (&answer["answer"], &answer["by_name"], &answer["by"]),
+        (&json!("yes"), &json!("ada"), &json!(place.ids[ADA]))
+    );
+    assert_eq!(answer["delivered_to"], json!([place.ids[ADA]]));
+}
+
+#[test]
+fn a_question_that_somebody_has_and_nobody_answers_ends_with_2() {
+    let place = Place::new(2);
+    let (_ci, _ada) = meet(&place);
+    let (status, answer) = Ask::start(&place, CI, &["--timeout", "5s", "Deploy?"]).end();
+    assert_eq!(status.code(), Some(2));
+    assert_eq!(answer["error"]["code"], "timed_out");
+}
+
+#[test]
+fn who_listens_now_is_told_until_it_goes() {
+    let place = Place::new(2);
+    let (ci, ada) = meet(&place);
+    let present = |agent: &Agent| agent.api("GET", "notify", None)["present"].clone();
+    let there = |who: usize, name: &str| json!([{ "endpoint_id": place.ids[who], "name": name, "projects": ["demo"] }]);
+    wait(|| present(&ci) == there(ADA, "ada"));
+    wait(|| present(&ada) == there(CI, "ci"));
+    let status = run(place.edgesync(CI).args(["notify", "status"]));
+    assert!(status.contains("here now:    ada\n"), "{status}");
+    ada.stop();
+    wait(|| present(&ci) == json!([]));
+}
+
+#[test]
+fn an_attachment_is_on_the_other_device_though_no_flag_asks_for_unversioned_files() {
+    let place = Place::new(2);
+    for who in [CI, ADA] {
+        run(place
+            .edgesync(who)
+            .args(["notify", "init", "--project-code", CODE]));
+    }
+    let (_ci, ada) = meet(&place);
+    let file = place.home(CI).join("build.log");
+    std::fs::write(&file, "all fine\n").expect("written");
+    let sent = run(place
+        .edgesync(CI)
+        .args(["notify", "send", "--json", "--project", "demo", "--attach"])
+        .arg(&file)
+        .arg("Built"));
+    let sent: Value = serde_json::from_str(&sent).expect("JSON");
+    let path = format!(
+        "notify/messages/{}/media/build.log",
+        sent["id"].as_str().expect("an id")
+    );
+    wait(|| ada.fetch(&path).is_some_and(|bytes| bytes == b"all fine\n"));
+}
+
+#[test]
+fn a_program_without_an_agent_asks_and_hears_on_a_bus() {
+    let place = Place::new(2);
+    let trusted = start(&place, CI, &[]);
+    let ada = json!({ "endpoint_id": place.ids[ADA] });
+    trusted.api("POST", "mesh/trusted", Some(&ada));
+    trusted.stop();
+
+    let ada = start(&place, ADA, &[]);
+    let url = bus(&ada);
+    let ask = Ask::start(
+        &place,
+        CI,
+        &["--nats", &url, "--actions", "Yes,No", "Deploy?"],
+    );
+    reply(&place, &question(&ada, "Deploy?"), "No");
+    let (status, answer) = ask.end();
+    assert!(status.success());
+    assert_eq!(
+        (&answer["answer"], &answer["by"]),
+        (&json!("no"), &json!(place.ids[ADA]))
     );
 
-    let mut ask = place
-        .edgesync(
-            "ci",
-            &[
-                "notify",
-                "ask",
-                "--project",
-                "demo",
-                "--action",
-                "Yes",
-                "--action",
-                "No",
-                "--json",
-                "Deploy?",
-            ],
-        )
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("edgesync starts");
-    let question = heard
-        .map_while(Result::ok)
-        .map(|line| -> Value { serde_json::from_str(&line).expect("JSON") })
-        .find(|message| message["body"] == "Deploy?")
-        .expect("the question is heard");
-    let thread = question["thread"].as_str().expect("a thread");
-    place.run(
-        "ada",
-        &["notify", "reply", "--thread", thread, "--action", "Yes"],
+    // What others say is heard, and what is said is heard by others.
+    let mut watch = piped(
+        place
+            .edgesync(CI)
+            .env("EDGESYNC_NATS", &url)
+            .args(["notify", "watch", "--json"]),
     );
-    let mut answer = String::new();
-    ask.stdout
-        .take()
-        .expect("its output")
-        .read_to_string(&mut answer)
-        .expect("an answer");
-    assert!(ask.wait().expect("it ends").success());
-    let answer: Value = serde_json::from_str(&answer).expect("JSON");
-    let ada = place.run("ada", &["id"]);
+    let mut heard = BufReader::new(watch.stdout.take().expect("its output")).lines();
+    let said = std::thread::scope(|scope| {
+        let heard = scope.spawn(|| heard.next().expect("a line").expect("text"));
+        while !heard.is_finished() {
+            run(place
+                .edgesync(ADA)
+                .args(["notify", "send", "--project", "demo", "Tea?"]));
+        }
+        heard.join().expect("a line")
+    });
+    let said: Value = serde_json::from_str(&said).expect("JSON");
     assert_eq!(
-        (&answer["answer"], &answer["by_name"]),
-        (&"yes".into(), &"ada".into())
+        (&said["body"], &said["sender"]),
+        (&json!("Tea?"), &json!("trusted"))
     );
-    assert_eq!(answer["by"], ada.trim());
-    assert_eq!(answer["delivered_to"][0], ada.trim());
     watch.kill().expect("killed");
     watch.wait().expect("ended");
+    let send = [
+        "notify",
+        "send",
+        "--project",
+        "demo",
+        "--nats",
+        &url,
+        "Green",
+    ];
+    run(place.edgesync(CI).args(send));
+    wait(|| {
+        let threads = ada.api("GET", "notify/threads", None);
+        let mut threads = threads.as_array().expect("threads").iter();
+        threads.any(|thread| thread["last_body"] == "Green")
+    });
+}
+
+#[test]
+fn a_bus_that_refuses_ends_with_3_and_one_that_is_not_there_with_4() {
+    let place = Place::new(2);
+    run(place.edgesync(CI).args(["notify", "init"]));
+    let ada = start(&place, ADA, &[]);
+    let wrong = ada.address("nats").replace("nats://", "nats://wrong@");
+    let (status, answer) = Ask::start(&place, CI, &["--nats", &wrong, "Deploy?"]).end();
+    assert_eq!(status.code(), Some(3), "{answer}");
+    ada.stop();
+    let (status, answer) = Ask::start(&place, CI, &["--nats", &wrong, "Deploy?"]).end();
+    assert_eq!(status.code(), Some(4), "{answer}");
+    assert_eq!(answer["error"]["code"], "unreachable");
 }

@@ -190,7 +190,7 @@ impl Agent {
             _ => None,
         };
         let token = text::to_hex(&text::random::<32>().map_err(IdentityError::Random)?);
-        let (mesh, notify) = (config.mesh.clone(), config.notify.clone());
+        let mesh = config.mesh.clone();
         let served_at = http.clone();
         let core = blocking(move || build(&config, shell, served_at)).await?;
 
@@ -212,7 +212,7 @@ impl Agent {
             route: address("nats-route", addresses.routes),
             version: crate::VERSION.to_owned(),
         };
-        if let Some(path) = notify {
+        if let Some(path) = core.notify_path.clone() {
             open_notify(&core, path, mesh.bus()).await?;
         }
         let router = http::router(Arc::clone(&core), api_address, &runtime.token);
@@ -346,6 +346,8 @@ fn build(
         poll: config.poll,
         tasks: tasks.clone(),
     };
+    let notify_path = config.notify.as_deref().map(notify::ready).transpose();
+    let notify_path = notify_path.map_err(StartError::Repository)?;
     let core = Arc::new(Core {
         peer_id: config.peer_id.clone(),
         identity,
@@ -364,6 +366,7 @@ fn build(
         stopped: CancellationToken::new(),
         quit: CancellationToken::new(),
         notify: OnceLock::new(),
+        notify_path,
         repositories: RwLock::new(BTreeMap::new()),
     });
     if let Some(aside) = aside {
@@ -383,10 +386,6 @@ fn build(
 async fn open_notify(core: &Arc<Core>, path: PathBuf, bus: SharedBus) -> Result<(), StartError> {
     let hosting = Arc::clone(core);
     let hosted = blocking(move || {
-        let path = std::path::absolute(path).map_err(StartError::Files)?;
-        if !path.exists() {
-            notify::create(&path, None).map_err(StartError::Repository)?;
-        }
         let known = hosting.all().into_iter().find(|it| it.path() == path);
         match known {
             Some(hosted) => Ok(hosted),
@@ -407,7 +406,7 @@ async fn open_notify(core: &Arc<Core>, path: PathBuf, bus: SharedBus) -> Result<
         stopped: core.stopped.clone(),
     });
     let post = post.await.map_err(StartError::Repository)?;
-    post.attach(bus);
+    post.attach(bus).await;
     // It is opened once in a run.
     let _ = core.notify.set(post);
     Ok(())

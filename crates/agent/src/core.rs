@@ -20,7 +20,7 @@ use crate::events::Events;
 use crate::identity::Identity;
 use crate::jobs::Jobs;
 use crate::mesh::{Mesh, Parts};
-use crate::notify::Post;
+use crate::notify::{self, Post};
 use crate::repository::{Facts, Hosted, create, file_error};
 use crate::shell::Shell;
 use crate::state::StateDb;
@@ -54,6 +54,8 @@ pub(crate) struct Core {
     pub(crate) quit: CancellationToken,
     /// Questions and answers, where the agent has them.
     pub(crate) notify: OnceLock<Arc<Post>>,
+    /// The file with them, canonical.
+    pub(crate) notify_path: Option<PathBuf>,
     pub(crate) repositories: RwLock<BTreeMap<String, Arc<Hosted>>>,
 }
 
@@ -168,6 +170,9 @@ impl Core {
             Arc::new(hosted.map_err(|error| {
                 Error::internal(format!("no thread for the repository: {error}"))
             })?);
+        if self.notify_path.as_deref() == Some(hosted.path()) {
+            hosted.sync_unversioned(notify::ATTACHMENTS);
+        }
         repositories.insert(name, Arc::clone(&hosted));
         drop(repositories);
         hosted.keep(self.watch.watch(hosted.path()), self.poll, &self.tasks);

@@ -1,4 +1,5 @@
-//! Subjects on the bus. Those of messages have three tokens and are the Go product's; those of acknowledgements have four, so that its wildcard over a project's threads does not hear them.
+//! Subjects on the bus. Those of messages have three tokens and are the Go product's; those of acknowledgements and presence have four, so that
+//! its wildcard over a project's threads does not hear them.
 
 use crate::name::{Project, Short, ThreadId};
 
@@ -10,6 +11,12 @@ pub const ALL_MESSAGES: &str = "notify.*.*";
 
 /// All acknowledgements of all projects.
 pub const ALL_ACKS: &str = "notify.*.ack.*";
+
+/// What all agents say of being there, of all projects.
+pub const ALL_PRESENCE: &str = "notify.*.presence.*";
+
+/// What stands between project and agent there.
+const PRESENCE: &str = "presence";
 
 /// What a subject says about a message on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +45,24 @@ pub fn of_ack(project: &Project, thread: &ThreadId) -> String {
     format!("{ROOT}.{project}.ack.{}", thread.short())
 }
 
+/// Returns the subject on which the agent `peer` says that it is there. An agent's id has no character that means something in a subject.
+#[must_use]
+pub fn of_presence(project: &Project, peer: &str) -> String {
+    format!("{ROOT}.{project}.{PRESENCE}.{peer}")
+}
+
+/// Reads the subject of presence: the project, and the agent; `None` for all others.
+#[must_use]
+pub fn parse_presence(subject: &str) -> Option<(Project, &str)> {
+    let (project, peer) = subject
+        .strip_prefix(ROOT)?
+        .strip_prefix('.')?
+        .split_once('.')?;
+    let peer = peer.strip_prefix(PRESENCE)?.strip_prefix('.')?;
+    let project = Project::parse(project).ok()?;
+    (!peer.is_empty() && !peer.contains('.')).then_some((project, peer))
+}
+
 /// Reads the subject of a message; `None` for all others.
 #[must_use]
 pub fn parse(subject: &str) -> Option<Address> {
@@ -64,6 +89,17 @@ mod tests {
         assert_eq!(of_thread(&project, &thread), "notify.demo.a1b2c3d4");
         assert_eq!(of_project(&project), "notify.demo.*");
         assert_eq!(of_ack(&project, &thread), "notify.demo.ack.a1b2c3d4");
+        let there = of_presence(&project, "0f");
+        assert_eq!(there, "notify.demo.presence.0f");
+        assert_eq!(parse_presence(&there), Some((project.clone(), "0f")));
+        for other in [
+            "notify.demo.presence",
+            "notify.a.b.presence.c",
+            "notify.demo.presence.",
+            "notify.demo.ack.0f",
+        ] {
+            assert_eq!(parse_presence(other), None, "{other}");
+        }
         let address = parse("notify.demo.a1b2c3d4").expect("an address");
         assert_eq!((address.project, address.thread), (project, thread.short()));
         for other in [

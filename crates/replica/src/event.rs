@@ -18,6 +18,8 @@ pub enum Input {
         tip: Tip,
         /// Whether peers that do not sign are asked, too, and given what is new: they say no hello.
         open: bool,
+        /// Whether unversioned files count here, whatever the configuration says.
+        unversioned: bool,
     },
     /// A project takes part no longer.
     Closed(Project),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::project::{Common, ProjectState};
+use crate::project::{Common, Manner, ProjectState};
 use crate::random::Random;
 use crate::{Config, Effect, Input, Moment, Project, ProjectView, Stamp, Why};
 
@@ -48,9 +48,11 @@ impl Replica {
                 fingerprint,
                 tip,
                 open,
+                unversioned,
             } => {
                 let holds = (fingerprint, tip);
-                let state = ProjectState::new(now, common, project.clone(), holds, open);
+                let manner = Manner { open, unversioned };
+                let state = ProjectState::new(now, common, project.clone(), holds, manner);
                 if let Some(before) = self.projects.insert(project, state) {
                     common.running = common.running.saturating_sub(before.running());
                 }

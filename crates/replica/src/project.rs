@@ -26,6 +26,15 @@ pub(crate) struct Common {
     pub(crate) stamp: Stamp,
 }
 
+/// How a project takes part.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// Whether peers that say no hello are asked too.
+    pub(crate) open: bool,
+    /// Whether unversioned files count, whatever the configuration says.
+    pub(crate) unversioned: bool,
+}
+
 /// The machine's part for one project.
 #[derive(Debug)]
 pub(crate) struct ProjectState {
@@ -33,6 +42,8 @@ pub(crate) struct ProjectState {
     held: Held,
     /// Whether peers that say no hello are asked too.
     open: bool,
+    /// Whether unversioned files count.
+    unversioned: bool,
     peers: BTreeMap<Peer, PeerState>,
     /// Those that say no hello, together.
     anyone: PeerState,
@@ -75,16 +86,19 @@ impl ProjectState {
         common: &mut Common,
         project: Project,
         (mine, tip): (Fingerprint, Tip),
-        open: bool,
+        manner: Manner,
     ) -> Self {
+        let Manner { open, unversioned } = manner;
+        let unversioned = unversioned || common.config.unversioned;
         let mut anyone = PeerState::default();
         if open {
             anyone.want(Trigger::Poll);
         }
         Self {
             project,
-            held: Held::new(mine.seen(common.config.unversioned), tip),
+            held: Held::new(mine.seen(unversioned), tip),
             open,
+            unversioned,
             peers: BTreeMap::new(),
             anyone,
             told: None,
@@ -105,7 +119,7 @@ impl ProjectState {
         (mine, tip): (Fingerprint, Tip),
         origin: Origin,
     ) {
-        let mine = mine.seen(common.config.unversioned);
+        let mine = mine.seen(self.unversioned);
         if !self.held.change(mine, tip) {
             return;
         }
@@ -140,7 +154,7 @@ impl ProjectState {
             self.lost(from);
             return;
         }
-        peer.theirs = theirs.map(|theirs| theirs.seen(common.config.unversioned));
+        peer.theirs = theirs.map(|theirs| theirs.seen(self.unversioned));
         let announced = trigger == Trigger::Announce;
         self.counters.heard += u64::from(announced);
         if common.config.pull && (announced || peer.theirs.is_some()) {

@@ -23,8 +23,9 @@ pub use mesh::{
     LinkState, Mesh, Peer, PeerError, PeerKind, Role, RoleError, SetRole, Trusted,
 };
 pub use notify::{
-    Action, AnswerSource, DoneNotify, MessageKind, NotifyConversation, NotifyMessage, NotifyStatus,
-    NotifyThread, NotifyTrace, Priority, QuestionState, ReplyNotify, Resolved, SendNotify, Sender,
+    Action, AnswerSource, DoneNotify, MessageKind, NotifyConversation, NotifyMessage,
+    NotifyPresence, NotifyStatus, NotifyThread, NotifyTrace, Priority, QuestionState, ReplyNotify,
+    Resolved, SendNotify, Sender,
 };
 pub use state::{Phase, State};
 pub use time::Time;

@@ -25,6 +25,19 @@ pub struct NotifyStatus {
     pub bus: bool,
     /// Devices whose answers count.
     pub answering: u64,
+    /// Those of them that listen now, as far as they have said so.
+    pub present: Vec<NotifyPresence>,
+}
+
+/// An agent that listens to questions now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotifyPresence {
+    /// Its endpoint id.
+    pub endpoint_id: String,
+    /// Its name for people, as it gave it.
+    pub name: String,
+    /// The projects that it has messages of.
+    pub projects: Vec<String>,
 }
 
 /// A message.

@@ -26,6 +26,30 @@ const EXPIRES_IN: &[&str] = &["expires-in", "x-expires-in"];
 const DEFAULT: &[&str] = &["default", "x-default"];
 const WAIT: &[&str] = &["wait", "x-wait"];
 
+/// Headers of ntfy whose senders would wait in vain for what they ask, with what to do instead.
+const REFUSED: &[(&[&str], &str)] = &[
+    (
+        &["delay", "x-delay", "at", "x-at", "in", "x-in"],
+        "messages are sent at once; let cron or systemd-run wait",
+    ),
+    (
+        &["email", "x-email", "e-mail", "mail", "e"],
+        "nothing is sent by mail",
+    ),
+    (&["call", "x-call"], "nobody is called by phone"),
+    (
+        &["attach", "x-attach", "a"],
+        "give the address in Click, or attach the file with edgesync notify send --attach",
+    ),
+    (
+        &["filename", "x-filename", "file", "x-file", "f"],
+        "attach the file with edgesync notify send --attach",
+    ),
+];
+
+/// The header that asks not to keep a message.
+const CACHE: &[&str] = &["cache", "x-cache"];
+
 /// The kinds of ntfy's actions.
 const ACTION_KINDS: [&str; 4] = ["view", "broadcast", "http", "copy"];
 
@@ -74,6 +98,7 @@ fn wish(project: String, headers: &HeaderMap, body: &[u8]) -> Result<SendNotify,
     if kind.trim().eq_ignore_ascii_case("application/json") {
         return from_json(project, body);
     }
+    refuse(headers)?;
     let text = std::str::from_utf8(body)
         .map_err(|_| Error::bad_request("the body is not text in UTF-8"))?;
     let mut wish = SendNotify {
@@ -105,6 +130,26 @@ fn wish(project: String, headers: &HeaderMap, body: &[u8]) -> Result<SendNotify,
         .transpose()?;
     wish.expires_in_ms = expires_in.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     Ok(wish)
+}
+
+/// Refuses what would mislead its sender if it were passed over. Icons and markdown are passed over: the text says the same without.
+fn refuse(headers: &HeaderMap) -> Result<(), Error> {
+    let no = |name: &str, instead: &str| {
+        Err(Error::new(
+            Code::Unsupported,
+            format!("the header {name} does not work here"),
+        )
+        .with_hint(instead))
+    };
+    for (names, instead) in REFUSED {
+        if let Some(name) = names.iter().find(|name| headers.contains_key(**name)) {
+            return no(name, instead);
+        }
+    }
+    match header(headers, CACHE)?.as_deref() {
+        Some("no" | "false" | "0") => no("cache", "every message is kept in a repository"),
+        _ => Ok(()),
+    }
 }
 
 fn from_json(project: String, body: &[u8]) -> Result<SendNotify, Error> {
@@ -218,6 +263,34 @@ mod tests {
         assert_eq!(wish.click.as_deref(), Some("https://example.org/log"));
         assert_eq!(wish.expires_in_ms, Some(600_000));
         assert_eq!(actions("Yes, No"), ["Yes", "No"]);
+    }
+
+    #[test]
+    fn what_would_mislead_its_sender_is_refused_and_the_rest_passed_over() {
+        for (names, _) in REFUSED {
+            for name in *names {
+                let error = wish("demo".to_owned(), &headers(&[(name, "x")]), b"hello");
+                let error = error.expect_err(name);
+                assert_eq!(error.code, Code::Unsupported, "{name}");
+                assert!(
+                    error.message.contains(name) && error.hint.is_some(),
+                    "{error:?}"
+                );
+            }
+        }
+        let uncached = wish("demo".to_owned(), &headers(&[("Cache", "no")]), b"hello");
+        assert_eq!(uncached.expect_err("refused").code, Code::Unsupported);
+        let harmless = headers(&[
+            ("Icon", "https://example.org/i.png"),
+            ("Markdown", "yes"),
+            ("Cache", "yes"),
+        ]);
+        assert_eq!(
+            wish("demo".to_owned(), &harmless, b"*hi*")
+                .expect("a wish")
+                .body,
+            "*hi*"
+        );
     }
 
     #[test]

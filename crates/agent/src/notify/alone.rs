@@ -1,112 +1,223 @@
-//! Notify without a running agent: the same office, opened for one command. It speaks on no bus; what it stores is found by the agent
-//! when that looks, and goes to others by replication.
+//! Notify without a running agent: what an agent does for its messages, for as long as one command takes. On a bus, when it is given one; what is
+//! said without goes to others by replication, once an agent looks.
 
+use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use edgesync_notify::name::{MessageId, Project};
-use libfossil::db::Repository;
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::office::{Rights, rights};
-use super::{Office, open};
+use super::{Post, Setting, open};
 use crate::api::{
-    Error, NotifyConversation, NotifyMessage, NotifyStatus, NotifyThread, NotifyTrace, ReplyNotify,
-    SendNotify,
+    Error, Event, NotifyConversation, NotifyMessage, NotifyStatus, NotifyThread, NotifyTrace,
+    ReplyNotify, SendNotify,
 };
+use crate::events::Events;
 use crate::home::Home;
 use crate::identity::Identity;
+use crate::limits;
+use crate::repository::Hosted;
 use crate::state::StateDb;
-use crate::trust::Register;
+use crate::sync::BusServer;
+use crate::trust::{Register, Trust};
 
 /// A repository of messages in the hands of one command.
 #[derive(Debug)]
 pub struct Alone {
-    repo: Repository,
-    office: Office,
+    post: Arc<Post>,
+    hosted: Arc<Hosted>,
+    events: broadcast::Receiver<Arc<Event>>,
+    tasks: TaskTracker,
+    stopped: CancellationToken,
 }
 
 impl Alone {
-    /// Opens the repository at `path` for the agent whose home this is, under its `name` for people. Blocks on the file.
+    /// Opens the repository at `path` for the agent whose home this is, under its `name` for people, and joins the bus.
     ///
     /// # Errors
-    /// `not_found` when there is no repository, `repository` when it cannot be used, `internal` when the home cannot.
-    pub fn open(path: &Path, home: &Home, name: &str) -> Result<Self, Error> {
-        let internal = |error: &dyn std::error::Error| Error::internal(error.to_string());
-        let mut repo = open(path)?;
-        home.create().map_err(|error| internal(&error))?;
-        let identity = Identity::of(home).map_err(|error| internal(&error))?;
-        let (office, _) = Office::open(&mut repo, &identity, name, known(home)?)?;
-        Ok(Self { repo, office })
+    /// `not_found` when there is no repository, `repository` when it cannot be used, `internal` when the home cannot, `unreachable` or
+    /// `remote_login` when the bus cannot.
+    pub async fn open(
+        path: &Path,
+        home: &Home,
+        name: &str,
+        bus: Option<&BusServer>,
+    ) -> Result<Self, Error> {
+        // A wrong address is told before anything is made.
+        let bus = match bus {
+            Some(server) => Some(server.connect(name).await?),
+            None => None,
+        };
+        let (events, stopped) = (Arc::new(Events::new()), CancellationToken::new());
+        let (path, home, name) = (path.to_path_buf(), home.clone(), name.to_owned());
+        let (shared, token) = (Arc::clone(&events), stopped.clone());
+        let opening = move || Ok((parts(&path, &home, &name, &shared, token)?, name));
+        let opened = tokio::task::spawn_blocking(opening).await;
+        let (parts, name) = opened.map_err(|error| internal(&error))??;
+        let tasks = TaskTracker::new();
+        let alone = Self {
+            events: events.listen(),
+            hosted: Arc::clone(&parts.hosted),
+            post: Post::open(Setting {
+                hosted: parts.hosted,
+                events,
+                state: parts.state,
+                trust: Arc::new(Trust::new(parts.register)),
+                identity: parts.identity,
+                name,
+                tasks: tasks.clone(),
+                stopped: stopped.clone(),
+            })
+            .await?,
+            tasks,
+            stopped,
+        };
+        if let Some(bus) = bus {
+            alone.post.attach(Arc::new(bus)).await;
+        }
+        Ok(alone)
     }
 
     /// Says something.
     ///
     /// # Errors
-    /// As [`Office::send`].
-    pub fn send(&mut self, wish: &SendNotify) -> Result<NotifyMessage, Error> {
-        let (message, _) = self.office.send(&mut self.repo, wish)?;
-        Ok(self.office.show(&message))
+    /// `bad_request` for what no message can say, `repository` when it cannot be stored.
+    pub async fn send(&self, wish: SendNotify) -> Result<NotifyMessage, Error> {
+        self.post.send(wish).await
     }
 
     /// Answers a question of a thread, or says something in it.
     ///
     /// # Errors
-    /// As [`Office::reply`].
-    pub fn reply(&mut self, thread: &str, wish: &ReplyNotify) -> Result<NotifyMessage, Error> {
-        let (message, _) = self.office.reply(&mut self.repo, thread, wish)?;
-        Ok(self.office.show(&message))
+    /// `conflict` when the question is decided, `bad_request` when it does not offer this answer, `not_found`, `repository`.
+    pub async fn reply(&self, thread: &str, wish: ReplyNotify) -> Result<NotifyMessage, Error> {
+        self.post.reply(thread.to_owned(), wish).await
+    }
+
+    /// Returns a question as soon as it is decided, or as it is when the time is over.
+    ///
+    /// # Errors
+    /// `bad_request` when it is none, `not_found`, `repository`.
+    pub async fn answer(&self, id: &str, wait: Duration) -> Result<NotifyMessage, Error> {
+        self.post.answer(message_id(id)?, wait).await
     }
 
     /// Returns the threads of a project, or all.
     ///
     /// # Errors
     /// `bad_request` when that can be no project.
-    pub fn threads(&self, project: Option<&str>) -> Result<Vec<NotifyThread>, Error> {
+    pub async fn threads(&self, project: Option<&str>) -> Result<Vec<NotifyThread>, Error> {
         let project = project.map(Project::parse).transpose();
         let project = project.map_err(|error| Error::bad_request(error.to_string()))?;
-        Ok(self.office.threads(project.as_ref()))
+        self.post.threads(project).await
     }
 
     /// Returns a thread and its messages.
     ///
     /// # Errors
-    /// As [`Office::conversation`].
-    pub fn conversation(&self, thread: &str) -> Result<NotifyConversation, Error> {
-        self.office.conversation(&self.repo, thread)
+    /// `not_found`, `bad_request` for digits that several threads start with, `repository`.
+    pub async fn conversation(&self, thread: &str) -> Result<NotifyConversation, Error> {
+        self.post.conversation(thread.to_owned()).await
     }
 
     /// Returns which way a message went.
     ///
     /// # Errors
     /// `bad_request`, `not_found`, `repository`.
-    pub fn trace(&self, id: &str) -> Result<NotifyTrace, Error> {
-        let id = MessageId::parse(id).map_err(|error| Error::bad_request(error.to_string()))?;
-        self.office.trace(&self.repo, &id)
+    pub async fn trace(&self, id: &str) -> Result<NotifyTrace, Error> {
+        self.post.trace(message_id(id)?).await
     }
 
     /// Returns how the repository is.
-    pub fn status(&self) -> NotifyStatus {
-        let (messages, threads, waiting) = self.office.counts();
-        NotifyStatus {
-            repository: self.repo.path().to_path_buf(),
-            project_code: self.repo.project_code().ok().map(|code| code.to_string()),
-            messages: messages as u64,
-            threads: threads as u64,
-            waiting: waiting as u64,
-            refused: 0,
-            bus: false,
-            answering: self.office.answering() as u64,
+    ///
+    /// # Errors
+    /// `repository` when it cannot be read.
+    pub async fn status(&self) -> Result<NotifyStatus, Error> {
+        self.post.status().await
+    }
+
+    /// Returns the next message that comes, `None` when none can come any more.
+    pub async fn heard(&mut self) -> Option<NotifyMessage> {
+        loop {
+            match self.events.recv().await {
+                Ok(event) => {
+                    if let Event::Message { message, .. } = &*event {
+                        return Some((**message).clone());
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// Ends it, when all that was said has left for the bus and is on the disk.
+    pub async fn close(self) {
+        if let Some(bus) = self.post.bus() {
+            // It is stored; that it was not heard is no failure.
+            let _ = tokio::time::timeout(limits::BUS_REPLY, bus.flush()).await;
+        }
+        self.stopped.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let thread = self.hosted.close();
+        drop((self.post, self.hosted));
+        if let Some(thread) = thread
+            && !matches!(
+                tokio::task::spawn_blocking(|| thread.join()).await,
+                Ok(Ok(()))
+            )
+        {
+            tracing::error!("the thread of the repository had panicked");
         }
     }
 }
 
-/// Returns who has rights in this home.
-fn known(home: &Home) -> Result<Rights, Error> {
-    let state_file = home.state_file();
-    if !state_file.exists() {
-        return Ok(Rights::default());
-    }
-    let failed = |error: &dyn std::error::Error| Error::internal(error.to_string());
-    let (state, _) = StateDb::open(&state_file).map_err(|error| failed(&error))?;
-    let register = Register::open(std::sync::Arc::new(state), [], []);
-    Ok(rights(&register.map_err(|error| failed(&error))?))
+/// What is opened on the disk.
+struct Parts {
+    hosted: Arc<Hosted>,
+    state: Arc<StateDb>,
+    identity: Identity,
+    register: Register,
+}
+
+fn parts(
+    path: &Path,
+    home: &Home,
+    name: &str,
+    events: &Arc<Events>,
+    stopped: CancellationToken,
+) -> Result<Parts, Error> {
+    drop(open(path)?);
+    home.create().map_err(|error| internal(&error))?;
+    let identity = Identity::of(home).map_err(|error| internal(&error))?;
+    let (state, _) = StateDb::open(&home.state_file()).map_err(|error| internal(&error))?;
+    let state = Arc::new(state);
+    let register = Register::open(Arc::clone(&state), [], []).map_err(|error| internal(&error))?;
+    let hosted = Hosted::open(
+        name.to_owned(),
+        path.to_path_buf(),
+        None,
+        Arc::clone(events),
+        stopped,
+    );
+    Ok(Parts {
+        hosted: Arc::new(hosted.map_err(|error| internal(&error))?),
+        state,
+        identity,
+        register,
+    })
+}
+
+fn internal(error: &dyn fmt::Display) -> Error {
+    Error::internal(error.to_string())
+}
+
+fn message_id(text: &str) -> Result<MessageId, Error> {
+    MessageId::from_str(text).map_err(|error| Error::bad_request(error.to_string()))
 }

@@ -1,7 +1,7 @@
 //! Desk and store together. What the desk wants stored is stored here, in order and before anything else follows; the rest is
 //! handed to whoever has a bus and people to show things to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use edgesync_notify::desk::{Desk, Effect, Me, Refusal};
 use edgesync_notify::keyring::{Author, Device, Keyring, Scope};
@@ -32,7 +32,7 @@ pub(crate) struct Follows {
 }
 
 /// Who has rights here, as the office is told.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rights {
     /// Letters of the identities that are known.
     pub(crate) letters: HashMap<EndpointId, String>,
@@ -325,6 +325,17 @@ impl Office {
         let content = repo.unversioned_content(&attachment_path(&head.fields, name));
         let content = content.map_err(|error| crate::repository::file_error(&error))?;
         content.ok_or_else(none)
+    }
+
+    /// Returns the projects of the threads that were active last, at most so many.
+    pub(super) fn active_projects(&self, most: usize) -> BTreeSet<Project> {
+        let mut projects = BTreeSet::new();
+        for thread in self.store.threads(None) {
+            if projects.len() < most {
+                projects.insert(thread.project);
+            }
+        }
+        projects
     }
 
     /// Returns how many other devices may answer here.

@@ -1,14 +1,22 @@
 //! Where `notify.fossil` is, made when it is not there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use edgesync_notify::limits::{MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS_BYTES};
 use edgesync_notify::store::{self, NewStore, StoreError};
 use libfossil::db::{Access, Repository};
 use libfossil::name::ProjectCode;
+use libfossil::xfer::client::UvRoom;
 
-use crate::api::Error;
+use crate::api::{Code, Error};
 use crate::clock;
 use crate::text;
+
+/// How much of other devices' attachments is taken.
+pub(crate) const ATTACHMENTS: UvRoom = UvRoom {
+    file_bytes: MAX_ATTACHMENT_BYTES,
+    total_bytes: MAX_ATTACHMENTS_BYTES,
+};
 
 /// What the repository of messages is called.
 pub const FILE_NAME: &str = "notify.fossil";
@@ -35,6 +43,22 @@ pub fn create(path: &Path, code: Option<ProjectCode>) -> Result<Repository, Erro
     store::create(path, &new, clock::now()).map_err(|error| store_error(&error))
 }
 
+/// Makes sure that there is a repository of messages at `path`, and returns its canonical path. Blocks on the file.
+///
+/// # Errors
+/// `repository` when it cannot be made, or its path cannot be told.
+pub(crate) fn ready(path: &Path) -> Result<PathBuf, Error> {
+    let failed = |error: std::io::Error| {
+        let words = format!("{} cannot be used: {error}", path.display());
+        Error::new(Code::Repository, words)
+    };
+    let path = std::path::absolute(path).map_err(failed)?;
+    if !path.exists() {
+        create(&path, None)?;
+    }
+    path.canonicalize().map_err(failed)
+}
+
 /// Opens the repository of messages at `path`. Blocks on the file.
 ///
 /// # Errors
@@ -49,7 +73,6 @@ pub fn open(path: &Path) -> Result<Repository, Error> {
 
 /// Returns the API's error for what the store refused.
 pub(super) fn store_error(error: &StoreError) -> Error {
-    use crate::api::Code;
     let words = error.to_string();
     match error {
         StoreError::Repository(libfossil::db::Error::AlreadyExists(_)) | StoreError::Taken(_) => {

@@ -6,20 +6,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use edgesync_bus::{Message as Heard, Publish, SharedBus};
+use edgesync_bus::{Publish, SharedBus};
 use edgesync_notify::desk::Effect;
 use edgesync_notify::message::Message;
 use edgesync_notify::name::{MessageId, Project};
-use edgesync_notify::{subject, text};
+use edgesync_notify::subject;
+use edgesync_notify::text;
 use libfossil::db::Repository;
 use libfossil::time::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::hearing::acknowledgement;
 use super::office::rights;
+use super::presence::Presence;
 use super::{Follows, Office};
 use crate::api::{
     Error, Event, Level, NotifyConversation, NotifyMessage, NotifyStatus, NotifyThread,
@@ -31,12 +33,6 @@ use crate::identity::Identity;
 use crate::repository::{Hosted, Origin};
 use crate::state::StateDb;
 use crate::trust::Trust;
-
-/// Messages whose acknowledgements are remembered; nobody waits for that many at once.
-const ACKNOWLEDGED: usize = 1_000;
-
-/// Devices that are remembered for each of them.
-const ACKNOWLEDGERS: usize = 64;
 
 /// How often refused messages are spoken of in the log.
 const REFUSALS_TOLD_MS: i64 = 60_000;
@@ -58,27 +54,20 @@ pub(crate) struct Setting {
 
 /// Notify in the running agent.
 pub(crate) struct Post {
-    setting: Setting,
+    pub(super) setting: Setting,
     office: Arc<Mutex<Office>>,
-    bus: RwLock<Option<SharedBus>>,
-    bus_listens: AtomicBool,
+    pub(super) bus: RwLock<Option<SharedBus>>,
+    pub(super) bus_listens: AtomicBool,
     /// Moves whenever something was stored.
-    turn: watch::Sender<u64>,
+    pub(super) turn: watch::Sender<u64>,
     /// When the desk has something to do next.
     next_due: Mutex<Option<Timestamp>>,
     /// The clock has to be set anew.
     due: Notify,
-    acknowledged: Mutex<HashMap<MessageId, BTreeSet<String>>>,
+    pub(super) presence: Presence,
+    pub(super) acknowledged: Mutex<HashMap<MessageId, BTreeSet<String>>>,
     refused: AtomicU64,
     refusal_told: Mutex<Option<Time>>,
-}
-
-/// What is said on the bus when a message is stored.
-#[derive(Debug, Serialize, Deserialize)]
-struct Acknowledgement {
-    msg_id: String,
-    received_by: String,
-    received_at: Time,
 }
 
 /// What follows from an input, in the forms that leave the repository's thread.
@@ -116,6 +105,7 @@ impl Post {
             turn: watch::Sender::new(0),
             next_due: Mutex::default(),
             due: Notify::new(),
+            presence: Presence::default(),
             acknowledged: Mutex::default(),
             refused: AtomicU64::new(0),
             refusal_told: Mutex::default(),
@@ -125,12 +115,6 @@ impl Post {
         tasks.spawn(Arc::clone(&post).keep_time());
         tasks.spawn(Arc::clone(&post).keep_looking());
         Ok(post)
-    }
-
-    /// Speaks on this bus from now on, and hears what others say on it.
-    pub(crate) fn attach(self: &Arc<Self>, bus: SharedBus) {
-        *self.bus.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&bus));
-        self.setting.tasks.spawn(Arc::clone(self).keep_hearing(bus));
     }
 
     /// Says something. Blocks on no network.
@@ -274,6 +258,7 @@ impl Post {
             refused: self.refused.load(Ordering::Relaxed),
             bus: self.bus_listens.load(Ordering::Relaxed),
             answering: answering as u64,
+            present: self.presence.show(),
         })
     }
 
@@ -283,7 +268,7 @@ impl Post {
     }
 
     /// Gives the office something to do, on the repository's own thread, and does what follows.
-    async fn act<T: Send + 'static>(
+    pub(super) async fn act<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Office, &mut Repository) -> Result<(T, Follows), Error> + Send + 'static,
     ) -> Result<T, Error> {
@@ -303,7 +288,7 @@ impl Post {
     }
 
     /// Asks the office something.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Office, &Repository) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
@@ -325,28 +310,15 @@ impl Post {
         for reason in outcome.refused {
             self.count_refused(&reason);
         }
-        let bus = self
-            .bus
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let Some(bus) = bus else { return };
+        let Some(bus) = self.bus() else { return };
         let messages = outcome.publish.iter().map(|message| {
             let subject = subject::of_thread(&message.project, &message.thread);
             Publish::new(subject, message.to_wire().into_bytes())
         });
-        let acknowledgements = outcome.acknowledge.iter().filter_map(|message| {
-            let acknowledgement = Acknowledgement {
-                msg_id: message.id.to_string(),
-                received_by: self.setting.identity.endpoint_id().to_owned(),
-                received_at: Time::now(),
-            };
-            let subject = subject::of_ack(&message.project, &message.thread);
-            Some(Publish::new(
-                subject,
-                serde_json::to_vec(&acknowledgement).ok()?,
-            ))
-        });
+        let acknowledgements = outcome
+            .acknowledge
+            .iter()
+            .filter_map(|message| acknowledgement(message, self.setting.identity.endpoint_id()));
         for publish in messages.chain(acknowledgements) {
             if let Err(error) = bus.publish(publish).await {
                 tracing::debug!(%error, "a message will come by replication only");
@@ -354,8 +326,14 @@ impl Post {
         }
     }
 
+    /// Returns the bus, where there is one.
+    pub(super) fn bus(&self) -> Option<SharedBus> {
+        let bus = self.bus.read().unwrap_or_else(PoisonError::into_inner);
+        bus.clone()
+    }
+
     /// Counts a message that was not taken, and speaks of it now and then.
-    fn count_refused(&self, reason: &str) {
+    pub(super) fn count_refused(&self, reason: &str) {
         self.refused.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(reason, "a message was refused");
         let now = Time::now();
@@ -422,82 +400,6 @@ impl Post {
                 tracing::warn!(%error, "the repository of messages cannot be read");
             }
         }
-    }
-
-    /// Hears what others say on the bus.
-    async fn keep_hearing(self: Arc<Self>, bus: SharedBus) {
-        let messages = bus.subscribe(subject::ALL_MESSAGES, None).await;
-        let acknowledgements = bus.subscribe(subject::ALL_ACKS, None).await;
-        let (mut messages, mut acknowledgements) = match (messages, acknowledgements) {
-            (Ok(messages), Ok(acknowledgements)) => (messages, acknowledgements),
-            (Err(error), _) | (_, Err(error)) => {
-                self.setting
-                    .hosted
-                    .log(Level::Warn, format!("messages are not heard: {error}"));
-                return;
-            }
-        };
-        self.bus_listens.store(true, Ordering::Relaxed);
-        loop {
-            tokio::select! {
-                () = self.setting.stopped.cancelled() => break,
-                heard = messages.next() => match heard {
-                    Some(heard) => self.hear(&heard).await,
-                    None => break,
-                },
-                heard = acknowledgements.next() => match heard {
-                    Some(heard) => self.hear_acknowledgement(&heard.payload).await,
-                    None => break,
-                },
-            }
-        }
-        self.bus_listens.store(false, Ordering::Relaxed);
-    }
-
-    async fn hear(&self, heard: &Heard) {
-        let Some(address) = subject::parse(&heard.subject) else {
-            return;
-        };
-        let message = match Message::read(&heard.payload) {
-            Ok(message) => message,
-            Err(error) => return self.count_refused(&error.to_string()),
-        };
-        let taken = self
-            .act(move |office, repo| Ok(((), office.receive(repo, &address, message)?)))
-            .await;
-        if let Err(error) = taken {
-            self.count_refused(&error.message);
-        }
-    }
-
-    async fn hear_acknowledgement(&self, payload: &[u8]) {
-        let Ok(said) = serde_json::from_slice::<Acknowledgement>(payload) else {
-            return;
-        };
-        let Ok(id) = MessageId::parse(&said.msg_id) else {
-            return;
-        };
-        // Anybody on the bus can say this; it is only shown, and only of ids that look like devices.
-        let Ok(device) = said.received_by.parse::<crate::trust::EndpointId>() else {
-            return;
-        };
-        let known = self.read(move |office, _| Ok(office.is_own(&id))).await;
-        if !known.unwrap_or(false) {
-            return;
-        }
-        let mut acknowledged = locked(&self.acknowledged);
-        if acknowledged.len() >= ACKNOWLEDGED
-            && !acknowledged.contains_key(&id)
-            && let Some(other) = acknowledged.keys().next().copied()
-        {
-            acknowledged.remove(&other);
-        }
-        let devices = acknowledged.entry(id).or_default();
-        if devices.len() < ACKNOWLEDGERS {
-            devices.insert(device.to_string());
-        }
-        drop(acknowledged);
-        self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
     }
 }
 
@@ -569,6 +471,6 @@ fn joined<T>(done: Result<rusqlite::Result<T>, tokio::task::JoinError>) -> Resul
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -89,13 +89,8 @@ impl Agent {
     /// Joins the bus, and returns when it hears.
     async fn join(&self, hub: &Hub, name: &str) -> SharedBus {
         let bus: SharedBus = Arc::new(hub.join(name));
-        self.post.attach(Arc::clone(&bus));
-        let heard = async {
-            while !self.post.status().await.expect("a status").bus {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(SOON, heard).await.expect("it hears");
+        self.post.attach(Arc::clone(&bus)).await;
+        assert!(self.post.status().await.expect("a status").bus);
         bus
     }
 

@@ -10,7 +10,7 @@ use edgesync_replica::{
 };
 use libfossil::db::Repository;
 use libfossil::fingerprint::Fingerprints;
-use libfossil::xfer::client::{Client, Goal, Summary};
+use libfossil::xfer::client::{Goal, Summary};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep};
@@ -23,6 +23,7 @@ use crate::repository::{Hosted, Origin, TaskError, file_error};
 use crate::serve;
 use crate::supervise::supervise;
 use crate::sync::bus::{Accepts, Line};
+use crate::sync::client;
 
 /// A repository that takes part.
 #[derive(Debug)]
@@ -151,6 +152,7 @@ impl Member {
             fingerprint,
             tip,
             open,
+            unversioned: self.hosted.uv_room().is_some(),
         });
         true
     }
@@ -301,7 +303,8 @@ impl Member {
                 self.show_progress(Some(received(summary)));
             }
         };
-        let start = move |_: &mut Repository| Ok(Client::new(goal, None));
+        let room = self.hosted.uv_room();
+        let start = move |_: &mut Repository| Ok(client(goal, None, room));
         let exchanged = line.exchange(self.hosted.writer(), start, progress).await;
         self.show_progress(None);
         let looked = self.look(Arrival::Pull(trigger)).await;

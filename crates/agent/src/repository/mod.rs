@@ -17,6 +17,7 @@ use std::time::Duration;
 use edgesync_replica::Origin as Arrival;
 use libfossil::db::Repository as File;
 use libfossil::history::{EventKind, Timeline};
+use libfossil::xfer::client::UvRoom;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -56,6 +57,8 @@ pub(crate) struct Hosted {
     mesh: Mutex<Option<State>>,
     /// Who tells the peers on the bus of changes.
     arrivals: Mutex<Option<UnboundedSender<Arrival>>>,
+    /// Unversioned files travel in every exchange, as far as there is this room.
+    uv_room: OnceLock<UvRoom>,
     closed: CancellationToken,
 }
 
@@ -114,6 +117,7 @@ impl Hosted {
             links: Mutex::default(),
             mesh: Mutex::default(),
             arrivals: Mutex::default(),
+            uv_room: OnceLock::new(),
             name,
             path,
             clone_url,
@@ -142,6 +146,17 @@ impl Hosted {
     /// Becomes cancelled when the repository leaves the agent.
     pub(crate) fn closed(&self) -> &CancellationToken {
         &self.closed
+    }
+
+    /// Has unversioned files travel in every exchange, whatever the flags say, as far as there is this room.
+    pub(crate) fn sync_unversioned(&self, room: UvRoom) {
+        // It is said once, when the repository is opened.
+        let _ = self.uv_room.set(room);
+    }
+
+    /// Returns the room for unversioned files, where they always travel.
+    pub(crate) fn uv_room(&self) -> Option<UvRoom> {
+        self.uv_room.get().copied()
     }
 
     /// Returns the repository as the API shows it.

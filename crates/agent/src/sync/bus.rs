@@ -12,7 +12,7 @@ use libfossil::db::Repository;
 use libfossil::xfer::Request;
 use libfossil::xfer::client::{Client, Response, Step, Summary, SyncError};
 
-pub use address::BusAddress;
+pub use address::{BusAddress, BusServer};
 pub(super) use address::{SCHEME, exchange as exchange_once};
 
 use super::exchange::{on_thread, sync_error};

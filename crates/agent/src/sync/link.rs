@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libfossil::db::Repository;
-use libfossil::xfer::client::{Client, Summary};
+use libfossil::xfer::client::Summary;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::condition::{Condition, Progress};
 use super::http::Http;
-use super::{Remote, Wishes, exchange, jitter};
+use super::{Remote, Wishes, client, exchange, jitter};
 use crate::api::{Code, Error, Level, State, Time};
 use crate::limits;
 use crate::repository::{Hosted, Origin, file_error};
@@ -171,8 +171,8 @@ impl Link {
                 );
             }
         };
-        let goal = linker.wishes.goal();
-        let start = move |_: &mut Repository, login| Ok(Client::new(goal, login));
+        let (goal, room) = (linker.wishes.goal(), hosted.uv_room());
+        let start = move |_: &mut Repository, login| Ok(client(goal, login, room));
         exchange::run(hosted.writer(), &linker.http, &self.remote, start, progress).await
     }
 

@@ -10,14 +10,14 @@ mod link;
 mod once;
 mod remote;
 
-pub use bus::BusAddress;
+pub use bus::{BusAddress, BusServer};
 pub(crate) use http::Http;
 pub use http::HttpError;
 pub(crate) use link::{Link, Linker};
 pub use once::{ExchangeError, Peer, clone as clone_once, exchange as exchange_once};
 pub use remote::{Remote, RemoteError};
 
-use libfossil::xfer::client::Goal;
+use libfossil::xfer::client::{Client, Credentials, Goal, UvRoom};
 
 use crate::api::Phase;
 use crate::text;
@@ -53,6 +53,22 @@ impl Wishes {
             (false, true) => Phase::Pull,
             _ => Phase::Sync,
         }
+    }
+}
+
+/// Returns a client for an exchange to this end; with `room`, unversioned files travel as far as there is that.
+pub(crate) fn client(goal: Goal, login: Option<Credentials>, room: Option<UvRoom>) -> Client {
+    let unversioned = goal.unversioned || room.is_some();
+    let client = Client::new(
+        Goal {
+            unversioned,
+            ..goal
+        },
+        login,
+    );
+    match room {
+        Some(room) => client.with_uv_room(room),
+        None => client,
     }
 }
 

@@ -1,16 +1,14 @@
-//! `notify ask`: asks through the running agent and waits for what becomes of it.
+//! `notify ask`: asks through the running agent, or on a bus, and waits for what becomes of it.
 
 use std::time::Duration;
 
 use clap::Args;
-use edgesync_agent::api::{
-    self, AnswerSource, MessageKind, NotifyMessage, QuestionState, Resolved,
-};
+use edgesync_agent::api::{AnswerSource, MessageKind, NotifyMessage, QuestionState, Resolved};
 use serde_json::json;
 
+use super::place::Place;
 use super::send::Said;
 use super::words::short;
-use crate::agent::api::AgentApi;
 use crate::agent::runtime;
 use crate::error::{Failure, Kind};
 use crate::output::Output;
@@ -49,7 +47,7 @@ pub(crate) struct Ask {
 
 impl Ask {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        let agent = self.said.place.agent()?;
+        let place = self.said.place.clone();
         let mut wish = self.said.wish()?;
         wish.kind = Some(if self.approval {
             MessageKind::Approval
@@ -63,31 +61,36 @@ impl Ask {
             .filter(|time| !time.is_zero())
             .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         runtime()?.block_on(async {
-            let asked: NotifyMessage = agent.post_json("notify/send", &wish).await?;
-            if !out.quiet {
-                out.aside(format!("thread:{}", short(&asked.thread)));
-            }
-            let (question, resolved) = wait(&agent, &asked, out).await?;
-            report(&agent, &question, &resolved, out).await
+            let place = place.find_listening().await?;
+            let told = async {
+                let asked = place.send(wish).await?;
+                if !out.quiet {
+                    out.aside(format!("thread:{}", short(&asked.thread)));
+                }
+                let (question, resolved) = wait(&place, &asked, out).await?;
+                report(&place, &question, &resolved, out).await
+            };
+            let told = told.await;
+            place.close().await;
+            told
         })
     }
 }
 
 /// Waits until the question is decided.
 async fn wait(
-    agent: &AgentApi,
+    place: &Place,
     asked: &NotifyMessage,
     out: Output,
 ) -> Result<(NotifyMessage, Resolved), Failure> {
     let mut turn_ms = FIRST_TURN_MS;
     loop {
-        let path = format!("notify/messages/{}/answer?wait_ms={turn_ms}", asked.id);
-        let question: NotifyMessage = agent.get(&path).await?;
+        let question = place.answer(&asked.id, turn_ms).await?;
         if let Some(QuestionState::Resolved(resolved)) = &question.question {
             let resolved = resolved.clone();
             return Ok((question, resolved));
         }
-        if turn_ms == FIRST_TURN_MS && !reached_anybody(agent, &question).await? && !out.quiet {
+        if turn_ms == FIRST_TURN_MS && !reached_anybody(place, &question).await? && !out.quiet {
             out.aside("waiting; no other device has the question yet");
         }
         turn_ms = TURN_MS;
@@ -95,13 +98,12 @@ async fn wait(
 }
 
 /// Whether somebody could see the question: another device has it, or a desktop is attached here.
-async fn reached_anybody(agent: &AgentApi, question: &NotifyMessage) -> Result<bool, Failure> {
-    let status: api::Status = agent.get("status").await?;
-    Ok(status.agent.shell || !question.delivered_to.is_empty())
+async fn reached_anybody(place: &Place, question: &NotifyMessage) -> Result<bool, Failure> {
+    Ok(!question.delivered_to.is_empty() || place.has_desktop().await?)
 }
 
 async fn report(
-    agent: &AgentApi,
+    place: &Place,
     question: &NotifyMessage,
     resolved: &Resolved,
     out: Output,
@@ -118,7 +120,7 @@ async fn report(
             out.print(&all, |_| format!("{answer}\n"))
         }
         AnswerSource::Cancelled => Err(Failure::new(Kind::Failed, "the question was taken back")),
-        AnswerSource::Expired if reached_anybody(agent, question).await? => {
+        AnswerSource::Expired if reached_anybody(place, question).await? => {
             Err(Failure::new(Kind::TimedOut, "nobody answered in time"))
         }
         AnswerSource::Expired => Err(Failure::new(

@@ -14,8 +14,8 @@ use crate::output::Output;
 
 /// Say something, ask something, answer
 ///
-/// Without a running agent, the commands work on the repository of messages alone; what they store goes to others when an agent
-/// runs.
+/// Without a running agent, the commands work on the repository of messages alone. With --nats they speak and listen on that bus meanwhile; without, what
+/// they store goes to others when an agent runs.
 #[derive(Args)]
 pub(crate) struct Notify {
     #[command(subcommand)]

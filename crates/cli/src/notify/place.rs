@@ -1,11 +1,17 @@
 //! Where the messages are: with the running agent, or in a file of which this command is the only user.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use edgesync_agent::Home;
-use edgesync_agent::api::NotifyStatus;
+use edgesync_agent::api::{
+    self, NotifyConversation, NotifyMessage, NotifyStatus, NotifyThread, NotifyTrace, ReplyNotify,
+    SendNotify,
+};
+use edgesync_agent::notify::text::shown_on_a_line;
 use edgesync_agent::notify::{self, Alone, FILE_NAME};
+use edgesync_agent::sync::BusServer;
 use libfossil::name::ProjectCode;
 use serde_json::json;
 
@@ -15,7 +21,7 @@ use crate::agent::{home, runtime};
 use crate::error::{Failure, Kind, OrFail};
 use crate::output::Output;
 
-/// `-R`, for commands on messages.
+/// `-R` and `--nats`, for commands on messages.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PlaceArg {
     /// The repository of messages is notify.fossil beside this file; otherwise the running agent's, or that of the agent's folder
@@ -26,6 +32,15 @@ pub(crate) struct PlaceArg {
         value_name = "FILE"
     )]
     repo: Option<PathBuf>,
+
+    /// Where no agent runs, the bus to speak and listen on: nats://TOKEN@HOST:PORT
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "EDGESYNC_NATS",
+        hide_env_values = true
+    )]
+    nats: Option<BusServer>,
 }
 
 /// Where the messages are.
@@ -47,9 +62,9 @@ impl PlaceArg {
     }
 
     /// Returns the running agent, if it has notify, and the messages that are meant.
-    pub(crate) fn agent(&self) -> Result<AgentApi, Failure> {
+    async fn agent(&self) -> Result<AgentApi, Failure> {
         let agent = answering_agent()?;
-        let status: NotifyStatus = runtime()?.block_on(agent.get("notify"))?;
+        let status: NotifyStatus = agent.get("notify").await?;
         if self.repo.is_none() || same(&status.repository, &self.file(&home()?)) {
             return Ok(agent);
         }
@@ -61,19 +76,140 @@ impl PlaceArg {
     }
 
     /// Returns where the messages are.
-    pub(crate) fn find(&self) -> Result<Place, Failure> {
-        match self.agent() {
-            Ok(agent) => return Ok(Place::Agent(agent)),
-            Err(failure) if !matches!(failure.kind, Kind::Unreachable | Kind::NotFound) => {
-                return Err(failure);
+    pub(super) async fn find(&self) -> Result<Place, Failure> {
+        match self.agent().await {
+            Ok(agent) => Ok(Place::Agent(agent)),
+            Err(failure) if matches!(failure.kind, Kind::Unreachable | Kind::NotFound) => {
+                self.alone().await
             }
-            Err(_) => {}
+            Err(failure) => Err(failure),
         }
+    }
+
+    /// Returns where the messages are, if others can be heard from there.
+    pub(super) async fn find_listening(&self) -> Result<Place, Failure> {
+        match self.agent().await {
+            Ok(agent) => Ok(Place::Agent(agent)),
+            Err(failure) if self.nats.is_none() => Err(failure),
+            Err(failure) if !matches!(failure.kind, Kind::Unreachable | Kind::NotFound) => {
+                Err(failure)
+            }
+            Err(_) => self.alone().await,
+        }
+    }
+
+    async fn alone(&self) -> Result<Place, Failure> {
         let home = home()?;
         let name = machine_name().unwrap_or_else(|| "edgesync".to_owned());
-        let alone = Alone::open(&self.file(&home), &home, &name)?;
+        let alone = Alone::open(&self.file(&home), &home, &name, self.nats.as_ref()).await?;
         Ok(Place::Alone(Box::new(alone)))
     }
+}
+
+impl Place {
+    pub(super) async fn send(&self, wish: SendNotify) -> Result<NotifyMessage, Failure> {
+        match self {
+            Self::Agent(agent) => agent.post_json("notify/send", &wish).await,
+            Self::Alone(alone) => Ok(alone.send(wish).await?),
+        }
+    }
+
+    pub(super) async fn reply(
+        &self,
+        thread: &str,
+        wish: ReplyNotify,
+    ) -> Result<NotifyMessage, Failure> {
+        let thread = part("thread", thread)?;
+        match self {
+            Self::Agent(agent) => {
+                let path = format!("notify/threads/{thread}/reply");
+                agent.post_json(&path, &wish).await
+            }
+            Self::Alone(alone) => Ok(alone.reply(thread, wish).await?),
+        }
+    }
+
+    /// Returns a question as soon as it is decided, or as it is after `wait_ms`.
+    pub(super) async fn answer(&self, id: &str, wait_ms: u64) -> Result<NotifyMessage, Failure> {
+        match self {
+            Self::Agent(agent) => {
+                let path = format!("notify/messages/{id}/answer?wait_ms={wait_ms}");
+                agent.get(&path).await
+            }
+            Self::Alone(alone) => Ok(alone.answer(id, Duration::from_millis(wait_ms)).await?),
+        }
+    }
+
+    pub(super) async fn threads(&self) -> Result<Vec<NotifyThread>, Failure> {
+        match self {
+            Self::Agent(agent) => agent.get("notify/threads").await,
+            Self::Alone(alone) => Ok(alone.threads(None).await?),
+        }
+    }
+
+    pub(super) async fn conversation(&self, thread: &str) -> Result<NotifyConversation, Failure> {
+        let thread = part("thread", thread)?;
+        match self {
+            Self::Agent(agent) => agent.get(&format!("notify/threads/{thread}")).await,
+            Self::Alone(alone) => Ok(alone.conversation(thread).await?),
+        }
+    }
+
+    pub(super) async fn trace(&self, id: &str) -> Result<NotifyTrace, Failure> {
+        let id = part("message", id)?;
+        match self {
+            Self::Agent(agent) => agent.get(&format!("notify/messages/{id}/trace")).await,
+            Self::Alone(alone) => Ok(alone.trace(id).await?),
+        }
+    }
+
+    pub(super) async fn status(&self) -> Result<NotifyStatus, Failure> {
+        match self {
+            Self::Agent(agent) => agent.get("notify").await,
+            Self::Alone(alone) => Ok(alone.status().await?),
+        }
+    }
+
+    /// Whether people see questions right here: a desktop is attached to the agent.
+    pub(super) async fn has_desktop(&self) -> Result<bool, Failure> {
+        match self {
+            Self::Agent(agent) => Ok(agent.get::<api::Status>("status").await?.agent.shell),
+            Self::Alone(_) => Ok(false),
+        }
+    }
+
+    /// Ends it, when what was said has left. Who was here alone must say so, or what it said may not be heard.
+    pub(super) async fn close(self) {
+        if let Self::Alone(alone) = self {
+            alone.close().await;
+        }
+    }
+}
+
+/// Finds the messages, does `work`, and closes them, whatever came of it.
+pub(super) fn with<T>(
+    place: &PlaceArg,
+    work: impl AsyncFnOnce(&Place) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    runtime()?.block_on(async {
+        let place = place.find().await?;
+        let done = work(&place).await;
+        place.close().await;
+        done
+    })
+}
+
+/// Returns `text` if it can be a part of a path.
+fn part<'a>(what: &str, text: &'a str) -> Result<&'a str, Failure> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if !text.is_empty() && text.bytes().all(plain) {
+        return Ok(text);
+    }
+    let shown = shown_on_a_line(text);
+    Err(Failure::new(
+        Kind::NotFound,
+        format!("there is no {what} {shown}"),
+    ))
 }
 
 /// Returns the running agent, which questions go through.

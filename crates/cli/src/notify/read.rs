@@ -1,11 +1,11 @@
 //! `notify threads`, `log`, `status` and `trace`.
 
 use clap::Args;
-use edgesync_agent::api::{NotifyConversation, NotifyStatus, NotifyThread, NotifyTrace};
+use edgesync_agent::api::{NotifyPresence, NotifyThread};
+use edgesync_agent::notify::text::shown_on_a_line;
 
-use super::place::{Place, PlaceArg};
+use super::place::{Place, PlaceArg, with};
 use super::words::{line, priority, sender, short, state, text_line};
-use crate::agent::runtime;
 use crate::error::{Failure, Kind};
 use crate::output::Output;
 
@@ -25,10 +25,7 @@ pub(crate) struct Threads {
 
 impl Threads {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        let threads: Vec<NotifyThread> = match self.place.find()? {
-            Place::Agent(agent) => runtime()?.block_on(agent.get("notify/threads"))?,
-            Place::Alone(alone) => alone.threads(None)?,
-        };
+        let threads = with(&self.place, async |place| place.threads().await)?;
         let wanted =
             |thread: &NotifyThread| self.project.as_ref().is_none_or(|it| *it == thread.project);
         let threads: Vec<_> = threads.into_iter().filter(wanted).collect();
@@ -67,26 +64,9 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        let none = || {
-            Failure::new(
-                Kind::NotFound,
-                format!("there is no thread {}", self.thread),
-            )
-        };
-        if !self
-            .thread
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        {
-            return Err(none());
-        }
-        let conversation: NotifyConversation = match self.place.find()? {
-            Place::Agent(agent) => {
-                let path = format!("notify/threads/{}", self.thread);
-                runtime()?.block_on(agent.get(&path))?
-            }
-            Place::Alone(alone) => alone.conversation(&self.thread)?,
-        };
+        let conversation = with(&self.place, async |place| {
+            place.conversation(&self.thread).await
+        })?;
         if self
             .project
             .is_some_and(|project| project != conversation.thread.project)
@@ -111,28 +91,41 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        let (status, agent): (NotifyStatus, bool) = match self.place.find()? {
-            Place::Agent(agent) => (runtime()?.block_on(agent.get("notify"))?, true),
-            Place::Alone(alone) => (alone.status(), false),
-        };
+        let (status, agent) = with(&self.place, async |place| {
+            Ok((place.status().await?, matches!(place, Place::Agent(_))))
+        })?;
         out.print(&status, |status| {
             let connection = match (agent, status.bus) {
                 (true, true) => "the running agent, on the bus",
                 (true, false) => "the running agent, not on a bus",
-                (false, _) => "no agent is running: messages go out when one does",
+                (false, true) => "no agent is running: on the bus for this command",
+                (false, false) => "no agent is running: messages go out when one does",
             };
             format!(
                 "notify repo: {}\nproject:     {}\nconnection:  {connection}\nmessages:    {} in {} threads\nwaiting:     {}\n\
-                 may answer:  {} other devices\nrefused:     {}\n",
+                 may answer:  {} other devices\nhere now:    {}\nrefused:     {}\n",
                 status.repository.display(),
                 status.project_code.as_deref().unwrap_or("unknown"),
                 status.messages,
                 status.threads,
                 status.waiting,
                 status.answering,
+                here(&status.present),
                 status.refused,
             )
         })
+    }
+}
+
+/// Returns who listens now.
+fn here(present: &[NotifyPresence]) -> String {
+    let name = |it: &NotifyPresence| match shown_on_a_line(&it.name) {
+        name if name.is_empty() => it.endpoint_id.get(..8).unwrap_or_default().to_owned(),
+        name => name,
+    };
+    match present {
+        [] => "nobody that is known of".to_owned(),
+        some => some.iter().map(name).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -149,23 +142,7 @@ pub(crate) struct Trace {
 
 impl Trace {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        let trace: NotifyTrace = match self.place.find()? {
-            Place::Agent(agent) => {
-                if !self
-                    .id
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                {
-                    return Err(Failure::new(
-                        Kind::NotFound,
-                        format!("there is no message {}", self.id),
-                    ));
-                }
-                let path = format!("notify/messages/{}/trace", self.id);
-                runtime()?.block_on(agent.get(&path))?
-            }
-            Place::Alone(alone) => alone.trace(&self.id)?,
-        };
+        let trace = with(&self.place, async |place| place.trace(&self.id).await)?;
         out.print(&trace, |trace| {
             let message = &trace.message;
             let mut text = format!(

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use edgesync_agent::api::{self, NotifyMessage, ReplyNotify, SendNotify};
 
-use super::place::{Place, PlaceArg};
-use crate::agent::runtime;
+use super::place::{PlaceArg, with};
 use crate::error::{Failure, Kind, OrFail};
 use crate::output::Output;
 
@@ -94,10 +93,7 @@ impl Send {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         let place = self.said.place.clone();
         let wish = self.said.wish()?;
-        let sent = match place.find()? {
-            Place::Agent(agent) => runtime()?.block_on(agent.post_json("notify/send", &wish))?,
-            Place::Alone(mut alone) => alone.send(&wish)?,
-        };
+        let sent = with(&place, async |place| place.send(wish).await)?;
         print(out, &sent)
     }
 }
@@ -141,24 +137,9 @@ impl Reply {
             body: self.body,
             from_name: self.from_name,
         };
-        let sent = match self.place.find()? {
-            Place::Agent(agent) => {
-                let thread = self.thread.as_str();
-                // Only what can be a thread makes a path.
-                if !thread
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                {
-                    return Err(Failure::new(
-                        Kind::NotFound,
-                        format!("there is no thread {thread}"),
-                    ));
-                }
-                let path = format!("notify/threads/{thread}/reply");
-                runtime()?.block_on(agent.post_json(&path, &wish))?
-            }
-            Place::Alone(mut alone) => alone.reply(&self.thread, &wish)?,
-        };
+        let sent = with(&self.place, async |place| {
+            place.reply(&self.thread, wish).await
+        })?;
         print(out, &sent)
     }
 }

@@ -5,9 +5,11 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 use edgesync_agent::api::{Event, NotifyMessage};
+use edgesync_agent::notify::Alone;
 
-use super::place::PlaceArg;
+use super::place::{Place, PlaceArg};
 use super::words::{line, short};
+use crate::agent::api::AgentApi;
 use crate::agent::runtime;
 use crate::error::{Failure, Kind, OrFail};
 use crate::output::Output;
@@ -36,19 +38,39 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        let agent = self.place.agent()?;
         runtime()?.block_on(async {
-            let mut events = agent.lines("events").await?;
-            while let Some(event) = events.next::<Event>().await? {
-                match event {
-                    Event::Message { message, .. } if self.wants(&message) => {
-                        self.tell(out, &message)?;
-                    }
-                    _ => {}
+            match self.place.find_listening().await? {
+                Place::Agent(agent) => self.watch_agent(&agent, out).await,
+                Place::Alone(alone) => self.watch_bus(*alone, out).await,
+            }
+        })
+    }
+
+    async fn watch_agent(&self, agent: &AgentApi, out: Output) -> Result<(), Failure> {
+        let mut events = agent.lines("events").await?;
+        while let Some(event) = events.next::<Event>().await? {
+            match event {
+                Event::Message { message, .. } if self.wants(&message) => {
+                    self.tell(out, &message)?;
+                }
+                _ => {}
+            }
+        }
+        Err(Failure::new(Kind::Unreachable, "the agent stopped"))
+    }
+
+    async fn watch_bus(&self, mut alone: Alone, out: Output) -> Result<(), Failure> {
+        let watched = async {
+            while let Some(message) = alone.heard().await {
+                if self.wants(&message) {
+                    self.tell(out, &message)?;
                 }
             }
-            Err(Failure::new(Kind::Unreachable, "the agent stopped"))
-        })
+            Ok(())
+        };
+        let watched = watched.await;
+        alone.close().await;
+        watched
     }
 
     fn wants(&self, message: &NotifyMessage) -> bool {

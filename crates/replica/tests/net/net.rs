@@ -209,6 +209,7 @@ impl Net {
             fingerprint: fingerprint(&node.set),
             tip: tip(&node.set),
             open: node.open,
+            unversioned: false,
         };
         self.tell(index, opened);
         self.tell(index, Input::Connected);

@@ -28,21 +28,23 @@ pub(in crate::sync) const SCHEME: &str = "nats://";
 /// The port of a NATS server unless the address names another.
 const PORT: u16 = 4222;
 
+/// A server of a bus, `nats://TOKEN@HOST:PORT`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BusServer {
+    /// `nats://HOST:PORT`.
+    url: String,
+    token: Option<String>,
+}
+
 /// A project on a bus.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BusAddress {
-    /// `nats://HOST:PORT`.
-    server: String,
-    token: Option<String>,
+    server: BusServer,
     project: ProjectCode,
 }
 
-impl FromStr for BusAddress {
-    type Err = RemoteError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let url =
-            Url::parse(text.trim()).map_err(|error| RemoteError::Malformed(error.to_string()))?;
+impl BusServer {
+    fn of(url: &Url) -> Result<Self, RemoteError> {
         let host = url.host_str().filter(|host| !host.is_empty());
         let host = host.ok_or(RemoteError::NoHost)?;
         if url.password().is_some() {
@@ -51,15 +53,63 @@ impl FromStr for BusAddress {
         let token = percent_decode_str(url.username())
             .decode_utf8()
             .map_err(|_| RemoteError::Login)?;
+        Ok(Self {
+            url: format!("{SCHEME}{host}:{}", url.port().unwrap_or(PORT)),
+            token: Some(token.into_owned()).filter(|token| !token.is_empty()),
+        })
+    }
+
+    /// Joins the bus under this name.
+    ///
+    /// # Errors
+    /// `remote_login` when the server does not take the token, `unreachable` when none answers.
+    pub(crate) async fn connect(&self, name: &str) -> Result<Nats, Error> {
+        let connection = Connection {
+            url: self.url.clone(),
+            token: self.token.clone(),
+            name: name.to_owned(),
+        };
+        Nats::connect(&connection).await.map_err(not_connected)
+    }
+}
+
+impl FromStr for BusServer {
+    type Err = RemoteError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = |words: String| RemoteError::Malformed(words);
+        let url = Url::parse(text.trim()).map_err(|error| malformed(error.to_string()))?;
+        if url.scheme() != "nats" || !matches!(url.path(), "" | "/") {
+            return Err(malformed("a bus is nats://TOKEN@HOST:PORT".to_owned()));
+        }
+        Self::of(&url)
+    }
+}
+
+impl fmt::Display for BusServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+impl fmt::Debug for BusServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for BusAddress {
+    type Err = RemoteError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url =
+            Url::parse(text.trim()).map_err(|error| RemoteError::Malformed(error.to_string()))?;
+        let server = BusServer::of(&url)?;
         let project = url.path().trim_matches('/');
         let project = ProjectCode::parse(project.as_bytes()).map_err(|_| {
             RemoteError::Malformed("the project's code is missing; it has 40 digits".to_owned())
         })?;
-        Ok(Self {
-            server: format!("{SCHEME}{host}:{}", url.port().unwrap_or(PORT)),
-            token: Some(token.into_owned()).filter(|token| !token.is_empty()),
-            project,
-        })
+        Ok(Self { server, project })
     }
 }
 
@@ -92,12 +142,7 @@ pub(in crate::sync) fn exchange(
         .map_err(|error| system(&error))?;
     let writer = Writer::start("sync", path).map_err(|error| system(&error))?;
     let exchanged = runtime.block_on(async {
-        let connection = Connection {
-            url: address.server.clone(),
-            token: address.token.clone(),
-            name: "edgesync".to_owned(),
-        };
-        let bus = Nats::connect(&connection).await.map_err(not_connected)?;
+        let bus = address.server.connect("edgesync").await?;
         let wire = Wire {
             bus: Arc::new(bus),
             prefix: PREFIX.to_owned(),
@@ -142,12 +187,12 @@ mod tests {
         let address: BusAddress = format!("nats://se%2Fcret@host:4333/{code}")
             .parse()
             .expect("an address");
-        assert_eq!(address.token.as_deref(), Some("se/cret"));
+        assert_eq!(address.server.token.as_deref(), Some("se/cret"));
         assert_eq!(address.to_string(), format!("nats://host:4333/{code}"));
         assert!(!format!("{address:?}").contains("cret"));
         let address: BusAddress = format!("nats://[::1]/{code}/").parse().expect("an address");
         assert_eq!(address.to_string(), format!("nats://[::1]:4222/{code}"));
-        assert_eq!(address.token, None);
+        assert_eq!(address.server.token, None);
     }
 
     #[test]

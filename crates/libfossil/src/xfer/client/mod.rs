@@ -25,6 +25,7 @@ use crate::time::Timestamp;
 pub use clone::{NewClone, is_empty_clone, is_partial_clone};
 use large::Large;
 use lists::Lists;
+pub use unversioned::UvRoom;
 use unversioned::UvState;
 
 /// Most rounds of one exchange. A round moves at least one artifact or 200 names, so real exchanges end long before.
@@ -253,6 +254,13 @@ impl Client {
         if self.clone.is_none() {
             self.lists.read_in_parts(self.goal);
         }
+        self
+    }
+
+    /// Takes unversioned files only as far as there is this room for them.
+    #[must_use]
+    pub fn with_uv_room(mut self, room: UvRoom) -> Self {
+        self.uv.room = Some(room);
         self
     }
 

@@ -369,7 +369,7 @@ impl Client {
             }
             ContentName::Artifact(_) => {}
             ContentName::Unversioned(hash) => {
-                if let Some(entry) = self.uv.too_long(&hash) {
+                if let Some(entry) = self.uv.too_long(&hash, size.into()) {
                     let visibility = Visibility::Public;
                     self.large.announce(name, size, visibility, Some(entry));
                 }
@@ -400,7 +400,7 @@ impl Client {
                 entry,
                 flags,
                 content,
-            } if self.uv.arrived(&entry.name) => {
+            } if self.uv.arrived(entry) => {
                 receiver.unversioned(entry, *flags, content)?;
             }
             Card::Config { name, content } if self.clone.is_some() => {

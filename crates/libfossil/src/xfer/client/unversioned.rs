@@ -19,9 +19,22 @@ const MAX_ATTEMPTS: u8 = 3;
 const DELETED: u32 = 1;
 const TIME_ONLY: u32 = 4;
 
+/// How much room there is for the unversioned files that a server offers. What is over is not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UvRoom {
+    /// Most bytes of one file.
+    pub file_bytes: u64,
+    /// Most bytes of all files, those that are here already included.
+    pub total_bytes: u64,
+}
+
 /// What is still to be exchanged.
 #[derive(Debug, Default)]
 pub(super) struct UvState {
+    /// How much is taken; without it, all.
+    pub(super) room: Option<UvRoom>,
+    /// Bytes of the files that were here when the catalogue began.
+    held_bytes: u64,
     /// Whether the sets were to be compared with the last request.
     asked: bool,
     /// Whether the server lets us write.
@@ -173,9 +186,12 @@ impl UvState {
     }
 
     /// Takes note that a file which was asked for is too long for a message. Returns its entry.
-    pub(super) fn too_long(&mut self, hash: &HashName) -> Option<UvEntry> {
+    pub(super) fn too_long(&mut self, hash: &HashName, size: u64) -> Option<UvEntry> {
         let mut wanted = self.wanted.iter();
-        let (name, _) = wanted.find(|(_, wanted)| wanted.entry.hash.as_ref() == Some(hash))?;
+        let (name, wanted) = wanted.find(|(_, wanted)| wanted.entry.hash.as_ref() == Some(hash))?;
+        if !self.is_as_announced(wanted, size) {
+            return None;
+        }
         let name = name.clone();
         self.arrived = true;
         self.wanted.remove(&name).map(|wanted| wanted.entry)
@@ -185,10 +201,9 @@ impl UvState {
     pub(super) fn begin_catalogue(&mut self, repo: &Repository, may_push: bool) -> Result<()> {
         self.may_push = may_push;
         if self.unnamed.is_none() {
-            let files = repo
-                .unversioned()?
-                .into_iter()
-                .filter(|file| file.hash.is_some());
+            let files = repo.unversioned()?;
+            self.held_bytes = files.iter().map(|file| file.size).sum();
+            let files = files.into_iter().filter(|file| file.hash.is_some());
             self.unnamed = Some(files.map(|file| file.name).collect());
         }
         Ok(())
@@ -207,6 +222,7 @@ impl UvState {
             uv::compare(local.as_ref(), entry.mtime, entry.hash.as_ref()),
             entry.hash,
         ) {
+            (Standing::Absent | Standing::Loses, Some(_)) if !self.has_room_for(entry) => {}
             (Standing::Absent | Standing::Loses, Some(_)) => {
                 self.wanted.entry(entry.name.clone()).or_insert(Wanted {
                     entry: entry.clone(),
@@ -228,15 +244,38 @@ impl UvState {
         Ok(false)
     }
 
+    fn has_room_for(&self, entry: &UvEntry) -> bool {
+        let Some(room) = self.room else {
+            return true;
+        };
+        let size = |entry: &UvEntry| u64::from(entry.size);
+        let others = self
+            .wanted
+            .values()
+            .filter(|it| it.entry.name != entry.name);
+        let wanted: u64 = others.map(|it| size(&it.entry)).sum();
+        let total = self
+            .held_bytes
+            .saturating_add(wanted)
+            .saturating_add(size(entry));
+        size(entry) <= room.file_bytes && total <= room.total_bytes
+    }
+
+    /// Whether a file is no longer than the catalogue said, where that matters.
+    fn is_as_announced(&self, wanted: &Wanted, size: u64) -> bool {
+        self.room.is_none() || size <= u64::from(wanted.entry.size)
+    }
+
     fn send(&mut self, name: &str, with_content: bool) {
         if self.may_push {
             self.outgoing.push_back((name.to_owned(), with_content));
         }
     }
 
-    /// Takes note that a file has arrived. Returns whether it was asked for.
-    pub(super) fn arrived(&mut self, name: &str) -> bool {
-        let asked = self.wanted.remove(name).is_some();
+    /// Takes note that a file has arrived. Returns whether it was asked for, and is no longer than its entry said.
+    pub(super) fn arrived(&mut self, entry: &UvEntry) -> bool {
+        let wanted = self.wanted.remove(&entry.name);
+        let asked = wanted.is_some_and(|it| self.is_as_announced(&it, u64::from(entry.size)));
         self.arrived |= asked;
         asked
     }

@@ -3,7 +3,7 @@
 use libfossil::db::{Repository, Visibility};
 use libfossil::name::HashName;
 use libfossil::xfer::Client;
-use libfossil::xfer::client::{Goal, Summary, SyncError};
+use libfossil::xfer::client::{Goal, Summary, SyncError, UvRoom};
 use rusqlite::Connection;
 
 use super::rig::{self, PULL, PUSH, SYNC, granted, now};
@@ -225,6 +225,46 @@ fn unversioned_files_become_equal_both_ways() {
         assert_eq!(found.as_deref(), content.map(str::as_bytes), "{name}");
     }
     assert_eq!(pair.run(alone, "oy").unwrap().rounds, 1);
+}
+
+#[test]
+fn unversioned_files_over_the_room_are_left_where_they_are() {
+    let mut pair = Pair::new();
+    let keep = |repo: &mut Repository, name: &str, size: usize| {
+        let content = vec![b'x'; size];
+        let hash = HashName::sha3_of(&content);
+        let put = repo.write(now(), |tx| tx.put_unversioned(name, 1000, &hash, &content));
+        put.unwrap();
+    };
+    keep(&mut pair.client, "mine", 60);
+    keep(&mut pair.server, "fits", 20);
+    keep(&mut pair.server, "too-long", 51);
+    keep(&mut pair.server, "too-much", 30);
+    let goal = Goal {
+        unversioned: true,
+        ..PULL
+    };
+    let room = UvRoom {
+        file_bytes: 50,
+        total_bytes: 100,
+    };
+    let auth = granted("gio");
+    for _ in 0..2 {
+        let mut client = Client::new(goal, None).with_uv_room(room);
+        let server = &mut pair.server;
+        rig::drive(&mut client, &mut pair.client, |request| {
+            rig::ours(server, &auth, request)
+        })
+        .unwrap();
+        let names: Vec<String> = pair
+            .client
+            .unversioned()
+            .unwrap()
+            .into_iter()
+            .map(|file| file.name)
+            .collect();
+        assert_eq!(names, ["fits", "mine"]);
+    }
 }
 
 #[test]
