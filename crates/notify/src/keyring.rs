@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::message::Message;
 use crate::name::{Key, Project};
+use crate::sign::Context;
 
 /// A device whose messages are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +75,7 @@ impl Author {
     pub fn of(message: &Message) -> Self {
         match message.signature() {
             None => Self::Nobody,
-            Some(signature) if signature.is_over(&message.signed_text()) => {
+            Some(signature) if signature.is_over(Context::Message, &message.signed_text()) => {
                 Self::Key(signature.key)
             }
             Some(_) => Self::Forger,
@@ -119,6 +120,22 @@ impl Keyring {
     #[must_use]
     pub fn admits_unsigned(&self, project: &Project) -> bool {
         self.unsigned.contains(project)
+    }
+
+    /// Makes sure that what `author` signed in the name of `from` is of somebody who may write everywhere here.
+    ///
+    /// # Errors
+    /// [`Distrust`].
+    pub fn member(&self, author: Author, from: &str) -> Result<(), Distrust> {
+        let key = author.key().ok_or(Distrust::Unsigned)?;
+        let device = self.devices.get(&key).ok_or(Distrust::Stranger)?;
+        if device.id != from {
+            return Err(Distrust::WrongSender);
+        }
+        if device.scope != Scope::Everything || !device.may_answer {
+            return Err(Distrust::OtherProject);
+        }
+        Ok(())
     }
 
     /// Returns the device that sent a message of `author` which names `from` as its sender.

@@ -10,6 +10,7 @@
 //! - [`keyring`]: which keys may send and answer in which project.
 //! - [`question`]: what has become of a question, as everybody can tell from its thread.
 //! - [`store`]: the repository, `notify.fossil`.
+//! - [`moved`]: where messages go on when two meshes have met.
 //! - [`desk`]: the machine that judges what arrives and decides the questions that were asked here.
 //! - [`text`]: text from others, made safe to show.
 
@@ -18,6 +19,7 @@ pub mod json;
 pub mod keyring;
 pub mod limits;
 pub mod message;
+pub mod moved;
 pub mod name;
 pub mod question;
 pub mod sign;

@@ -7,8 +7,25 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 use crate::name::{Key, from_hex, write_hex};
 
-/// What stands before the signed text.
-pub const CONTEXT: &str = "edgesync-notify-v1\n";
+/// What is signed. Each has a line of its own before the signed text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    /// A message.
+    Message,
+    /// A record that messages go on elsewhere.
+    Moved,
+}
+
+impl Context {
+    /// Returns what stands before the signed text.
+    #[must_use]
+    pub const fn line(self) -> &'static str {
+        match self {
+            Self::Message => "edgesync-notify-v1\n",
+            Self::Moved => "edgesync-notify-moved-v1\n",
+        }
+    }
+}
 
 /// The one algorithm, as messages name it.
 pub const ALGORITHM: &str = "ed25519";
@@ -85,13 +102,13 @@ impl Signer {
         self.key
     }
 
-    /// Signs a message's compact form.
+    /// Signs the compact form of something.
     #[must_use]
-    pub fn sign(&self, text: &str) -> Signature {
+    pub fn sign(&self, context: Context, text: &str) -> Signature {
         Signature {
             key: self.key,
             voucher: self.voucher.clone(),
-            value: (self.sign)(&signed_bytes(text)),
+            value: (self.sign)(&signed_bytes(context, text)),
         }
     }
 }
@@ -125,11 +142,11 @@ impl Signature {
         text
     }
 
-    /// Returns whether the named key made this over a message's compact form.
+    /// Returns whether the named key made this over the compact form of something.
     #[must_use]
-    pub fn is_over(&self, text: &str) -> bool {
+    pub fn is_over(&self, context: Context, text: &str) -> bool {
         UnparsedPublicKey::new(&ED25519, self.key.as_bytes())
-            .verify(&signed_bytes(text), &self.value)
+            .verify(&signed_bytes(context, text), &self.value)
             .is_ok()
     }
 }
@@ -142,6 +159,6 @@ impl fmt::Debug for Signature {
     }
 }
 
-fn signed_bytes(text: &str) -> Vec<u8> {
-    [CONTEXT.as_bytes(), text.as_bytes()].concat()
+fn signed_bytes(context: Context, text: &str) -> Vec<u8> {
+    [context.line().as_bytes(), text.as_bytes()].concat()
 }

@@ -14,14 +14,15 @@ use serde_json::{Map, Value};
 pub use action::{Action, ActionError};
 pub use error::MessageError;
 pub use fields::{Fields, Kind, Priority, Resolution, Source};
-pub(crate) use read::is_file_name;
+pub(crate) use read::{is_file_name, signature as signature_of};
+pub(crate) use write::signature as signature_member;
 
 use crate::json::{self, Layout};
 use crate::limits::MAX_MESSAGE_BYTES;
-use crate::sign::{Signature, Signer};
+use crate::sign::{Context, Signature, Signer};
 
 /// The member that holds the signature.
-const SIG: &str = "sig";
+pub(crate) const SIG: &str = "sig";
 
 /// A message that keeps all rules. Its [`Fields`] are read as if they were its own.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +54,7 @@ impl Message {
     pub fn signed(fields: &Fields, signer: &Signer) -> Result<Self, MessageError> {
         let mut members = write::members(fields);
         let text = json::write(&members, Layout::Compact, Some(SIG));
-        let signature = signer.sign(&text);
+        let signature = signer.sign(Context::Message, &text);
         members.insert(SIG.to_owned(), write::signature(&signature));
         Self::from_members(members)
     }
@@ -93,7 +94,7 @@ impl Message {
         json::write(&self.members, Layout::Indented, None)
     }
 
-    /// Returns the text that is signed, behind [`CONTEXT`](crate::sign::CONTEXT).
+    /// Returns the text that is signed, behind the [line](Context::line) that says what it is.
     #[must_use]
     pub fn signed_text(&self) -> String {
         json::write(&self.members, Layout::Compact, Some(SIG))

@@ -68,7 +68,7 @@ fn meaning(members: &Members, fields: &mut Fields) -> Result<(), MessageError> {
 }
 
 /// Returns the signature that a message carries; one in a form that is not known here is none.
-pub(super) fn signature(members: &Members) -> Result<Option<Signature>, MessageError> {
+pub(crate) fn signature(members: &Members) -> Result<Option<Signature>, MessageError> {
     let Some(value) = members.get(SIG) else {
         return Ok(None);
     };

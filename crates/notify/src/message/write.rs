@@ -65,7 +65,7 @@ pub(super) fn members(fields: &Fields) -> Map<String, Value> {
 }
 
 /// Returns the member `sig`.
-pub(super) fn signature(signature: &Signature) -> Value {
+pub(crate) fn signature(signature: &Signature) -> Value {
     let mut value =
         json!({"alg": ALGORITHM, "key": signature.key.to_string(), "value": signature.value()});
     if let Some(voucher) = &signature.voucher {

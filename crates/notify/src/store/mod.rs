@@ -8,6 +8,7 @@
 mod attach;
 mod create;
 mod head;
+mod moves;
 mod order;
 mod write;
 
@@ -55,6 +56,9 @@ pub enum StoreError {
     /// What is stored is no message any more.
     #[error("a stored message breaks a rule: {0}")]
     Message(#[from] MessageError),
+    /// The name of a record's file.
+    #[error("a move cannot be recorded under this project code")]
+    Move,
     /// No file name, or an attachment over the limits.
     #[error(
         "an attachment has a plain file name and at most {MAX_ATTACHMENT_BYTES} bytes, and all of them together {MAX_ATTACHMENTS_BYTES}"

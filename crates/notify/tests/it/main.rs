@@ -3,6 +3,7 @@
 mod desk;
 mod go;
 mod lab;
+mod moved;
 mod partition;
 mod store;
 mod vectors;

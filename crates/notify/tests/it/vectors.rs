@@ -2,7 +2,7 @@
 
 use edgesync_notify::keyring::Author;
 use edgesync_notify::message::{Message, MessageError};
-use edgesync_notify::sign::{CONTEXT, Signer};
+use edgesync_notify::sign::{Context, Signer};
 use serde_json::Value;
 
 use crate::lab::Agent;
@@ -28,10 +28,10 @@ fn every_vector_is_written_and_signed_as_it_says() {
         let message = Message::read(vector["message"].to_string().as_bytes()).expect("a message");
         let text = message.signed_text();
         assert_eq!(
-            format!("{CONTEXT}{text}"),
+            format!("{}{text}", Context::Message.line()),
             vector["signed"].as_str().expect("text")
         );
-        let signature = signer.sign(&text);
+        let signature = signer.sign(Context::Message, &text);
         assert_eq!(signature.value(), message.members()["sig"]["value"]);
         assert_eq!(Author::of(&message), Author::Key(signer.key()));
         assert_eq!(message.to_wire(), vector["wire"].as_str().expect("text"));
