@@ -24,7 +24,7 @@ use crate::limits;
 use crate::lock::Lock;
 use crate::mesh::{Mesh, MeshConfig, MeshError};
 use crate::net::{self, Door};
-use crate::notify::{self, Post, Setting};
+use crate::notify::{self, Post, Setting, moving};
 use crate::runtime::{Runtime, RuntimeFile};
 use crate::serve;
 use crate::shell::Shell;
@@ -257,6 +257,11 @@ impl Agent {
         self.runtime.page_url()
     }
 
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// The public half of the agent's identity.
     pub fn endpoint_id(&self) -> &str {
         self.core.identity.endpoint_id()
@@ -362,6 +367,7 @@ fn build(
         watch: FileWatch::new(),
         poll: config.poll,
         tasks,
+        farewells: TaskTracker::new(),
         http,
         stopped: CancellationToken::new(),
         quit: CancellationToken::new(),
@@ -403,10 +409,13 @@ async fn open_notify(core: &Arc<Core>, path: PathBuf, bus: SharedBus) -> Result<
         identity: core.identity.clone(),
         name: core.peer_id.clone(),
         tasks: core.tasks.clone(),
+        farewells: core.farewells.clone(),
         stopped: core.stopped.clone(),
     });
     let post = post.await.map_err(StartError::Repository)?;
     post.attach(bus).await;
+    core.tasks
+        .spawn(moving::keep_moving(Arc::clone(core), Arc::clone(&post)));
     // It is opened once in a run.
     let _ = core.notify.set(post);
     Ok(())

@@ -46,6 +46,8 @@ pub(crate) struct Core {
     /// How often files are looked at that nobody was seen to touch.
     pub(crate) poll: Duration,
     pub(crate) tasks: TaskTracker,
+    /// Held by who still has to say good-bye when the agent stops; links last as long.
+    pub(crate) farewells: TaskTracker,
     /// The address at which repositories are served, without a path.
     pub(crate) http: Option<String>,
     /// Cancelled when the agent stops.
@@ -194,6 +196,7 @@ impl Core {
             wishes: self.linker.wishes,
             poll: self.poll,
             tasks: self.tasks.clone(),
+            farewells: self.farewells.clone(),
             stopped: self.stopped.clone(),
         }
     }
@@ -318,7 +321,8 @@ impl Core {
         Ok(())
     }
 
-    fn unhost(&self, name: &str) {
+    /// Ends everything that runs for a repository; it may be hosted anew.
+    pub(crate) fn unhost(&self, name: &str) {
         let removed = self
             .repositories
             .write()

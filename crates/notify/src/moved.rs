@@ -98,13 +98,13 @@ impl Moved {
     /// # Errors
     /// [`MovedError::Upward`] when it is the other way round.
     pub fn signed(
-        from: Mesh,
-        to: Mesh,
+        from: &Mesh,
+        to: &Mesh,
         by: &str,
         timestamp: Timestamp,
         signer: &Signer,
     ) -> Result<Self, MovedError> {
-        if !from.gives_way_to(&to) {
+        if !from.gives_way_to(to) {
             return Err(MovedError::Upward);
         }
         let mut members = Map::new();

@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use natsd::leaf::{Credentials, LeafRemote};
 use natsd::{Link, LinkStatus, Target};
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::gate::shown;
 use super::join::{JoinUrl, Way};
 use super::{Mesh, locked, role};
 use crate::api::{self, Chosen, Code, Error, Level, LinkState, Role, Time};
+use crate::limits;
 
 /// The joins and their links.
 #[derive(Debug)]
@@ -257,9 +259,23 @@ impl Follower {
                 _ => {}
             }
             status = tokio::select! {
-                () = self.stop.cancelled() => return,
+                () = self.stop.cancelled() => return self.part().await,
                 status = link.changed() => status,
             };
+        }
+    }
+
+    /// Ends the link; when the agent stops, once others were told over it.
+    async fn part(&self) {
+        let parts = &self.mesh.parts;
+        if parts.stopped.is_cancelled() {
+            parts.farewells.close();
+            // Who is not told in time finds out by our silence.
+            let _ = timeout(
+                limits::BUS_FAREWELL.saturating_mul(2),
+                parts.farewells.wait(),
+            )
+            .await;
         }
     }
 

@@ -84,6 +84,8 @@ pub(crate) struct Parts {
     pub(crate) wishes: Wishes,
     pub(crate) poll: Duration,
     pub(crate) tasks: TaskTracker,
+    /// Held by who still has to say good-bye when the agent stops.
+    pub(crate) farewells: TaskTracker,
     pub(crate) stopped: CancellationToken,
 }
 
@@ -164,6 +166,7 @@ impl Mesh {
             serve: config.serve,
             poll: parts.poll,
             tasks: parts.tasks.clone(),
+            farewells: parts.farewells.clone(),
             stopped: parts.stopped.clone(),
             events: Arc::clone(&parts.events),
         });

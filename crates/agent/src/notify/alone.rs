@@ -71,6 +71,7 @@ impl Alone {
                 identity: parts.identity,
                 name,
                 tasks: tasks.clone(),
+                farewells: TaskTracker::new(),
                 stopped: stopped.clone(),
             })
             .await?,

@@ -69,7 +69,7 @@ impl Post {
             }
             Err(error) => {
                 let words = format!("messages are not heard: {error}");
-                self.setting.hosted.log(Level::Warn, words);
+                self.hosted().log(Level::Warn, words);
             }
         }
     }

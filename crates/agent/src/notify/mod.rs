@@ -3,11 +3,12 @@
 //! - [`Office`]: desk and store together, on a repository that somebody else opened. No async, no network; [`Alone`] is it without a running agent.
 //! - [`compose`]: from what a front wants to say to a message.
 //! - [`show`]: from what is stored to what the API shows.
-//! - [`post`]: the running agent's side: one office, the bus, the clock and the events; [`hearing`]: what the bus brings; [`presence`]: who is there.
+//! - [`post`]: the running agent's side: one office, the bus, the clock and the events; [`hearing`]: what the bus brings; [`moving`]: going on in another mesh's repository; [`presence`]: who is there.
 
 mod alone;
 mod compose;
 mod hearing;
+pub(crate) mod moving;
 mod office;
 mod place;
 mod post;

@@ -6,8 +6,10 @@ use std::collections::{BTreeSet, HashMap};
 use edgesync_notify::desk::{Desk, Effect, Me, Refusal};
 use edgesync_notify::keyring::{Author, Device, Keyring, Scope};
 use edgesync_notify::message::{Kind, Message};
+use edgesync_notify::moved::{self, Moved};
 use edgesync_notify::name::{Key, MessageId, Project};
-use edgesync_notify::store::{Store, attachment_path};
+use edgesync_notify::sign::Signature;
+use edgesync_notify::store::{Store, StoreError, attachment_path};
 use edgesync_notify::subject::Address;
 use libfossil::db::Repository;
 use libfossil::time::Timestamp;
@@ -29,6 +31,13 @@ pub(crate) struct Follows {
     pub(crate) stored: Vec<Message>,
     /// What is left to do; nothing of it is a [`Effect::Store`].
     pub(crate) effects: Vec<Effect>,
+}
+
+/// A message from another repository, with those of its attachments that are there.
+#[derive(Debug)]
+pub(crate) struct Carried {
+    pub(super) message: Message,
+    pub(super) media: Vec<(String, bytes::Bytes)>,
 }
 
 /// Who has rights here, as the office is told.
@@ -138,11 +147,17 @@ impl Office {
 
     /// Learns whose key signed a message, from the message itself.
     fn meet(&mut self, message: &Message) {
-        let Some(key) = message.signature().map(|signature| signature.key) else {
-            return;
-        };
+        if let Some(signature) = message.signature() {
+            self.meet_key(&message.from, signature);
+        }
+    }
+
+    /// Learns whose key made a signature, if `from` proves that it is its own.
+    fn meet_key(&mut self, from: &str, signature: &Signature) {
+        let key = signature.key;
         if !self.proven.contains_key(&key)
-            && let Some((id, key)) = vouch::sender(message)
+            && let Some(voucher) = &signature.voucher
+            && let Some(id) = vouch::owner(from, key, voucher)
             && self.rights.letters.contains_key(&id)
         {
             self.proven.insert(key, id);
@@ -239,6 +254,59 @@ impl Office {
             follows.effects.extend(more.effects);
         }
         Ok(follows)
+    }
+
+    /// Takes in messages that were stored in another repository of this mesh, with their attachments.
+    ///
+    /// # Errors
+    /// `repository` when they cannot be stored.
+    pub(crate) fn carry_over(
+        &mut self,
+        repo: &mut Repository,
+        carried: Vec<Carried>,
+    ) -> Result<Follows, Error> {
+        let now = clock::now();
+        let mut follows = Follows::default();
+        for Carried { message, media } in carried {
+            self.meet(&message);
+            for (name, content) in media {
+                // Over the quota it is left out, as any device leaves it out.
+                match Store::attach(repo, &message, &name, &content, now) {
+                    Ok(()) | Err(StoreError::Attachment) => {}
+                    Err(error) => return Err(store_error(&error)),
+                }
+            }
+            let added = self.store.add(repo, std::slice::from_ref(&message), now);
+            match added {
+                // It is here, or another one was first, or the thread is full; then it stays where it is.
+                Ok(0) | Err(StoreError::Taken(_) | StoreError::ThreadFull) => continue,
+                Ok(_) => {}
+                Err(error) => return Err(store_error(&error)),
+            }
+            follows.stored.push(message.clone());
+            let effects = self.desk.found(message, clock::now());
+            let more = self.perform(repo, effects)?;
+            follows.stored.extend(more.stored);
+            follows.effects.extend(more.effects);
+        }
+        Ok(follows)
+    }
+
+    /// Returns the record that this repository has to follow, if there is one.
+    ///
+    /// # Errors
+    /// `repository` when it cannot be read.
+    pub(crate) fn move_to_follow(&mut self, repo: &Repository) -> Result<Option<Moved>, Error> {
+        let moves = Store::moves(repo).map_err(|error| store_error(&error))?;
+        if moves.is_empty() {
+            return Ok(None);
+        }
+        for moved in &moves {
+            self.meet_key(moved.by(), moved.signature());
+        }
+        let code = repo.project_code();
+        let code = code.map_err(|error| crate::repository::file_error(&error))?;
+        Ok(moved::to_follow(&moves, &code, self.desk.keyring()).cloned())
     }
 
     /// Takes back a question that was asked here.

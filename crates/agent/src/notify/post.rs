@@ -9,6 +9,7 @@ use std::time::Duration;
 use edgesync_bus::{Publish, SharedBus};
 use edgesync_notify::desk::Effect;
 use edgesync_notify::message::Message;
+use edgesync_notify::moved::Moved;
 use edgesync_notify::name::{MessageId, Project};
 use edgesync_notify::subject;
 use edgesync_notify::text;
@@ -49,6 +50,8 @@ pub(crate) struct Setting {
     pub(crate) identity: Identity,
     pub(crate) name: String,
     pub(crate) tasks: TaskTracker,
+    /// Held by who still has to say good-bye when the agent stops.
+    pub(crate) farewells: TaskTracker,
     pub(crate) stopped: CancellationToken,
 }
 
@@ -56,6 +59,10 @@ pub(crate) struct Setting {
 pub(crate) struct Post {
     pub(super) setting: Setting,
     office: Arc<Mutex<Office>>,
+    /// The repository; another one once its project has changed.
+    hosted: RwLock<Arc<Hosted>>,
+    /// The record of a move that is to be followed.
+    pub(super) to_follow: watch::Sender<Option<Moved>>,
     pub(super) bus: RwLock<Option<SharedBus>>,
     pub(super) bus_listens: AtomicBool,
     /// Moves whenever something was stored.
@@ -98,6 +105,8 @@ impl Post {
             .await
             .map_err(crate::repository::TaskError::into_api)??;
         let post = Arc::new(Self {
+            hosted: RwLock::new(Arc::clone(&setting.hosted)),
+            to_follow: watch::Sender::default(),
             setting,
             office: Arc::new(Mutex::new(office)),
             bus: RwLock::default(),
@@ -115,6 +124,34 @@ impl Post {
         tasks.spawn(Arc::clone(&post).keep_time());
         tasks.spawn(Arc::clone(&post).keep_looking());
         Ok(post)
+    }
+
+    /// Returns the repository.
+    pub(super) fn hosted(&self) -> Arc<Hosted> {
+        let hosted = self.hosted.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&hosted)
+    }
+
+    /// Goes on with the same file, hosted anew.
+    pub(super) fn go_on_with(&self, hosted: Arc<Hosted>) {
+        *self.hosted.write().unwrap_or_else(PoisonError::into_inner) = hosted;
+    }
+
+    /// The desk and store, for who reads another repository beside them.
+    pub(super) fn office(&self) -> Arc<Mutex<Office>> {
+        Arc::clone(&self.office)
+    }
+
+    /// Looks what has come into the repository, and whether its messages go on elsewhere.
+    pub(super) async fn look(&self) -> Result<(), Error> {
+        let looked = self.act(|office, repo| {
+            let follows = office.look(repo)?;
+            Ok((office.move_to_follow(repo)?, follows))
+        });
+        if let Some(moved) = looked.await? {
+            self.to_follow.send_replace(Some(moved));
+        }
+        Ok(())
     }
 
     /// Says something. Blocks on no network.
@@ -250,8 +287,8 @@ impl Post {
             })
             .await?;
         Ok(NotifyStatus {
-            repository: self.setting.hosted.path().to_path_buf(),
-            project_code: self.setting.hosted.project_code(),
+            repository: self.hosted().path().to_path_buf(),
+            project_code: self.hosted().project_code(),
             messages: messages as u64,
             threads: threads as u64,
             waiting: waiting as u64,
@@ -274,7 +311,8 @@ impl Post {
     ) -> Result<T, Error> {
         let office = Arc::clone(&self.office);
         let rights = rights(&self.setting.trust.register);
-        let done = self.setting.hosted.write(move |repo| {
+        let hosted = self.hosted();
+        let done = hosted.write(move |repo| {
             let mut office = locked(&office);
             office.set_rights(rights);
             let (value, follows) = work(&mut office, repo)?;
@@ -294,7 +332,7 @@ impl Post {
     ) -> Result<T, Error> {
         let office = Arc::clone(&self.office);
         let ask = move |repo: &Repository| work(&locked(&office), repo);
-        self.setting.hosted.browse(ask).await
+        self.hosted().browse(ask).await
     }
 
     async fn follow(&self, outcome: Outcome) {
@@ -303,7 +341,7 @@ impl Post {
         }
         if outcome.stored {
             self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
-            self.setting.hosted.changed(Origin::Push);
+            self.hosted().changed(Origin::Push);
         }
         *locked(&self.next_due) = outcome.next_due;
         self.due.notify_one();
@@ -341,7 +379,7 @@ impl Post {
         if told.is_none_or(|at| now.unix_millis() - at.unix_millis() >= REFUSALS_TOLD_MS) {
             *told = Some(now);
             let words = format!("a message was refused: {reason}");
-            self.setting.hosted.log(Level::Warn, words);
+            self.hosted().log(Level::Warn, words);
         }
     }
 
@@ -370,7 +408,7 @@ impl Post {
                 continue;
             }
             if let Err(error) = self.act(|office, repo| Ok(((), office.tick(repo)?))).await {
-                self.setting.hosted.log(Level::Error, error.message);
+                self.hosted().log(Level::Error, error.message);
                 // What cannot be stored now is tried again, not at once.
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -387,16 +425,13 @@ impl Post {
             };
             let ours = match event {
                 Ok(event) => match &*event {
-                    Event::Repository { repository } => {
-                        repository.name == self.setting.hosted.name()
-                    }
+                    Event::Repository { repository } => repository.name == self.hosted().name(),
                     _ => false,
                 },
                 Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => true,
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
             };
-            if ours && let Err(error) = self.act(|office, repo| Ok(((), office.look(repo)?))).await
-            {
+            if ours && let Err(error) = self.look().await {
                 tracing::warn!(%error, "the repository of messages cannot be read");
             }
         }

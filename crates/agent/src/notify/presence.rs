@@ -107,6 +107,7 @@ fn forget(there: &mut BTreeMap<EndpointId, There>) {
 impl Post {
     /// Says that this agent is there, until it stops; then that it goes.
     pub(super) async fn keep_present(self: Arc<Self>) {
+        let _farewell = self.setting.farewells.token();
         let mut turn = self.turn.subscribe();
         let mut said: BTreeSet<Project> = BTreeSet::new();
         loop {

@@ -73,6 +73,7 @@ async fn start(folder: &tempfile::TempDir, name: &str, trusts: &[&Identity]) -> 
         identity: identity.clone(),
         name: name.to_owned(),
         tasks: tasks.clone(),
+        farewells: TaskTracker::new(),
         stopped: stopped.clone(),
     });
     Agent {

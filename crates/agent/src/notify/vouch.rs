@@ -1,6 +1,5 @@
 //! How an agent proves that a message key is its own: the binding of [`crate::trust`], written into each signature.
 
-use edgesync_notify::message::Message;
 use edgesync_notify::name::Key;
 use edgesync_notify::sign::Signer;
 
@@ -16,13 +15,6 @@ pub(super) fn signer(identity: &Identity) -> Signer {
     let sign = move |bytes: &[u8]| keys.sign_message(bytes);
     let voucher = format!("{}{}", to_hex(&binding.nkey), to_hex(&binding.signature));
     Signer::new(Key::from_bytes(binding.message), sign).vouched_for_by(voucher)
-}
-
-/// Returns whose key signed a message, if its sender proves it.
-pub(super) fn sender(message: &Message) -> Option<(EndpointId, Key)> {
-    let signature = message.signature()?;
-    let voucher = signature.voucher.as_deref()?;
-    owner(&message.from, signature.key, voucher).map(|id| (id, signature.key))
 }
 
 /// Returns the identity that `from` names, if the voucher proves that the key is its own.

@@ -18,6 +18,7 @@ use crate::trust::{Context, HEADER, Statement};
 /// Runs the machine until the agent stops; then says good-bye.
 pub(super) async fn run(replication: Arc<Replication>, mut queue: UnboundedReceiver<Input>) {
     let stopped = replication.setup.stopped.clone();
+    let _farewell = replication.setup.farewells.token();
     loop {
         let wake = locked(&replication.machine).wake();
         let wake = wake.map(|moment| replication.instant_of(moment));

@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     /// How often to ask all peers how they stand.
     pub(crate) poll: Duration,
     pub(crate) tasks: TaskTracker,
+    /// Held by who still has to say good-bye when the agent stops.
+    pub(crate) farewells: TaskTracker,
     pub(crate) stopped: CancellationToken,
     pub(crate) events: Arc<Events>,
 }

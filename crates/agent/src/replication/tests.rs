@@ -101,6 +101,7 @@ impl Lab {
             serve: true,
             poll,
             tasks: self.tasks.clone(),
+            farewells: TaskTracker::new(),
             stopped,
             events,
         });
