@@ -80,6 +80,39 @@ async fn say(publisher: &Client, text: impl ToString) {
     published.await.expect("published");
 }
 
+/// Publishes while `changing` takes one role after the other, and expects each number once and in order at each ledger.
+async fn count_through(
+    changing: Agent,
+    roles: &'static [&'static str],
+    publisher: &Client,
+    ledgers: &mut [Ledger],
+) -> Agent {
+    let changes = std::thread::spawn(move || {
+        for role in roles {
+            let mesh = changing.api("PUT", "mesh/role", Some(&json!({ "role": role })));
+            assert_eq!(mesh["role"], *role);
+        }
+        changing
+    });
+    let mut next = 0;
+    loop {
+        // The batch that begins after the last change shows what that one doubled.
+        let last = changes.is_finished();
+        for number in next..next + BATCH {
+            say(publisher, number).await;
+        }
+        publisher.flush().await.expect("flushed");
+        for ledger in &mut *ledgers {
+            ledger.takes(next).await;
+        }
+        next += BATCH;
+        if last {
+            break;
+        }
+    }
+    changes.join().expect("it changed")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_changes_and_no_message_is_lost_or_doubled() {
     let place = Place::new(3);
@@ -95,31 +128,63 @@ async fn a_role_changes_and_no_message_is_lost_or_doubled() {
     for ledger in &mut ledgers {
         ledger.listens(&publisher).await;
     }
-    let changes = std::thread::spawn(move || {
-        for role in ["leaf", "peer", "leaf", "peer"] {
-            let mesh = changing.api("PUT", "mesh/role", Some(&json!({ "role": role })));
-            assert_eq!(mesh["role"], role);
-        }
-        changing
-    });
-    let mut next = 0;
-    loop {
-        // The batch that begins after the last change shows what that one doubled.
-        let last = changes.is_finished();
-        for number in next..next + BATCH {
-            say(&publisher, number).await;
-        }
-        publisher.flush().await.expect("flushed");
-        for ledger in &mut ledgers {
-            ledger.takes(next).await;
-        }
-        next += BATCH;
-        if last {
-            break;
-        }
-    }
-    let changing = changes.join().expect("it changed");
+    let roles = &["leaf", "peer", "leaf", "peer"];
+    let changing = count_through(changing, roles, &publisher, &mut ledgers).await;
     assert_eq!(changing.mesh()["joins"][0]["state"]["kind"], "connected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_of_a_cluster_changes_its_role_and_the_others_miss_nothing() {
+    let place = Place::new(3);
+    let hub = place.start(0, &["--nats-role", "hub"]);
+    let (route, leaf) = (hub.address("route"), hub.address("leaf"));
+    let staying = place.start(2, &["--join", route]);
+    // In each role it dials one of the two.
+    let changing = place.start(1, &["--nats-role", "hub", "--join", route, "--join", leaf]);
+    let publisher = client(&staying).await;
+    let mut ledgers = [
+        Ledger::open("the hub", &hub).await,
+        Ledger::open("who publishes", &staying).await,
+    ];
+    let mut own = Ledger::open("who changes its role", &changing).await;
+    for ledger in ledgers.iter_mut().chain([&mut own]) {
+        ledger.listens(&publisher).await;
+    }
+    let roles = &["leaf", "hub", "leaf", "hub", "leaf"];
+    let changing = count_through(changing, roles, &publisher, &mut ledgers).await;
+    // Who changes its links may miss what is said meanwhile, but hears nothing twice, and what is said afterwards.
+    say(&publisher, "end").await;
+    let mut last = None;
+    let heard = async {
+        loop {
+            let message = own.heard.next().await.expect("it stays connected");
+            let text = String::from_utf8_lossy(&message.payload).into_owned();
+            match text.parse::<u64>() {
+                Ok(number) => {
+                    assert!(last < Some(number), "{number} after {last:?}");
+                    last = Some(number);
+                }
+                Err(_) if text == "end" => return,
+                Err(_) => {}
+            }
+        }
+    };
+    let ends = async {
+        loop {
+            tokio::time::sleep(PROBE_AGAIN).await;
+            say(&publisher, "end").await;
+        }
+    };
+    let heard = async {
+        tokio::select! {
+            () = heard => {}
+            () = ends => {}
+        }
+    };
+    timeout(PATIENCE, heard).await.expect("it hears again");
+    let joins = changing.mesh()["joins"].clone();
+    assert_eq!(joins[0]["state"]["kind"], "unused", "{joins}");
+    assert_eq!(joins[1]["state"]["kind"], "connected", "{joins}");
 }
 
 #[test]

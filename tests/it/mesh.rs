@@ -274,22 +274,91 @@ fn a_stock_commit_reaches_the_end_of_a_row_of_agents() {
 }
 
 #[test]
+fn agents_joined_by_routes_are_one_cluster() {
+    let place = Place::new(3);
+    let first = place.start(0, &[]);
+    let second = place.start(1, &["--join", first.address("route")]);
+    second.meets(1);
+    place.commit(0, "from-the-first");
+    second.receives("from-the-first");
+    // The third knows of the first alone, which tells the second of it.
+    let third = place.start(2, &["--nats-role", "hub", "--join", first.address("route")]);
+    for agent in [&first, &second, &third] {
+        agent.meets(2);
+        wait(|| {
+            let mesh = agent.mesh();
+            let peers = mesh["peers"].as_array().expect("peers");
+            peers.iter().all(|peer| peer["link"] == "route")
+        });
+    }
+    let clusters = [&first, &second, &third].map(|agent| agent.mesh()["cluster"].clone());
+    assert!(
+        clusters.iter().all(|name| *name == clusters[0]),
+        "{clusters:?}"
+    );
+    place.commit(2, "from-the-third");
+    second.receives("from-the-third");
+    first.receives("from-the-third");
+    place.commit(1, "from-the-second");
+    third.receives("from-the-second");
+    assert_eq!(second.mesh()["joins"][0]["state"]["kind"], "connected");
+    assert_eq!(second.mesh()["joins"][0]["peer"], json!(place.ids[0]));
+    assert_eq!(first.mesh()["counters"]["refused"], 0);
+}
+
+#[test]
+fn two_that_join_each_other_have_one_route() {
+    let place = Place::new(2);
+    let first = place.start(0, &[]);
+    let second = place.start(1, &["--join", first.address("route")]);
+    let back = json!({ "url": second.address("route") });
+    first.api("POST", "mesh/joins", Some(&back));
+    for agent in [&first, &second] {
+        agent.meets(1);
+        wait(|| agent.mesh()["joins"][0]["state"]["kind"] == "connected");
+    }
+    place.commit(0, "from-the-first");
+    second.receives("from-the-first");
+}
+
+#[test]
 fn an_agent_that_is_not_trusted_gets_no_link() {
     let place = Place::new(2);
     let first = place.start(0, &[]);
+    for address in [first.address("leaf"), first.address("route")] {
+        let strangers = Place::new(1);
+        let flags = ["--join", address, "--trust", &place.ids[0]];
+        let stranger = strangers.start(0, &flags);
+        let id = strangers.ids[0].clone();
+        wait(|| stranger.mesh()["joins"][0]["state"]["kind"] == "error");
+        let state = stranger.mesh()["joins"][0]["state"].clone();
+        let message = state["message"].to_string();
+        assert!(message.contains("did not accept"), "{message}");
+        let hint = format!("Trust this agent there: --trust {id}");
+        assert_eq!(state["hint"], json!(hint));
+        assert_eq!(first.mesh()["peers"], json!([]));
+        // Trusted from now on, it is let in at its next try.
+        first.api("POST", "mesh/trusted", Some(&json!({ "endpoint_id": id })));
+        wait(|| stranger.mesh()["joins"][0]["state"]["kind"] == "connected");
+        first.api("DELETE", &format!("mesh/trusted/{id}"), None);
+        wait(|| stranger.mesh()["joins"][0]["state"]["kind"] != "connected");
+    }
+}
+
+#[test]
+fn a_route_is_made_to_an_agent_that_is_trusted_and_to_no_other() {
+    let place = Place::new(1);
     let strangers = Place::new(1);
-    let flags = ["--join", first.address("leaf"), "--trust", &place.ids[0]];
-    let stranger = strangers.start(0, &flags);
+    let first = place.start(0, &["--trust", &strangers.ids[0]]);
+    let stranger = strangers.start(0, &["--join", first.address("route")]);
     wait(|| stranger.mesh()["joins"][0]["state"]["kind"] == "error");
-    let message = stranger.mesh()["joins"][0]["state"]["message"].to_string();
-    assert!(message.contains("did not accept"), "{message}");
+    let state = stranger.mesh()["joins"][0]["state"].clone();
+    let id = &place.ids[0];
+    let hint = format!("If you know that agent, trust it: --trust {id}");
+    assert_eq!(state["hint"], json!(hint), "{state}");
     assert_eq!(first.mesh()["peers"], json!([]));
-    // Trusted from now on, it is let in at its next try.
-    let id = strangers.ids[0].clone();
-    first.api("POST", "mesh/trusted", Some(&json!({ "endpoint_id": id })));
+    stranger.api("POST", "mesh/trusted", Some(&json!({ "endpoint_id": id })));
     wait(|| stranger.mesh()["joins"][0]["state"]["kind"] == "connected");
-    first.api("DELETE", &format!("mesh/trusted/{id}"), None);
-    wait(|| stranger.mesh()["joins"][0]["state"]["kind"] != "connected");
 }
 
 #[test]

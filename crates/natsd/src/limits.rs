@@ -100,6 +100,16 @@ pub const DIAL_PAUSE: Duration = Duration::from_secs(1);
 /// member that lies can set off.
 pub const MAX_LEARNED_DIALS: usize = 32;
 
+/// Attempts to reach a member that another one told of and that does not answer; it may listen where only the other can reach it.
+pub const LEARNED_ATTEMPTS: u32 = 10;
+
+/// Longest pause between two attempts to reach such a member. The reference's number for routes with retries.
+pub const LEARNED_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Longest nonce that is signed, in characters. Servers make 15 to 32 of them; a signature under more could be meant for
+/// something else.
+pub const MAX_NONCE_CHARACTERS: usize = 64;
+
 /// Most addresses that are kept of one member for its clients' INFO.
 pub const MAX_MEMBER_URLS: usize = 16;
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::conn::{Close, Conn};
+use crate::link::LinkState;
 use crate::proto::Kind;
 
 /// A server at one moment.
@@ -35,6 +36,8 @@ pub struct ConnectionStats {
     pub remote: Option<String>,
     /// What the other end calls itself.
     pub name: Option<String>,
+    /// What the server at the other end of a link calls itself, once the link is up.
+    pub server_name: Option<String>,
     /// The client's language.
     pub lang: Option<String>,
     /// The client's version.
@@ -70,6 +73,7 @@ impl ConnectionStats {
             kind: conn.kind,
             remote: conn.remote.clone(),
             name: about.name,
+            server_name: conn.link.as_ref().and_then(LinkState::server_name),
             lang: about.lang,
             version: about.version,
             user: about.identity.and_then(|identity| identity.name()),

@@ -2,16 +2,17 @@
 
 use std::sync::{Arc, Mutex};
 
-use natsd::leaf::{Credentials, LeafRemote};
-use natsd::{Link, LinkStatus, Target};
+use natsd::leaf::LeafRemote;
+use natsd::{Close, Link, LinkStatus, Target};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::gate::shown;
+use super::gate::credentials;
 use super::join::{JoinUrl, Way};
 use super::{Mesh, locked, role};
 use crate::api::{self, Chosen, Code, Error, Level, LinkState, Role, Time};
 use crate::limits;
+use crate::trust::EndpointId;
 
 /// The joins and their links.
 #[derive(Debug)]
@@ -108,7 +109,7 @@ impl Dialler {
                 },
                 None => LinkState::Standby,
             };
-            *locked(&entry.seen) = Seen { state, peer: None };
+            entry.see(state);
         }
         drop(inner);
         drop(retired);
@@ -198,12 +199,14 @@ impl Entry {
         matches!(locked(&self.seen).state, LinkState::Connected { .. })
     }
 
+    /// Sets how the join is doing. What followed the link before has no say any more.
+    fn see(&mut self, state: LinkState) {
+        self.seen = Arc::new(Mutex::new(Seen { state, peer: None }));
+    }
+
     /// Begins to dial.
     fn begin(&mut self, mesh: &Arc<Mesh>) {
-        *locked(&self.seen) = Seen {
-            state: LinkState::Connecting { since: Time::now() },
-            peer: None,
-        };
+        self.see(LinkState::Connecting { since: Time::now() });
         let stop = mesh.parts.stopped.child_token();
         let follower = Follower {
             mesh: Arc::clone(mesh),
@@ -217,16 +220,12 @@ impl Entry {
         match self.url.way() {
             Way::Leaf => match LeafRemote::tcp(&[self.url.to_string()]) {
                 Ok(mut remote) => {
-                    let keys = Arc::clone(&mesh.parts.keys);
-                    remote.credentials = Credentials::Jwt {
-                        jwt: shown(&keys),
-                        sign: Arc::new(move |nonce| keys.sign_challenge(nonce).to_vec()),
-                    };
+                    remote.credentials = credentials(&mesh.parts.keys);
                     mesh.parts
                         .tasks
                         .spawn(follower.follow(server.dial_leaf(remote)));
                 }
-                Err(error) => follower.failed(error.to_string()),
+                Err(error) => follower.failed(error.to_string(), None),
             },
             Way::Route => {
                 let link = server.dial_route(Target::Tcp(self.url.address().to_owned()));
@@ -252,13 +251,23 @@ impl Follower {
             match status {
                 LinkStatus::Connecting => self.connecting(),
                 LinkStatus::Up { server_name, .. } => self.stands(&server_name),
-                LinkStatus::Down { why, .. } => {
-                    self.failed(why);
+                // Another connection is the link, which shows in a moment.
+                LinkStatus::Down {
+                    close: Close::Duplicate,
+                    ..
+                } => {}
+                LinkStatus::Down {
+                    why,
+                    close,
+                    server_name,
+                } => {
+                    self.failed(why, self.hint(close, server_name.as_deref()));
                     self.mesh.dialler.fail_over(&self.mesh, &self.id);
                 }
                 _ => {}
             }
             status = tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return self.part().await,
                 status = link.changed() => status,
             };
@@ -297,7 +306,7 @@ impl Follower {
         *locked(&self.seen) = Seen {
             state: LinkState::Connected { since },
             peer: server_name
-                .parse::<crate::trust::EndpointId>()
+                .parse::<EndpointId>()
                 .ok()
                 .map(|id| id.to_string()),
         };
@@ -308,7 +317,25 @@ impl Follower {
         self.mesh.publish();
     }
 
-    fn failed(&self, message: String) {
+    /// Returns what to do about a link that is down for this reason.
+    fn hint(&self, close: Close, server_name: Option<&str>) -> Option<String> {
+        let peer = server_name.and_then(|name| name.parse::<EndpointId>().ok());
+        match (close, peer) {
+            (Close::Refused, Some(_)) => {
+                let own = self.mesh.parts.keys.id();
+                Some(format!("Trust this agent there: --trust {own}"))
+            }
+            (Close::NotTrusted, Some(peer)) => {
+                Some(format!("If you know that agent, trust it: --trust {peer}"))
+            }
+            (Close::NotTrusted, None) => {
+                Some("Only agents that are trusted can be joined by nats-route://.".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn failed(&self, message: String, hint: Option<String>) {
         let now = Time::now();
         let (since, news) = match &locked(&self.seen).state {
             LinkState::Error {
@@ -326,7 +353,7 @@ impl Follower {
             state: LinkState::Error {
                 code: Code::Remote,
                 message,
-                hint: None,
+                hint,
                 since,
                 // The server dials again by itself, in seconds.
                 retry_at: None,

@@ -1,10 +1,11 @@
 //! Lets those in over links whom this agent trusts. Who dials signs the server's nonce with its nkey, and shows that its identity
-//! vouched for that key: four words in the member `jwt` of CONNECT, which other servers ignore unless they are told to want it.
+//! vouched for that key: four words in the member `jwt` of CONNECT, which other servers ignore unless they are told to want it. On a
+//! route the end that was dialled shows the same, so both are trusted by each other. An agent's server is called by its identity.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use natsd::auth::Judge;
+use natsd::auth::{Credentials, Judge};
 use natsd::nkey::PublicKey;
 use natsd::proto::Connect;
 
@@ -52,10 +53,23 @@ impl Judge for Gate {
         self.owner(key)
             .is_some_and(|id| self.trust.register.knows(&id))
     }
+
+    fn may_be_called(&self, key: &PublicKey, server_name: &str) -> bool {
+        self.owner(key).map(|id| id.to_string()).as_deref() == Some(server_name)
+    }
+}
+
+/// Returns how an agent with these keys proves to others who it is.
+pub(super) fn credentials(keys: &Arc<Keys>) -> Credentials {
+    let signing = Arc::clone(keys);
+    Credentials::Jwt {
+        jwt: shown(keys),
+        sign: Arc::new(move |nonce| signing.sign_challenge(nonce).to_vec()),
+    }
 }
 
 /// Returns what an agent with these keys shows.
-pub(super) fn shown(keys: &Keys) -> String {
+fn shown(keys: &Keys) -> String {
     let Binding {
         nkey,
         message,
@@ -108,6 +122,8 @@ mod tests {
         let key = gate.key(&connect(&good)).expect("let in");
         assert_eq!(key.to_string(), keys(1).nkey());
         assert!(gate.still(&key));
+        let name = |seed| keys(seed).id().to_string();
+        assert!(gate.may_be_called(&key, &name(1)) && !gate.may_be_called(&key, &name(2)));
         assert_eq!(gate.key(&connect(&shown(&keys(2)))), None, "a stranger");
         // A trusted identity's name before a stranger's key.
         let (_, rest) = good.split_once(' ').expect("words");

@@ -9,15 +9,14 @@ mod join;
 mod role;
 mod show;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use edgesync_bus::{Connection, Nats, SharedBus};
 use edgesync_replica::Input;
-use natsd::auth::{Policy, Rules};
-use natsd::{Addresses, Event as ServerEvent, Options, Server};
+use natsd::auth::{Judge, Policy, Rules};
+use natsd::{Addresses, Event as ServerEvent, Options, RouteOptions, Server};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -102,8 +101,6 @@ pub(crate) struct Mesh {
     changing: tokio::sync::Mutex<()>,
     dialler: Dialler,
     replication: Arc<Replication>,
-    /// What the servers at the other ends of links call themselves, by the connection's number.
-    names: Mutex<HashMap<u64, String>>,
     since: Time,
 }
 
@@ -140,16 +137,20 @@ impl Mesh {
             (None, None) => (Role::Peer, Chosen::Default),
         };
         let token = crate::text::to_hex(&crate::text::random::<32>()?);
+        let gate: Arc<dyn Judge> = Arc::new(Gate::new(Arc::clone(&parts.trust)));
         let policy = Policy {
             clients: Rules::token(token.clone()),
-            leaves: Rules::Judge(Arc::new(Gate::new(Arc::clone(&parts.trust)))),
-            // Nobody, until members have a secret that they share.
-            routes: Rules::Users(Vec::new()),
+            leaves: Rules::Judge(Arc::clone(&gate)),
+            routes: Rules::Judge(gate),
         };
         let server = Server::start(Options {
             server_name: Some(parts.keys.id().to_string()),
             listeners: role::listeners(role.0, &config),
             policy: policy.clone(),
+            routes: RouteOptions {
+                credentials: gate::credentials(&parts.keys),
+                ..RouteOptions::default()
+            },
             ..Options::default()
         });
         let server = server.await?;
@@ -182,7 +183,6 @@ impl Mesh {
             changing: tokio::sync::Mutex::default(),
             dialler,
             replication,
-            names: Mutex::default(),
             since: Time::now(),
         });
         // Before anything is dialled, so that no link comes up unseen.
@@ -224,7 +224,8 @@ impl Mesh {
         self.server.addresses()
     }
 
-    /// Takes another role while traffic flows: the new listeners and links are made first, the old ones end then.
+    /// Takes another role while traffic flows: the new listeners and links are made first, the old ones end then. Only routes end before
+    /// a leaf's link begins: both at once, everything would arrive twice.
     ///
     /// # Errors
     /// `conflict` when an address cannot be listened on; the role is as it was then.
@@ -238,6 +239,9 @@ impl Mesh {
         kept.map_err(|error| Error::internal(error.to_string()))?
             .map_err(|error| Error::internal(format!("agent.db: {error}")))?;
         *locked(&self.role) = (role, Chosen::App);
+        if role == Role::Leaf {
+            self.server.set_cluster_name(None);
+        }
         self.dialler.dial(self, role);
         if role == Role::Leaf {
             self.hang_up_accepted();
@@ -307,15 +311,11 @@ impl Mesh {
                 event = events.recv() => event,
             };
             match event {
-                Ok(ServerEvent::LinkUp {
-                    id, server_name, ..
-                }) => {
-                    locked(&self.names).insert(id, server_name);
+                Ok(ServerEvent::LinkUp { .. }) => {
                     self.greet();
                     self.publish();
                 }
-                Ok(ServerEvent::Disconnected { id, kind, .. }) => {
-                    locked(&self.names).remove(&id);
+                Ok(ServerEvent::Disconnected { kind, .. }) => {
                     if kind != natsd::proto::Kind::Client {
                         self.publish();
                     }

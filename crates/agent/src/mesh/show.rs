@@ -95,11 +95,11 @@ impl Mesh {
             };
             peers.entry(name.to_string()).or_insert_with(stranger);
         }
-        let names = locked(&self.names).clone();
         for link in links {
-            let told = names.get(&link.id).cloned().or_else(|| link.name.clone());
             // One that has not introduced itself is no peer yet.
-            let Some(name) = told else { continue };
+            let Some(name) = link.server_name.clone() else {
+                continue;
+            };
             let peer = peers
                 .entry(name.clone())
                 .or_insert_with(|| self.unknown(&name));

@@ -4,9 +4,9 @@ use std::fs;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::Context;
-use natsd::auth::{Policy, Rules, Secret};
+use natsd::auth::{Credentials, Policy, Rules};
 use natsd::config::{Authorization, Config, Listen};
-use natsd::leaf::{Credentials, LeafRemote};
+use natsd::leaf::LeafRemote;
 use natsd::nkey::KeyPair;
 use natsd::{Limits, Link, Listeners, Options, RouteOptions, Server, Target};
 
@@ -121,10 +121,13 @@ fn route_options(config: &Config) -> RouteOptions {
     let routes = config.cluster.iter().flat_map(|cluster| &cluster.routes);
     let credentials = routes
         .filter_map(|url| login(url).0?.split_once(':'))
-        .map(|(user, password)| (user.to_owned(), Secret::new(password)))
+        .map(|(user, password)| Credentials::User {
+            name: user.to_owned(),
+            password: password.to_owned(),
+        })
         .next();
     RouteOptions {
-        credentials,
+        credentials: credentials.unwrap_or_default(),
         ..RouteOptions::default()
     }
 }

@@ -3,6 +3,7 @@
 //! A [`Policy`] has one set of [`Rules`] for each kind of connection. An embedder changes it while the server runs with
 //! [`Server::set_policy`](crate::Server::set_policy), which also cuts those who are no longer let in.
 
+mod credentials;
 mod permissions;
 mod proof;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
+pub use credentials::Credentials;
 pub use permissions::{AllowResponses, Permissions, SubjectRules, SubscribeRule};
 pub(crate) use proof::{make_nonce, make_server_id};
 
@@ -60,6 +62,12 @@ pub trait Judge: fmt::Debug + Send + Sync + 'static {
 
     /// Says whether the owner of a key that was let in still is.
     fn still(&self, key: &PublicKey) -> bool;
+
+    /// Says whether the owner of a key that was let in may call their server so.
+    fn may_be_called(&self, key: &PublicKey, server_name: &str) -> bool {
+        let _ = (key, server_name);
+        true
+    }
 }
 
 impl Rules {
@@ -104,6 +112,16 @@ impl Rules {
                 let signature = connect.sig.as_deref().unwrap_or_default();
                 proof::signed(&key, nonce, signature).then(|| Identity::owner_of(key))
             }
+        }
+    }
+
+    /// Says whether whoever this is may call their server so.
+    pub(crate) fn may_be_called(&self, identity: &Identity, server_name: &str) -> bool {
+        match (self, &identity.credential) {
+            (Self::Judge(judge), Some(Credential::Nkey(key))) => {
+                judge.may_be_called(key, server_name)
+            }
+            _ => true,
         }
     }
 
@@ -198,11 +216,6 @@ impl Secret {
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
-    }
-
-    /// Returns the text, to show it to another server.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
     }
 
     fn is(&self, given: &str) -> bool {

@@ -40,6 +40,12 @@ pub enum Close {
     ClientOnRoutePort,
     /// The other end sent an error.
     RemoteError,
+    /// The other end does not accept our credentials.
+    Refused,
+    /// Whom we dialled did not prove to be one that is let in here.
+    NotTrusted,
+    /// Another port was reached than one for such a link.
+    WrongPort,
     /// Another connection to the same server exists.
     Duplicate,
     /// It leads back to this server itself.
@@ -50,6 +56,8 @@ pub enum Close {
     NameConflict,
     /// The leafnode's cluster is this server's own.
     SameClusterName,
+    /// Our cluster is called otherwise now, which the other end has to be told anew.
+    ClusterRenamed,
     /// A message of this server would come back to it.
     Loop,
     /// The leafnode asked for a subject that it may not have.
@@ -67,7 +75,7 @@ impl Close {
     pub(crate) fn told(self) -> Option<String> {
         let text = match self {
             Self::Protocol(error) => return Some(error.to_string()),
-            Self::Unauthorized => "Authorization Violation",
+            Self::Unauthorized | Self::NotTrusted => "Authorization Violation",
             Self::AuthTimeout => "Authentication Timeout",
             Self::ProtocolLevel => "invalid client protocol",
             Self::NoRespondersWithoutHeaders => "no responders requires headers support",
@@ -125,6 +133,9 @@ impl fmt::Display for Close {
             Self::WriteDeadline => "the other end took no bytes for too long",
             Self::SlowConsumer => "the other end reads too slowly",
             Self::RemoteError => "the other end sent an error",
+            Self::Refused => "the other end did not accept the credentials",
+            Self::WrongPort => "another port was reached than one for such a link",
+            Self::ClusterRenamed => "the cluster has another name now",
             Self::Duplicate => "another connection to the same server exists",
             Self::Myself => "the connection leads back to this server",
             Self::ClusterNameConflict => "the other end is of another cluster",

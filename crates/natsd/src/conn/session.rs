@@ -178,6 +178,10 @@ impl Session {
                 Ok(count) => self.adapt(count),
                 Err(_) => return Close::ReadFailed,
             }
+            if conn.is_closed() {
+                // Whoever closed it counts on nothing more coming this way.
+                return Close::Closed;
+            }
             if let Err(why) = self.handle_all() {
                 return why;
             }

@@ -77,6 +77,7 @@ impl Keeper {
                 return Some(why);
             }
         };
+        self.progress.met(&greeting.server_name);
         let why = Arc::new(Mutex::new(None));
         let setup = Setup {
             shared: Arc::clone(&self.shared),

@@ -52,9 +52,13 @@ pub enum LeafError {
     Loop,
     /// Both ends are in clusters of one name.
     #[error(
-        "both servers say that they are in the cluster \"{0}\"; members of one cluster are joined by routes, not as leafnodes"
+        "both servers are in one cluster{}; members of one cluster are joined by routes, not as leafnodes",
+        if .0.is_empty() { String::new() } else { format!(", \"{}\"", .0) }
     )]
     SameCluster(String),
+    /// Our cluster has another name, which the other end is told by a new link.
+    #[error("the cluster has another name now")]
+    Renamed,
     /// The other end has this link already.
     #[error("the server has a leafnode link of this name already: {0}")]
     Duplicate(String),
@@ -110,6 +114,7 @@ impl LeafError {
                 LEAF_LONG_DELAY
             }
             Self::Version(_) => LEAF_VERSION_DELAY,
+            Self::Renamed => return Duration::ZERO,
             _ => reconnect.unwrap_or(DIAL_PAUSE),
         };
         least + DIAL_PAUSE.mul_f64(jitter.clamp(0.0, 1.0))

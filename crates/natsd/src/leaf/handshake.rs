@@ -1,10 +1,8 @@
 //! The first words of a leafnode link, without I/O: what the dialling side makes of the greeting and what it answers, and what
 //! the accepting side makes of that.
 
-use serde_json::{Map, Value};
-
-use super::credentials::Credentials;
 use super::error::LeafError;
+use crate::auth::Credentials;
 use crate::proto::{Connect, Info};
 
 /// What a server says about itself on a leafnode link.
@@ -33,11 +31,10 @@ pub(crate) struct Wish {
 /// When another port was reached than a leafnode port, or one that we cannot talk to.
 pub(crate) fn greeting(json: &[u8]) -> Result<Info, LeafError> {
     let protocol = || LeafError::Protocol("its INFO is not understood".to_owned());
-    let all: Map<String, Value> = serde_json::from_slice(json).map_err(|_| protocol())?;
-    let info: Info = serde_json::from_slice(json).map_err(|_| protocol())?;
+    let info = Info::from_json(json).ok_or_else(protocol)?;
     let first_url = || info.leafnode_urls.iter().flatten().next().cloned();
     // Only routes speak of leafnode origins, and they give no number to a connection.
-    if all.contains_key("lnoc") || info.client_id.unwrap_or(0) == 0 {
+    if info.lnoc.is_some() || info.client_id.unwrap_or(0) == 0 {
         return Err(LeafError::RoutePort {
             instead: first_url(),
         });
@@ -126,9 +123,9 @@ fn same_cluster(own: &Own, other: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::credentials::Credentials;
     use super::super::error::LeafError;
     use super::{Own, Refusal, Wish, answer, greeting, judge};
+    use crate::auth::Credentials;
     use crate::nkey::KeyPair;
     use crate::proto::Connect;
 

@@ -2,14 +2,12 @@
 //!
 //! Not spoken: compression, other accounts than the one there is, TLS.
 
-mod credentials;
 mod dial;
 mod error;
 mod handshake;
 mod remote;
 mod session;
 
-pub use credentials::Credentials;
 pub(crate) use dial::keep;
 pub use error::LeafError;
 pub use remote::{LeafRemote, RemoteError};

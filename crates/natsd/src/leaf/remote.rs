@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::credentials::Credentials;
 use super::error::DEFAULT_PORT;
+use crate::auth::Credentials;
 use crate::link::dial::Target;
 use crate::subject::Filter;
 

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
-use super::credentials::Credentials;
 use super::error::LeafError;
 use super::handshake::{self, Own, Refusal, Wish};
+use crate::auth::Credentials;
 use crate::conn::router::{Message, Source};
 use crate::conn::session::Context;
 use crate::conn::{Close, Conn};
@@ -95,6 +95,9 @@ impl Leaf {
             }
             Side::Dialling(dialled) => {
                 let own = own(context.shared);
+                if let Some(link) = &context.conn.link {
+                    link.set_told_cluster(own.cluster.clone());
+                }
                 let connect =
                     handshake::answer(&dialled.greeting, &own, &dialled.wish, &dialled.credentials);
                 let connect = connect.map_err(|why| {
@@ -154,6 +157,8 @@ impl Leaf {
             Close::Protocol(error) => LeafError::Protocol(error.to_string()),
             Close::Handshake => LeafError::Protocol("it spoke before its turn".to_owned()),
             Close::Loop | Close::Myself => LeafError::Loop,
+            Close::SameClusterName => LeafError::SameCluster(String::new()),
+            Close::ClusterRenamed => LeafError::Renamed,
             _ => LeafError::Closed,
         };
         let text = dialled.why.lock().get_or_insert(error).to_string();
@@ -190,6 +195,9 @@ impl Leaf {
             .out
             .deny(denied.filter_map(|text| Filter::parse(text.as_bytes())));
         conn.introduce(&connect, identity);
+        if !shared.may_be_called(conn, connect.name.as_deref().unwrap_or_default()) {
+            return Err(Close::Unauthorized);
+        }
         self.class = if connect.is_hub == Some(true) {
             Class::Hub
         } else {
@@ -287,7 +295,11 @@ impl Leaf {
         if let Side::Dialling(dialled) = &self.side {
             let text = String::from_utf8_lossy(text);
             let why = LeafError::from_text(&text);
+            let refused = matches!(why, LeafError::Unauthorized(_));
             dialled.why.lock().get_or_insert(why);
+            if refused {
+                return Err(Close::Refused);
+            }
         }
         Err(Close::RemoteError)
     }

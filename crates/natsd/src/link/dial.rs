@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -136,6 +137,8 @@ pub enum LinkStatus {
         why: String,
         /// The kind of reason.
         close: Close,
+        /// What the server that was reached calls itself, if it said so. Nothing proves that it is who it says.
+        server_name: Option<String>,
     },
 }
 
@@ -145,6 +148,10 @@ pub(crate) struct Progress {
     status: Arc<watch::Sender<LinkStatus>>,
     /// What the other end said before the end.
     reason: Arc<Mutex<Option<String>>>,
+    /// What the other end calls itself.
+    met: Arc<Mutex<Option<String>>>,
+    /// It has been up at least once.
+    was_up: Arc<AtomicBool>,
 }
 
 impl Progress {
@@ -152,11 +159,38 @@ impl Progress {
         Self {
             status: Arc::new(watch::Sender::new(LinkStatus::Connecting)),
             reason: Arc::default(),
+            met: Arc::default(),
+            was_up: Arc::default(),
         }
     }
 
     pub(crate) fn set(&self, status: LinkStatus) {
-        self.status.send_replace(status);
+        if matches!(status, LinkStatus::Up { .. }) {
+            self.was_up.store(true, Ordering::Relaxed);
+        }
+        self.status.send_if_modified(|now| {
+            let changed = *now != status;
+            *now = status;
+            changed
+        });
+    }
+
+    /// Says whether it has been up at least once.
+    pub(crate) fn was_up(&self) -> bool {
+        self.was_up.load(Ordering::Relaxed)
+    }
+
+    /// Returns why it is down, if it is.
+    pub(crate) fn close(&self) -> Option<Close> {
+        match *self.status.borrow() {
+            LinkStatus::Down { close, .. } => Some(close),
+            _ => None,
+        }
+    }
+
+    /// Notes what the server that was reached calls itself.
+    pub(crate) fn met(&self, server_name: &str) {
+        *self.met.lock() = Some(server_name.to_owned());
     }
 
     /// Notes why the link is about to go down; the first reason stays.
@@ -171,7 +205,12 @@ impl Progress {
             .lock()
             .take()
             .unwrap_or_else(|| close.to_string());
-        self.set(LinkStatus::Down { why, close });
+        let server_name = self.met.lock().take();
+        self.set(LinkStatus::Down {
+            why,
+            close,
+            server_name,
+        });
     }
 
     /// Waits until the link is down.

@@ -30,9 +30,13 @@ pub(crate) struct LinkState {
     pub(crate) dialled: bool,
     /// What the other server said about itself.
     remote: RwLock<Remote>,
+    /// The name of our cluster that the other server was told.
+    told_cluster: RwLock<Option<String>>,
     terms: RwLock<Arc<Terms>>,
     /// Some messages must not go out, so each has to be looked at.
     restricted: AtomicBool,
+    /// Both ends have introduced themselves.
+    up: AtomicBool,
 }
 
 /// What the server at the other end said about itself.
@@ -59,9 +63,17 @@ impl LinkState {
         Self {
             dialled,
             remote: RwLock::default(),
+            told_cluster: RwLock::default(),
             terms: RwLock::default(),
             restricted: AtomicBool::new(false),
+            up: AtomicBool::new(false),
         }
+    }
+
+    /// Returns what the other server calls itself, once the link is up.
+    pub(crate) fn server_name(&self) -> Option<String> {
+        let up = self.up.load(Ordering::Relaxed);
+        up.then(|| self.remote.read().server_name.clone())
     }
 
     pub(crate) fn remote(&self) -> Remote {
@@ -71,6 +83,14 @@ impl LinkState {
     pub(crate) fn set_remote(&self, remote: Remote) {
         *self.remote.write() = remote;
         self.restrict();
+    }
+
+    pub(crate) fn told_cluster(&self) -> Option<String> {
+        self.told_cluster.read().clone()
+    }
+
+    pub(crate) fn set_told_cluster(&self, name: Option<String>) {
+        *self.told_cluster.write() = name;
     }
 
     /// Sets what may cross this link.
@@ -132,6 +152,7 @@ pub(crate) fn announce_change(
 /// Announces everything there is on a link, and from now on every change.
 pub(crate) fn open(shared: &Shared, conn: &Arc<Conn>, audience: Audience, batch: &mut Batch) {
     let Some(link) = &conn.link else { return };
+    link.up.store(true, Ordering::Relaxed);
     let cluster = link.remote().cluster;
     let other = Other {
         audience,

@@ -71,6 +71,10 @@ pub struct Connect {
     /// The account at the other end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_account: Option<String>,
+    /// On a route: what the accepting end is to sign, to prove in turn who it is, in a `CONNECT` of its own. The reference does
+    /// not know this member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<String>,
     /// On a route: leafnode interest with its origin is understood.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lnoc: Option<bool>,
@@ -119,6 +123,7 @@ impl Default for Connect {
             isolate: None,
             deny_pub: None,
             remote_account: None,
+            challenge: None,
             lnoc: None,
             lnocu: None,
             tls_required: None,

@@ -52,6 +52,13 @@ pub struct Info {
     /// Whether the server made up the cluster's name.
     #[serde(skip_serializing_if = "is_false")]
     pub cluster_dynamic: bool,
+    /// On a route: another name of the cluster that is told later is taken over like one that is told at the start. The
+    /// reference does not know this member.
+    #[serde(skip_serializing_if = "is_false")]
+    pub cluster_follows: bool,
+    /// On a route: leafnode interest with its origin is understood. Only routes say so, which tells their port from others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lnoc: Option<bool>,
     /// `host:port` of the cluster's client listeners.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_urls: Option<Vec<String>>,

@@ -1,71 +1,140 @@
 //! The name of the cluster, on which its members have to agree.
+//!
+//! A name that was given stands. Of two made-up ones the greater stands, and the other end takes it over. A member that changes its
+//! name so tells those that it has routes to; they follow without losing a message. Only reference servers, which do not listen to
+//! that, are closed and dial again. Hubs keep by name which of their leafnodes are one cluster, so as soon as a server is not alone in
+//! its cluster, links to hubs that know it by another name are made anew.
 
 use std::sync::Arc;
 
 use crate::conn::{Close, Conn};
+use crate::link;
 use crate::proto::Kind;
 use crate::server::{Cluster, Shared};
 
 impl Shared {
-    /// Returns the cluster's name; one that nobody else has if none was given.
-    pub(crate) fn cluster_name(&self) -> Cluster {
+    /// Puts the server into a cluster if it is in none: into one whose name nobody else has, made of the server's own name.
+    pub(crate) fn enter_cluster(&self) {
         let made_up = || Cluster {
-            name: self.server_id.clone(),
+            name: self.server_name.clone(),
             dynamic: true,
+            shared: false,
         };
-        self.cluster.write().get_or_insert_with(made_up).clone()
+        self.cluster.write().get_or_insert_with(made_up);
+    }
+
+    /// Notes that there is another member.
+    pub(super) fn share_cluster(&self) {
+        if let Some(cluster) = &mut *self.cluster.write() {
+            cluster.shared = true;
+        }
+        self.part_from_hubs();
     }
 
     /// Whether a made-up name of the other end gives way to ours.
     pub(crate) fn outranks(&self, theirs: &str) -> bool {
-        let ours = self.cluster_name();
-        !ours.dynamic || *ours.name > *theirs
+        let ours = self.cluster.read();
+        ours.as_ref()
+            .is_some_and(|ours| !ours.dynamic || *ours.name > *theirs)
     }
 
     /// Takes over the other end's name where a made-up one gives way: to one that was given, or to the greater of two. Names
-    /// that stay different are an error, which is our name.
+    /// that stay different are an error, which is our name; so is having left the cluster meanwhile.
     pub(crate) fn agree_on_cluster(
-        &self,
+        self: &Arc<Self>,
         theirs: &str,
         dynamic: bool,
-        conn: &Arc<Conn>,
     ) -> Result<(), String> {
-        let ours = self.cluster_name();
-        if ours.name == theirs {
-            return Ok(());
+        {
+            let mut cluster = self.cluster.write();
+            match &*cluster {
+                Some(ours) if ours.name == theirs => return Ok(()),
+                Some(ours) if !ours.dynamic || (dynamic && *ours.name > *theirs) => {
+                    return Err(ours.name.clone());
+                }
+                None => return Err(String::new()),
+                Some(_) => {
+                    let name = theirs.to_owned();
+                    *cluster = Some(Cluster {
+                        name,
+                        dynamic,
+                        shared: true,
+                    });
+                }
+            }
         }
-        if !ours.dynamic || (dynamic && self.outranks(theirs)) {
-            return Err(ours.name);
-        }
-        *self.cluster.write() = Some(Cluster {
-            name: theirs.to_owned(),
-            dynamic,
-        });
+        self.part_from_hubs();
         tracing::info!(target: "natsd", name = theirs, "took over the cluster's name");
-        self.close_routes(|other| !Arc::ptr_eq(other, conn));
+        for conn in self.members.stubborn() {
+            self.part(&conn, Close::ClusterNameConflict);
+        }
+        self.tell_members();
         Ok(())
     }
 
-    /// Gives the cluster another name. Routes that others dialled are closed, since they belong to the cluster of the old name;
-    /// those that this side keeps up stay until their handles are dropped.
-    pub(crate) fn rename_cluster(&self, name: Option<String>) {
-        let named = |name| Cluster {
-            name,
+    /// Gives the cluster another name. Routes that others dialled, and those to members of which others told, are closed, since they
+    /// belong to the cluster of the old name; those that this side keeps up stay until their handles are dropped. Without a name the
+    /// server leaves its cluster: all routes are closed.
+    pub(crate) fn rename_cluster(&self, name: Option<&str>) {
+        let named = |name: &str| Cluster {
+            name: name.to_owned(),
             dynamic: false,
+            shared: true,
         };
         let cluster = name.map(named);
         let before = std::mem::replace(&mut *self.cluster.write(), cluster.clone());
-        if before != cluster {
-            self.close_routes(|conn| conn.link.as_ref().is_some_and(|link| !link.dialled));
+        if before == cluster {
+            return;
+        }
+        if cluster.is_some() || before.is_some_and(|cluster| cluster.shared) {
+            self.part_from_hubs();
+        }
+        self.members.forget_learned();
+        for conn in self.links_of(Kind::Route) {
+            if name.is_none() || conn.link.as_ref().is_some_and(|link| !link.dialled) {
+                self.part(&conn, Close::ClusterNameConflict);
+            }
         }
     }
 
-    fn close_routes(&self, which: impl Fn(&Arc<Conn>) -> bool) {
-        let conns: Vec<_> = self.conns.lock().values().cloned().collect();
-        for conn in conns {
-            if conn.kind == Kind::Route && which(&conn) {
-                conn.close(Close::ClusterNameConflict);
+    /// Makes leafnode links anew whose other ends know another name of the cluster, and closes those to its own members.
+    fn part_from_hubs(&self) {
+        let name = self
+            .cluster
+            .read()
+            .as_ref()
+            .map(|cluster| cluster.name.clone());
+        for conn in self.links_of(Kind::Leaf) {
+            let Some(link) = &conn.link else { continue };
+            if link.dialled {
+                if link.told_cluster() != name {
+                    self.part(&conn, Close::ClusterRenamed);
+                }
+            } else if name.is_some() && link.remote().cluster == name {
+                self.part(&conn, Close::SameClusterName);
             }
         }
+    }
+
+    /// Closes leafnode links to a server that has become a member of our cluster: everything would arrive twice.
+    pub(super) fn part_leaves(&self, server_id: &str) {
+        for conn in self.links_of(Kind::Leaf) {
+            let remote = conn.link.as_ref().map(|link| link.remote().server_id);
+            if remote.as_deref() == Some(server_id) {
+                self.part(&conn, Close::SameClusterName);
+            }
+        }
+    }
+
+    /// Closes a link over which nothing may go from now on.
+    pub(super) fn part(&self, conn: &Arc<Conn>, why: Close) {
+        conn.close(why);
+        link::close(self, conn);
+    }
+
+    fn links_of(&self, kind: Kind) -> Vec<Arc<Conn>> {
+        let conns = self.conns.lock();
+        let of_kind = conns.values().filter(|conn| conn.kind == kind);
+        of_kind.cloned().collect()
     }
 }

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::Route;
-use crate::auth::Secret;
+use crate::auth::Credentials;
 use crate::conn::Close;
 use crate::conn::session::Peer;
+use crate::limits::{DIAL_PAUSE, LEARNED_ATTEMPTS, LEARNED_PAUSE_MAX};
 use crate::link::dial::{Link, LinkStatus, Progress, Target, pause};
 use crate::proto::Kind;
 use crate::server::{Setup, Shared};
@@ -16,8 +17,8 @@ use crate::server::{Setup, Shared};
 /// How a server is with the members that it dials.
 #[derive(Clone, Debug)]
 pub struct RouteOptions {
-    /// User and password that are shown to them.
-    pub credentials: Option<(String, Secret)>,
+    /// How it shows them who it is. With a key it also proves itself to those that dial it, if they ask.
+    pub credentials: Credentials,
     /// Whether members of which other members tell are dialled as well, which makes the mesh full.
     pub dial_learned: bool,
 }
@@ -25,7 +26,7 @@ pub struct RouteOptions {
 impl Default for RouteOptions {
     fn default() -> Self {
         Self {
-            credentials: None,
+            credentials: Credentials::None,
             dial_learned: true,
         }
     }
@@ -39,15 +40,20 @@ pub(crate) fn keep(shared: &Arc<Shared>, target: Target) -> Link {
     let shared = Arc::clone(shared);
     let tasks = shared.tasks.clone();
     tasks.spawn(async move {
-        let mut member = None;
+        let mut member: Option<String> = None;
         loop {
             // While another connection is the route to the same server, there is nothing to do here.
-            let covered = member
-                .as_ref()
-                .is_some_and(|id: &String| shared.members.has(id));
-            if !covered {
-                progress.set(LinkStatus::Connecting);
-                member = once(&shared, &target, &progress, &stop).await.or(member);
+            let standing = member.as_ref().and_then(|id| shared.members.status(id));
+            match standing {
+                Some(status) => progress.set(status),
+                None => {
+                    progress.set(LinkStatus::Connecting);
+                    member = once(&shared, &target, &progress, &stop).await.or(member);
+                    let twice = progress.close() == Some(Close::Duplicate);
+                    if twice && member.as_ref().is_some_and(|id| shared.members.has(id)) {
+                        continue;
+                    }
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -58,14 +64,40 @@ pub(crate) fn keep(shared: &Arc<Shared>, target: Target) -> Link {
     link
 }
 
-/// Dials a server of which a member told.
-pub(super) fn learned(shared: &Arc<Shared>, server_id: String, address: String) {
+/// Dials a server of which a member told, and again when the route is lost: at most so often while it does not answer, and as
+/// long as there is a cluster while it answers but one of the two does not let the other in.
+pub(super) fn learned(
+    shared: &Arc<Shared>,
+    server_id: String,
+    address: String,
+    stop: CancellationToken,
+) {
     let shared = Arc::clone(shared);
     let tasks = shared.tasks.clone();
     tasks.spawn(async move {
-        let stop = shared.stop.child_token();
         let target = Target::Tcp(address);
-        once(&shared, &target, &Progress::new(), &stop).await;
+        let (mut rest, mut failures) = (DIAL_PAUSE, 0);
+        let mut member = server_id.clone();
+        while failures < LEARNED_ATTEMPTS {
+            let progress = Progress::new();
+            let met = once(&shared, &target, &progress, &stop).await;
+            if progress.was_up() {
+                (rest, failures) = (DIAL_PAUSE, 0);
+            }
+            match progress.close() {
+                Some(Close::Refused | Close::NotTrusted) => {}
+                _ => failures += 1,
+            }
+            member = met.unwrap_or(member);
+            if shared.members.has(&member) || shared.members.is_empty() {
+                break;
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = shared.members.again.notified() => {}
+                () = tokio::time::sleep(rest) => rest = (rest * 2).min(LEARNED_PAUSE_MAX),
+            }
+        }
         shared.members.dialled(&server_id);
     });
 }

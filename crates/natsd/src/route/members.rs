@@ -5,34 +5,75 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::dial;
 use crate::conn::{Close, Conn};
-use crate::limits::{MAX_LEARNED_DIALS, MAX_MEMBER_URLS};
+use crate::limits::{DIAL_TIMEOUT, MAX_LEARNED_DIALS, MAX_MEMBER_URLS};
+use crate::link::dial::LinkStatus;
 use crate::proto::{Info, Kind, write};
 use crate::server::Shared;
 
 /// The members that there is a route to.
-#[derive(Debug, Default)]
-pub(crate) struct Members(Mutex<State>);
+#[derive(Debug)]
+pub(crate) struct Members {
+    state: Mutex<State>,
+    /// Told when those may be let in now who were not.
+    pub(crate) again: Notify,
+    /// Ended with the server.
+    stop: CancellationToken,
+}
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// By server id.
     known: BTreeMap<String, Member>,
+    /// Ids of servers that were dialled and have yet to join, with the number of the connection.
+    meeting: BTreeMap<String, u64>,
     /// Ids of servers that are dialled because a member told of them.
     learned: HashSet<String>,
+    /// Ends their dialling.
+    unlearn: CancellationToken,
 }
 
 #[derive(Debug)]
 struct Member {
     conn: Arc<Conn>,
+    server_name: String,
     /// Where clients can connect to it.
     connect_urls: Vec<String>,
+    /// It takes over another name of the cluster that it is told.
+    follows: bool,
 }
 
 impl Members {
-    /// Takes a member in, tells the others of it, and clients where it is. A second route to the same server is refused.
+    /// Returns a cluster without other members, as long as `stop` is not cancelled.
+    pub(crate) fn new(stop: CancellationToken) -> Self {
+        let state = State {
+            known: BTreeMap::new(),
+            meeting: BTreeMap::new(),
+            learned: HashSet::new(),
+            unlearn: stop.child_token(),
+        };
+        Self {
+            state: Mutex::new(state),
+            again: Notify::new(),
+            stop,
+        }
+    }
+
+    /// Notes that a server was dialled, unless there is a route to it or another connection on the way to be one.
+    pub(super) fn meet(&self, server_id: &str, conn: &Conn) -> Result<(), Close> {
+        let mut state = self.state.lock();
+        if state.known.contains_key(server_id) || state.meeting.contains_key(server_id) {
+            return Err(Close::Duplicate);
+        }
+        state.meeting.insert(server_id.to_owned(), conn.id);
+        Ok(())
+    }
+
+    /// Takes a member in, tells the others of it, and clients where it is. Of two routes to the same server one is refused.
     pub(crate) fn join(
         &self,
         shared: &Arc<Shared>,
@@ -47,10 +88,16 @@ impl Members {
             nonce: None,
             ..info.clone()
         });
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
+        state.meeting.retain(|_, id| *id != conn.id);
+        let mut replaced = None;
         if let Some(member) = state.known.get(&info.server_id) {
-            tracing::debug!(target: "natsd", server_id = info.server_id, kept = member.conn.id, id = conn.id, "a second route to the same server");
-            return Err(Close::Duplicate);
+            let (first, id) = (member.conn.id, conn.id);
+            tracing::debug!(target: "natsd", server_id = info.server_id, first, id, "a second route to the same server");
+            if !member.gives_way(conn, &shared.server_id, info) {
+                return Err(Close::Duplicate);
+            }
+            replaced = Some(Arc::clone(&member.conn));
         }
         if let Some(gossip) = &gossip {
             let line = write::json_line("INFO", gossip);
@@ -62,19 +109,24 @@ impl Members {
             info.server_id.clone(),
             Member {
                 conn: Arc::clone(conn),
+                server_name: info.server_name.clone(),
                 connect_urls: urls(info),
+                follows: info.cluster_follows,
             },
         );
-        state.learned.remove(&info.server_id);
         drop(state);
+        if let Some(replaced) = replaced {
+            shared.part(&replaced, Close::Duplicate);
+        }
         shared.tell_clients();
         Ok(())
     }
 
     /// Forgets the member that this connection was the route to, if it was.
     pub(super) fn leave(&self, shared: &Shared, conn: &Arc<Conn>) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let before = state.known.len();
+        state.meeting.retain(|_, id| *id != conn.id);
         state
             .known
             .retain(|_, member| !Arc::ptr_eq(&member.conn, conn));
@@ -87,7 +139,7 @@ impl Members {
 
     /// Takes what a member says later: something new about itself, or that there is another member.
     pub(super) fn hear(&self, shared: &Arc<Shared>, conn: &Arc<Conn>, info: &Info) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let own = state
             .known
             .values_mut()
@@ -115,29 +167,85 @@ impl Members {
         };
         if new && shared.route_options.dial_learned && state.learned.insert(info.server_id.clone())
         {
+            let stop = state.unlearn.clone();
             drop(state);
-            dial::learned(shared, info.server_id.clone(), address);
+            dial::learned(shared, info.server_id.clone(), address, stop);
         }
+    }
+
+    /// Ends the dialling of servers that were told of, and the routes that came of it.
+    pub(super) fn forget_learned(&self) {
+        let mut state = self.state.lock();
+        let next = self.stop.child_token();
+        std::mem::replace(&mut state.unlearn, next).cancel();
     }
 
     /// Notes that dialling a server that was told of is over.
     pub(super) fn dialled(&self, server_id: &str) {
-        self.0.lock().learned.remove(server_id);
+        self.state.lock().learned.remove(server_id);
     }
 
     /// Says whether there is a route to this server.
     pub(super) fn has(&self, server_id: &str) -> bool {
-        self.0.lock().known.contains_key(server_id)
+        self.state.lock().known.contains_key(server_id)
+    }
+
+    /// Returns how the link to this server is doing, if there is a route to it.
+    pub(super) fn status(&self, server_id: &str) -> Option<LinkStatus> {
+        let state = self.state.lock();
+        let member = state.known.get(server_id)?;
+        Some(LinkStatus::Up {
+            connection: member.conn.id,
+            server_id: server_id.to_owned(),
+            server_name: member.server_name.clone(),
+        })
+    }
+
+    /// Says whether there is no route.
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.lock().known.is_empty()
+    }
+
+    /// Returns the connections of all members.
+    pub(super) fn routes(&self) -> Vec<Arc<Conn>> {
+        let state = self.state.lock();
+        let conns = state.known.values().map(|member| &member.conn);
+        conns.cloned().collect()
+    }
+
+    /// Returns the connections of members that stay with the cluster's name that they were told first.
+    pub(super) fn stubborn(&self) -> Vec<Arc<Conn>> {
+        let state = self.state.lock();
+        let stubborn = state.known.values().filter(|member| !member.follows);
+        stubborn.map(|member| Arc::clone(&member.conn)).collect()
     }
 
     /// Where clients can connect to other members.
     pub(crate) fn connect_urls(&self) -> Vec<String> {
-        let state = self.0.lock();
+        let state = self.state.lock();
         state
             .known
             .values()
             .flat_map(|member| member.connect_urls.clone())
             .collect()
+    }
+}
+
+impl Member {
+    /// Says whether another route to the same server takes this one's place. The reference keeps the first. One of ours dials only
+    /// while it has no route to us: either it has lost this one and we have not noticed, or both have just dialled each other.
+    /// Then both ends keep what the one of the greater id dialled.
+    fn gives_way(&self, other: &Conn, own_id: &str, info: &Info) -> bool {
+        let dialled = |conn: &Conn| conn.link.as_ref().is_some_and(|link| link.dialled);
+        // A member that takes another's id must not take its place.
+        let owner = |conn: &Conn| conn.about().identity.and_then(|identity| identity.name());
+        if !(owner(&self.conn) == owner(other) && self.follows && info.cluster_follows) {
+            return false;
+        }
+        if dialled(&self.conn) == dialled(other) || self.conn.started.elapsed() > DIAL_TIMEOUT {
+            return !dialled(other);
+        }
+        dialled(other) == (own_id > info.server_id.as_str())
     }
 }
 

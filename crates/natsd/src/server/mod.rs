@@ -115,6 +115,11 @@ impl Server {
         let mut listening = self.listening.lock();
         listening.replace(&self.shared, &listeners, wanted);
         *self.shared.addresses.write() = listening.addresses();
+        drop(listening);
+        if listeners.routes.is_some() {
+            // A member of a cluster says to leafnodes and hubs which one, from the beginning.
+            self.shared.enter_cluster();
+        }
         Ok(())
     }
 
@@ -122,6 +127,7 @@ impl Server {
     pub fn set_policy(&self, policy: Policy) {
         *self.shared.policy.write() = policy;
         self.shared.recheck();
+        self.shared.members.again.notify_waiters();
     }
 
     /// Takes in a connection that came some other way than by a listener.
@@ -131,6 +137,9 @@ impl Server {
         stream: impl AsyncRead + AsyncWrite + Send + 'static,
         remote: Option<String>,
     ) {
+        if kind == Kind::Route {
+            self.shared.enter_cluster();
+        }
         if let Some(setup) = Setup::accepted(&self.shared, kind, remote) {
             setup.run_stream(stream);
         }
@@ -139,12 +148,14 @@ impl Server {
     /// Keeps a route to a member of the cluster up, until the handle is dropped.
     #[must_use = "dropping the handle closes the route"]
     pub fn dial_route(&self, target: Target) -> Link {
+        self.shared.enter_cluster();
         route::keep(&self.shared, target)
     }
 
-    /// Gives the cluster another name, or none. Routes that others dialled are closed; for those that this server keeps up, dial
-    /// the new ones and then drop the old handles. Subscriptions stay.
-    pub fn set_cluster_name(&self, name: Option<String>) {
+    /// Gives the cluster another name. Routes that others dialled, and those to members of which others told, are closed; for those
+    /// that this server keeps up, dial the new ones and then drop the old handles. With no name the server leaves its cluster: all
+    /// routes are closed at once. Subscriptions stay.
+    pub fn set_cluster_name(&self, name: Option<&str>) {
         self.shared.rename_cluster(name);
     }
 

@@ -62,6 +62,8 @@ pub(crate) struct Cluster {
     pub(crate) name: String,
     /// The server made the name up.
     pub(crate) dynamic: bool,
+    /// Others may call their cluster so as well: it was given, or there was a route since.
+    pub(crate) shared: bool,
 }
 
 impl Shared {
@@ -69,7 +71,9 @@ impl Shared {
         let named = |name| Cluster {
             name,
             dynamic: false,
+            shared: true,
         };
+        let stop = CancellationToken::new();
         Self {
             server_name: options.server_name.unwrap_or_else(|| server_id.clone()),
             server_id,
@@ -81,7 +85,7 @@ impl Shared {
             policy: RwLock::new(options.policy),
             cluster: RwLock::new(options.cluster_name.map(named)),
             route_options: options.routes,
-            members: Members::default(),
+            members: Members::new(stop.child_token()),
             conns: Mutex::default(),
             waiting: Mutex::default(),
             addresses: RwLock::default(),
@@ -90,7 +94,7 @@ impl Shared {
             slow_consumers: AtomicU64::new(0),
             violations: AtomicU64::new(0),
             events: broadcast::Sender::new(256),
-            stop: CancellationToken::new(),
+            stop,
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
         }
@@ -248,6 +252,14 @@ impl Shared {
             .lock()
             .retain(|waiting| !Arc::ptr_eq(waiting, conn));
         identity
+    }
+
+    /// Says whether whoever is at the other end may call their server so.
+    pub(crate) fn may_be_called(&self, conn: &Conn, server_name: &str) -> bool {
+        let identity = conn.about().identity;
+        let policy = self.policy.read();
+        let rules = policy.rules(conn.kind);
+        identity.is_none_or(|identity| rules.may_be_called(&identity, server_name))
     }
 
     /// Forgets a connection.

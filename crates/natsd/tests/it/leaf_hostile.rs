@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use natsd::auth::{Credential, Policy, Rules, User};
-use natsd::leaf::{Credentials, LeafRemote};
+use natsd::auth::{Credential, Credentials, Policy, Rules, User};
+use natsd::leaf::LeafRemote;
 use natsd::nkey::KeyPair;
 use natsd::{Limits, LinkStatus, Listeners, Options, Server};
 use tokio::time::timeout;
@@ -140,7 +140,7 @@ async fn a_signature_counts_for_its_own_nonce_and_key_only() {
 #[tokio::test]
 async fn the_same_server_twice_keeps_the_younger_link_and_one_cluster_keeps_none() {
     let (server, address) = hub(Rules::Open, Limits::default()).await;
-    server.set_cluster_name(Some("mesh".to_owned()));
+    server.set_cluster_name(Some("mesh"));
     let (mut first, _) = Wire::dial(address).await;
     first.send(introduction("N1", "")).await;
     while !first.line().await.starts_with("LS+ $LDS.") {}

@@ -9,6 +9,8 @@ mod leaf_hostile;
 mod mesh;
 mod python;
 mod route;
+mod route_names;
+mod route_trust;
 mod stock;
 mod topology;
 mod wire;
