@@ -178,7 +178,6 @@ impl Agent {
         self.api("GET", "mesh", None)
     }
 
-    /// Returns how many pulls brought something that became known this way.
     /// The token that clients of the agent's bus show, from its runtime file.
     pub(crate) fn bus_token(&self) -> String {
         let file = self.home.join("runtime.json");
@@ -187,14 +186,22 @@ impl Agent {
         runtime["nats_token"].as_str().expect("a token").to_owned()
     }
 
+    /// Returns how many pulls brought something that became known this way.
     pub(crate) fn found_by(&self, way: &str) -> u64 {
         let count = &self.mesh()["counters"]["found_by"][way];
         count.as_u64().expect("a count")
     }
 
-    /// How many changes others told it of. Which message is first, an announcement or a hello, is a matter of luck.
-    pub(crate) fn told(&self) -> u64 {
-        self.found_by("announcement") + self.found_by("hello")
+    /// Waits until the agent has learnt of `count` changes; announcements told it of all of them.
+    pub(crate) fn was_announced(&self, count: u64) {
+        let found = || {
+            let mesh = self.mesh();
+            let found = &mesh["counters"]["found_by"];
+            ["announcement", "hello", "poll"].map(|way| found[way].as_u64().expect("a count"))
+        };
+        // Counted a moment after it is stored.
+        wait(|| found().iter().sum::<u64>() >= count);
+        assert_eq!(found(), [count, 0, 0]);
     }
 
     /// Waits until the agent hears `count` others that have its repository.
@@ -265,9 +272,7 @@ fn a_stock_commit_reaches_the_end_of_a_row_of_agents() {
     place.commit(0, "from-the-first");
     third.receives("from-the-first");
     second.receives("from-the-first");
-    // Counted a moment after it is stored.
-    wait(|| third.told() >= 1);
-    assert_eq!(third.found_by("poll"), 0);
+    third.was_announced(1);
     place.commit(2, "from-the-third");
     first.receives("from-the-third");
     assert_eq!(first.mesh()["counters"]["refused"], 0);

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use edgesync_bus::{Message, SendError};
 use edgesync_replica::{Announcement, Hello, Input, MessageError, Notice, Peer, Project, subject};
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -50,25 +51,22 @@ pub(super) async fn listen(
     wire.bus.flush().await?;
     ready.notify_one();
     loop {
-        let (message, parse): (_, Parse) = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            message = commits.next() => (message, announcement),
-            message = hellos.next() => (message, greeting),
-        };
-        let Some(message) = message else {
-            return Ok(());
-        };
-        match replication.believe(&project, &message, parse) {
-            Ok((from, notice)) => replication.tell(Input::Heard {
-                project: project.clone(),
-                from,
-                notice,
-            }),
-            // The bus doubled it, or somebody did.
-            Err(Doubt::Signature(AuthError::Replayed)) => {}
-            Err(doubt) => {
-                replication.refused.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(subject = message.subject, %doubt, "not believed");
+            message = commits.next() => match message {
+                Some(message) => replication.hear(&project, &message, announcement),
+                None => return Ok(()),
+            },
+            message = hellos.next() => {
+                // What its sender announced before it said hello came before, and waits by now. Heard after the hello it
+                // would be no news any more, and what led to the exchange would be luck.
+                while let Some(Some(earlier)) = commits.next().now_or_never() {
+                    replication.hear(&project, &earlier, announcement);
+                }
+                match message {
+                    Some(message) => replication.hear(&project, &message, greeting),
+                    None => return Ok(()),
+                }
             }
         }
     }
@@ -85,6 +83,23 @@ fn greeting(bytes: &[u8]) -> Result<(Peer, Notice), MessageError> {
 }
 
 impl Replication {
+    /// Tells the machine what a message says, if it is believed.
+    fn hear(&self, project: &Project, message: &Message, parse: Parse) {
+        match self.believe(project, message, parse) {
+            Ok((from, notice)) => self.tell(Input::Heard {
+                project: project.clone(),
+                from,
+                notice,
+            }),
+            // The bus doubled it, or somebody did.
+            Err(Doubt::Signature(AuthError::Replayed)) => {}
+            Err(doubt) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(subject = message.subject, %doubt, "not believed");
+            }
+        }
+    }
+
     fn believe(
         &self,
         project: &Project,

@@ -75,25 +75,32 @@ impl Member {
     /// Tells the machine of changes, from the first look on that finds a repository.
     async fn keep(self: Arc<Self>) {
         let mut arrivals = self.hosted.arrivals();
-        if self.project.get().is_none() && !self.join(&mut arrivals).await {
+        // What came while this task rested. At its first beginning there is nothing of that kind: whatever comes from now on
+        // is told with how it came, and to look before that would count it as found by chance.
+        let mut due = self.project.get().map(|_| Arrival::FilePoll);
+        if due.is_none() && !self.join(&mut arrivals).await {
             return;
         }
-        // What came while nobody listened.
-        let mut arrival = Arrival::FilePoll;
         loop {
-            let looked = self.look(arrival).await;
-            if let Err(error) = &looked {
-                tracing::debug!(repository = self.hosted.name(), %error, "not looked at");
+            if let Some(arrival) = due {
+                match self.look(arrival).await {
+                    Ok(_) => due = None,
+                    Err(error) => {
+                        tracing::debug!(repository = self.hosted.name(), %error, "not looked at");
+                    }
+                }
             }
             let next = tokio::select! {
                 () = self.hosted.closed().cancelled() => return,
-                next = arrivals.recv() => next,
-                () = sleep(limits::LOOK_AGAIN), if looked.is_err() => Some(arrival),
+                next = arrivals.recv() => match next {
+                    Some(next) => next,
+                    None => return,
+                },
+                () = sleep(limits::LOOK_AGAIN), if due.is_some() => continue,
             };
-            let Some(next) = next else { return };
             // One look finds them all.
             while arrivals.try_recv().is_ok() {}
-            arrival = next;
+            due = due.or(Some(next));
         }
     }
 

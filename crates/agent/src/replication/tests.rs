@@ -143,7 +143,9 @@ impl Member {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(PATIENCE, wait).await.expect("it arrives");
+        if timeout(PATIENCE, wait).await.is_err() {
+            panic!("it does not arrive: {:#?}", self.replication.standings());
+        }
     }
 
     /// Waits until this agent is on the bus.
@@ -184,19 +186,24 @@ impl Member {
         }
     }
 
-    /// Waits until this counter of arrivals stands at one, and returns all.
-    async fn counts(&self, of: fn(&Arrivals) -> u64) -> Arrivals {
+    /// Waits until this counter of arrivals has reached `count`, and returns all.
+    async fn counts(&self, count: u64, of: fn(&Arrivals) -> u64) -> Arrivals {
+        let arrivals = || {
+            let standings = self.replication.standings();
+            standings.first().map(|it| it.view.counters.arrivals)
+        };
         let wait = async {
             loop {
-                let standings = self.replication.standings();
-                let arrivals = standings.first().map(|it| it.view.counters.arrivals);
-                if let Some(arrivals) = arrivals.filter(|arrivals| of(arrivals) == 1) {
+                if let Some(arrivals) = arrivals().filter(|arrivals| of(arrivals) >= count) {
                     return arrivals;
                 }
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(PATIENCE, wait).await.expect("it is counted")
+        match timeout(PATIENCE, wait).await {
+            Ok(arrivals) => arrivals,
+            Err(_) => panic!("it is not counted: {:#?}", self.replication.standings()),
+        }
     }
 }
 
@@ -230,9 +237,9 @@ async fn what_another_program_stores_is_announced_and_pulled() {
             arrivals.poll,
         )
     };
-    assert_eq!(one(a.counts(|it| it.watch).await), (1, 0, 0, 0));
-    assert_eq!(one(b.counts(|it| it.announce).await), (0, 1, 0, 0));
-    assert_eq!(one(c.counts(|it| it.announce).await), (0, 1, 0, 0));
+    assert_eq!(one(a.counts(1, |it| it.watch).await), (1, 0, 0, 0));
+    assert_eq!(one(b.counts(1, |it| it.announce).await), (0, 1, 0, 0));
+    assert_eq!(one(c.counts(1, |it| it.announce).await), (0, 1, 0, 0));
     for member in [&a, &b, &c] {
         member.meets(2).await;
         let state = member.hosted.show().state;
@@ -268,8 +275,27 @@ async fn what_a_client_pushes_is_announced_and_pulled() {
     let start = move |_: &mut Repository| Ok(Client::new(push, None));
     line.exchange(&writer, start, |_| {}).await.expect("pushed");
     b.receives("pushed").await;
-    assert_eq!(a.counts(|it| it.push).await.watch, 0);
-    assert_eq!(b.counts(|it| it.announce).await.poll, 0);
+    assert_eq!(a.counts(1, |it| it.push).await.watch, 0);
+    assert_eq!(b.counts(1, |it| it.announce).await.poll, 0);
+}
+
+#[tokio::test]
+async fn an_announcement_with_a_hello_at_its_heels_is_what_leads_to_the_exchange() {
+    let lab = Lab::new();
+    let a = lab.start(1, &[2], HOUR).await;
+    let b = lab.start(2, &[1], HOUR).await;
+    a.meets(1).await;
+    b.meets(1).await;
+    for round in 1..=8 {
+        let text = format!("text {round}");
+        a.store(&text);
+        a.counts(round, |it| it.watch).await;
+        // A link that comes up makes it say hello within its burst, and the announcement goes out with that.
+        a.replication.tell(Input::Connected);
+        b.receives(&text).await;
+        let found = b.counts(round, |it| it.announce + it.hello).await;
+        assert_eq!((found.announce, found.hello), (round, 0));
+    }
 }
 
 #[tokio::test]
@@ -285,7 +311,7 @@ async fn what_a_lost_announcement_told_a_poll_finds() {
     a.meets(1).await;
     a.store("one");
     b.receives("one").await;
-    let arrivals = b.counts(|it| it.poll).await;
+    let arrivals = b.counts(1, |it| it.poll).await;
     assert_eq!((arrivals.announce, arrivals.hello), (0, 0));
 }
 
@@ -311,7 +337,7 @@ async fn a_stranger_is_not_believed_but_remembered() {
     a.meets(1).await;
     stranger.joins().await;
     stranger.store("poison");
-    stranger.counts(|it| it.watch).await;
+    stranger.counts(1, |it| it.watch).await;
     stranger.announces().await;
     let stranger = lab.wire(3, &[]);
     // Unsigned, in the name of one that is trusted.
