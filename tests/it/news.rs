@@ -140,3 +140,26 @@ fn a_peer_that_gives_nothing_out_is_shown_and_left_alone_for_a_while() {
     wait(|| peer(&first, id)["error"].is_null());
     wait(|| repository(&first)["state"]["kind"] == "up_to_date");
 }
+
+#[test]
+fn during_a_pause_nothing_is_pulled_or_told_and_its_end_makes_up_for_it() {
+    let place = Place::new(2);
+    let first = place.start(0, &[]);
+    let second = place.start(1, &["--join", first.address("leaf")]);
+    first.meets(1);
+    second.meets(1);
+    let pause = |agent: usize, words: &[&str]| {
+        run(place.edgesync(agent).arg("sync").args(words));
+    };
+    pause(1, &["pause"]);
+    place.commit(0, "while-it-rests");
+    wait(|| first.mesh()["counters"]["announced"] == 1);
+    place.commit(1, "kept-to-itself");
+    wait(|| repository(&second)["check_ins"] == 2);
+    assert_eq!(repository(&second)["state"]["kind"], "paused");
+    assert_eq!(second.mesh()["counters"]["announced"], 0);
+    assert!(!second.holds("while-it-rests") && !first.holds("kept-to-itself"));
+    pause(1, &["resume"]);
+    second.receives("while-it-rests");
+    first.receives("kept-to-itself");
+}

@@ -109,6 +109,26 @@ test("a clone that is refused says why and keeps what was typed", { timeout }, a
   assert.equal(await page.getByLabel("File").inputValue(), taken);
 });
 
+test("a pause stands on the overview with its end, and Resume ends it", { timeout }, async () => {
+  await visit(page, agent, "/");
+  await page.keyboard.press("ControlOrMeta+k");
+  await page.keyboard.type("pause 30");
+  await page.keyboard.press("Enter");
+  const line = page.getByTestId("pause");
+  await line.getByText(/^Paused until /).waitFor();
+  await page.locator("li[data-repository=sample] [data-state=paused]").waitFor();
+  await inspect(page, "paused");
+  assert.notEqual((await agent.call("GET", "/status")).pause.until, null);
+  await line.getByRole("button", { name: "Resume" }).click();
+  await line.waitFor({ state: "detached" });
+  await agent.call("POST", "/repositories/sample/pause", null);
+  const card = page.locator("li[data-repository=sample]");
+  await card.locator("[data-state=paused]").waitFor();
+  await card.getByRole("button", { name: "Resume" }).click();
+  await card.locator("[data-state=local]").waitFor();
+  assert.equal((await agent.call("GET", "/status")).pause, null);
+});
+
 test("a remote is set, its failure explained, and removed again", { timeout }, async () => {
   await agent.call("POST", "/repositories/add", { path: emptyRepository(agent.folder, "lonely") });
   await visit(page, agent, "/r/lonely/timeline");

@@ -25,6 +25,7 @@ use crate::lock::Lock;
 use crate::mesh::{Mesh, MeshConfig, MeshError};
 use crate::net::{self, Door};
 use crate::notify::{self, Post, Setting, moving};
+use crate::pause::Pauses;
 use crate::runtime::{Runtime, RuntimeFile};
 use crate::serve;
 use crate::shell::Shell;
@@ -285,6 +286,23 @@ impl Agent {
         self.core.sync_now(name)
     }
 
+    /// Pauses the whole agent: nothing is pulled or pushed unless a person asks for it, until the pause ends or [`Agent::resume`]. It is
+    /// kept for the next start. Blocks on `agent.db`.
+    ///
+    /// # Errors
+    /// `bad_request` when the pause would be over already, `internal` when it cannot be kept.
+    pub fn pause(&self, wish: api::SetPause) -> Result<(), api::Error> {
+        self.core.pause(None, wish.pause(Time::now())?)
+    }
+
+    /// Ends the pause of the whole agent. Blocks on `agent.db`.
+    ///
+    /// # Errors
+    /// `internal` when it cannot be kept.
+    pub fn resume(&self) -> Result<(), api::Error> {
+        self.core.resume(None)
+    }
+
     /// Returns what `GET /api/v1/mesh` answers; nothing while the agent is just starting.
     pub fn mesh(&self) -> Option<api::Mesh> {
         self.core.mesh().ok().map(|mesh| mesh.show())
@@ -337,6 +355,10 @@ fn build(
         path: config.home.state_file(),
         source,
     })?;
+    let pauses = Pauses::open(Arc::clone(&state)).map_err(|source| StateError::Database {
+        path: config.home.state_file(),
+        source,
+    })?;
     let events = Arc::new(Events::new());
     let tasks = TaskTracker::new();
     let wishes = Wishes {
@@ -362,6 +384,7 @@ fn build(
         events,
         state,
         trust: Arc::new(Trust::new(register)),
+        pauses,
         linker,
         mesh: OnceLock::new(),
         watch: FileWatch::new(),
@@ -384,6 +407,7 @@ fn build(
     }
     let unwind = core.stopped.clone().drop_guard();
     host_all(&core, config)?;
+    core.tasks.spawn(Arc::clone(&core).end_pauses());
     unwind.disarm();
     Ok(core)
 }

@@ -21,6 +21,7 @@ use crate::identity::Identity;
 use crate::jobs::Jobs;
 use crate::mesh::{Mesh, Parts};
 use crate::notify::{self, Post};
+use crate::pause::Pauses;
 use crate::repository::{Facts, Hosted, create, file_error};
 use crate::shell::Shell;
 use crate::state::StateDb;
@@ -39,6 +40,7 @@ pub(crate) struct Core {
     pub(crate) state: Arc<StateDb>,
     /// Who may say what on the bus.
     pub(crate) trust: Arc<Trust>,
+    pub(crate) pauses: Pauses,
     pub(crate) linker: Linker,
     /// The agent's part of the mesh, from its start on.
     pub(crate) mesh: OnceLock<Arc<Mesh>>,
@@ -73,6 +75,8 @@ impl Core {
     /// Returns the agent's status.
     pub(crate) fn status(&self) -> Status {
         let repositories = self.show_all();
+        let worst = State::worst(repositories.iter().map(|repository| &repository.state));
+        let pause = self.pauses.of_all();
         Status {
             agent: AgentInfo {
                 version: crate::VERSION.to_owned(),
@@ -82,7 +86,11 @@ impl Core {
                 started_at: self.started_at,
                 shell: self.shell.is_desktop(),
             },
-            state: State::worst(repositories.iter().map(|repository| &repository.state)),
+            state: match pause {
+                Some(pause) if repositories.is_empty() => worst.in_pause(pause),
+                _ => worst,
+            },
+            pause,
             repositories,
         }
     }
@@ -175,6 +183,7 @@ impl Core {
         if self.notify_path.as_deref() == Some(hosted.path()) {
             hosted.sync_unversioned(notify::ATTACHMENTS);
         }
+        hosted.set_pause(self.pauses.of(hosted.name()));
         repositories.insert(name, Arc::clone(&hosted));
         drop(repositories);
         hosted.keep(self.watch.watch(hosted.path()), self.poll, &self.tasks);
@@ -281,6 +290,10 @@ impl Core {
             .forget(name)
             .map_err(|error| state_failure(&error))?;
         self.unhost(hosted.name());
+        // One that comes back under this name is another one.
+        self.pauses
+            .set(Some(hosted.name()), None)
+            .map_err(|error| state_failure(&error))?;
         self.events.log(
             Level::Info,
             Some(name),
@@ -407,6 +420,6 @@ fn check_readable(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn state_failure(error: &rusqlite::Error) -> Error {
+pub(crate) fn state_failure(error: &rusqlite::Error) -> Error {
     Error::internal(format!("agent.db: {error}"))
 }

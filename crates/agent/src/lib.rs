@@ -27,6 +27,7 @@ pub mod notify;
     reason = "the ways that lead here, for agents and phones, are being built"
 )]
 mod pair;
+mod pause;
 mod replication;
 mod repository;
 mod runtime;

@@ -2,6 +2,8 @@
 //! their names, their remotes with the passwords, and which identities have which rights. The file is readable by its owner alone.
 //! A damaged file is set aside under another name, never overwritten; one of a newer agent is refused.
 
+mod pauses;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -411,7 +413,7 @@ fn open_checked(path: &Path) -> Result<Connection, Unusable> {
             found: layout,
         }));
     }
-    for tables in [LATER, crate::pair::TABLES] {
+    for tables in [LATER, crate::pair::TABLES, pauses::TABLE] {
         connection.execute_batch(tables).map_err(judge)?;
     }
     let check: String = connection

@@ -1,6 +1,10 @@
-//! Durations and sizes as people write and read them: `500ms 5s 10m 2h`, `64 KiB`.
+//! Durations, times of day and sizes as people write and read them: `500ms 5s 10m 2h`, `64 KiB`.
 
 use std::time::Duration;
+
+use edgesync_agent::api::Time;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// Parses a whole number with one of the units `ms`, `s`, `m`, `h`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -47,9 +51,33 @@ pub(crate) fn format_age(age: Duration) -> String {
     }
 }
 
+/// Returns an instant as a clock in `zone` shows it, with the day where that is another one than at `now`.
+pub(crate) fn format_clock(at: Time, now: Time, zone: &TimeZone) -> String {
+    let local = |time: Time| {
+        let instant = Timestamp::from_millisecond(time.unix_millis()).unwrap_or(Timestamp::MAX);
+        instant.to_zoned(zone.clone())
+    };
+    let (at, now) = (local(at), local(now));
+    let form = match at.date() == now.date() {
+        true => "%H:%M",
+        false => "%Y-%m-%d %H:%M",
+    };
+    at.strftime(form).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_shows_the_day_only_when_it_is_another_one() {
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        let at = |text: &str| text.parse::<Time>().expect("a time");
+        let now = at("2026-11-22T22:30:00Z");
+        let clock = |text: &str| format_clock(at(text), now, &zone);
+        assert_eq!(clock("2026-11-22T22:45:10Z"), "23:45");
+        assert_eq!(clock("2026-11-22T23:00:00Z"), "2026-11-23 00:00");
+    }
 
     #[test]
     fn durations_need_a_number_and_a_unit() {

@@ -58,10 +58,11 @@ pub enum Input {
     Disconnected,
     /// A peer cannot be reached any more.
     Lost(Peer),
-    /// A person wants no exchanges for a while.
-    Paused,
+    /// A person wants no exchanges of a project for a while, whether it is here already or comes later. Only [`Input::Asked`] leads to
+    /// some then.
+    Paused(Project),
     /// The pause is over.
-    Resumed,
+    Resumed(Project),
 }
 
 /// What a peer said.

@@ -1,6 +1,6 @@
 //! The machine as its driver holds it: inputs and the time go in, effects come out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::project::{Common, Manner, ProjectState};
 use crate::random::Random;
@@ -30,7 +30,7 @@ impl Replica {
                 random,
                 outbox: VecDeque::new(),
                 running: 0,
-                paused: false,
+                paused: BTreeSet::new(),
                 connected: false,
                 next_pull: 0,
                 stamp,
@@ -60,6 +60,7 @@ impl Replica {
             Input::Closed(project) => {
                 if let Some(mut state) = self.projects.remove(&project) {
                     common.running = common.running.saturating_sub(state.running());
+                    common.paused.remove(&project);
                     if common.connected {
                         state.say_hello(common, Why::Bye);
                     }
@@ -109,10 +110,13 @@ impl Replica {
                 .projects
                 .values_mut()
                 .for_each(|state| state.lost(&peer)),
-            Input::Paused => common.paused = true,
-            Input::Resumed => {
-                common.paused = false;
-                self.greet_all(now);
+            Input::Paused(project) => drop(common.paused.insert(project)),
+            Input::Resumed(project) => {
+                let state = self.projects.get_mut(&project);
+                if let Some(state) = state.filter(|_| common.paused.remove(&project)) {
+                    state.connected(now, common);
+                }
+                common.paused.remove(&project);
             }
         }
         self.tick(now);
@@ -149,9 +153,9 @@ impl Replica {
         self.projects.get(project).map(|state| state.view(now))
     }
 
-    /// Whether a person wants no exchanges now.
-    pub fn is_paused(&self) -> bool {
-        self.common.paused
+    /// Whether a person wants no exchanges of this project now.
+    pub fn is_paused(&self, project: &Project) -> bool {
+        self.common.paused.contains(project)
     }
 
     fn greet_all(&mut self, now: Moment) {

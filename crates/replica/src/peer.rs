@@ -126,7 +126,12 @@ impl PeerState {
     pub(crate) fn insist(&mut self) {
         self.retry = None;
         self.settled = None;
-        self.want(Trigger::Person);
+        self.wanted = Some(Trigger::Person);
+    }
+
+    /// Whether a person wants it asked.
+    pub(crate) fn is_wish(&self) -> bool {
+        self.wanted == Some(Trigger::Person)
     }
 
     /// Returns when something about this peer is due by itself.

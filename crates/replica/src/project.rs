@@ -1,6 +1,6 @@
 //! The machine's part for one project: when to speak, what to make of what is heard, and whom to ask next.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::event::{Effect, Notice, Origin, PullId, Source, Topic, Trigger};
 use crate::held::Held;
@@ -19,8 +19,8 @@ pub(crate) struct Common {
     pub(crate) outbox: VecDeque<Effect>,
     /// Exchanges under way, over all projects.
     pub(crate) running: usize,
-    /// A person wants no exchanges.
-    pub(crate) paused: bool,
+    /// Projects of which a person wants no exchanges.
+    pub(crate) paused: BTreeSet<Project>,
     pub(crate) connected: bool,
     pub(crate) next_pull: u64,
     pub(crate) stamp: Stamp,
@@ -68,11 +68,6 @@ struct Reply {
 }
 
 impl Common {
-    /// Whether nothing is to be sent now.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.paused || !self.connected
-    }
-
     fn next_stamp(&mut self) -> Stamp {
         self.stamp.seq += 1;
         self.stamp
@@ -272,7 +267,11 @@ impl ProjectState {
     pub(crate) fn tick(&mut self, now: Moment, common: &mut Common) {
         self.peers
             .retain(|_, peer| peer.forgotten_at().is_none_or(|at| at > now));
-        if common.is_quiet() {
+        if !common.connected {
+            return;
+        }
+        if common.paused.contains(&self.project) {
+            self.ask(now, common);
             return;
         }
         let hello = self.due_hello(now, common);
@@ -324,9 +323,14 @@ impl ProjectState {
         }
     }
 
-    /// Begins the exchanges that are due.
+    /// Begins the exchanges that are due; during a pause those alone that a person asked for.
     fn ask(&mut self, now: Moment, common: &mut Common) {
-        if self.anyone.is_due(now, &self.held) && common.running < limits::PULLS {
+        let paused = common.paused.contains(&self.project);
+        let may = |peer: &PeerState| !paused || peer.is_wish();
+        if may(&self.anyone)
+            && self.anyone.is_due(now, &self.held)
+            && common.running < limits::PULLS
+        {
             Self::begin(
                 &self.project,
                 common,
@@ -337,7 +341,7 @@ impl ProjectState {
         }
         let mut due: Vec<Peer> = Vec::new();
         for (name, peer) in &mut self.peers {
-            if peer.is_due(now, &self.held) {
+            if may(peer) && peer.is_due(now, &self.held) {
                 due.push(name.clone());
             }
         }
@@ -419,14 +423,18 @@ impl ProjectState {
             .values()
             .filter_map(PeerState::forgotten_at)
             .min();
-        if common.is_quiet() {
+        if !common.connected {
             return forgotten;
         }
-        let retry = self.peers.values().filter_map(PeerState::wake).min();
+        let peers = self.peers.values().chain([&self.anyone]);
+        if common.paused.contains(&self.project) {
+            let wishes = peers.filter(|peer| peer.is_wish());
+            return wishes.filter_map(PeerState::wake).chain(forgotten).min();
+        }
+        let retry = peers.filter_map(PeerState::wake).min();
         [
             forgotten,
             retry,
-            self.anyone.wake(),
             self.announce,
             self.start,
             self.reply.map(|reply| reply.at),

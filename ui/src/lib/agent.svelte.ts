@@ -2,7 +2,7 @@
 import * as api from "./api";
 import { withRepository } from "./state";
 import { dropToken, token } from "./token";
-import type { AgentEvent, AgentInfo, Job, Mesh, Repository, Thread } from "./types";
+import type { AgentEvent, AgentInfo, Job, Mesh, Pause, Repository, Status, Thread } from "./types";
 
 export type Connection = "connecting" | "connected" | "lost" | "signed-out";
 
@@ -12,6 +12,7 @@ const retry_ms = [500, 1000, 2000, 4000];
 
 let connection = $state<Connection>("connecting");
 let info = $state.raw<AgentInfo | null>(null);
+let pause = $state.raw<Pause | null>(null);
 let repositories = $state.raw<Repository[]>([]);
 let jobs = $state.raw<Job[]>([]);
 let mesh = $state.raw<Mesh | null>(null);
@@ -25,6 +26,10 @@ export const agent = {
   },
   get info() {
     return info;
+  },
+  /** The pause of the whole agent, while it lasts. */
+  get pause() {
+    return pause;
   },
   /** In the agent's order. */
   get repositories() {
@@ -49,12 +54,19 @@ export const agent = {
     return repositories.find((each) => each.name === name);
   },
   /** Takes an answer of the API into account at once, before the stream tells of it. */
+  noteStatus,
   noteRepository,
   noteRemoved,
   noteJob,
   noteMesh,
   noteThread,
 };
+
+function noteStatus(status: Status): void {
+  info = status.agent;
+  pause = status.pause;
+  repositories = status.repositories;
+}
 
 function noteRepository(changed: Repository): void {
   repositories = withRepository(repositories, changed);
@@ -101,8 +113,7 @@ async function readThreads(): Promise<void> {
 function take(event: AgentEvent): void {
   switch (event.event) {
     case "status":
-      info = event.agent;
-      repositories = event.repositories;
+      noteStatus(event);
       break;
     case "repository":
       noteRepository(event.repository);

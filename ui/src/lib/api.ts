@@ -14,6 +14,7 @@ import type {
   Problem,
   Repository,
   Role,
+  Status,
   Thread,
   TimelinePage,
   Trusted,
@@ -114,6 +115,15 @@ export const setRemote = (name: string, remote: { url: string; user?: string; pa
 export const sync = (name: string) => json<Repository>("POST", `${repository(name)}/sync`);
 
 export const syncAll = () => json<Repository[]>("POST", "/sync");
+
+/** Has nothing pulled or pushed by itself: for so long, until then, or (`null`) until somebody resumes. */
+export const pause = (wish: { for_ms: number } | { until: string } | null) => json<Status>("POST", "/pause", wish);
+
+export const resume = () => json<Status>("POST", "/resume");
+
+export const pauseOne = (name: string) => json<Repository>("POST", `${repository(name)}/pause`, null);
+
+export const resumeOne = (name: string) => json<Repository>("POST", `${repository(name)}/resume`);
 
 export const jobs = (signal?: AbortSignal) => json<Job[]>("GET", "/jobs", undefined, signal);
 

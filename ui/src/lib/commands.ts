@@ -8,21 +8,27 @@ export interface Command {
   name: string;
   /** The repository it is about; empty for the whole. */
   about: string;
-  does: { go: string } | { sync: string | null } | { copy: string } | "quit";
+  does: { go: string } | { sync: string | null } | { pause: string | null; minutes: number | null } | { resume: string | null } | { copy: string } | "quit";
 }
 
 /** All commands, those of the repository in sight first; quitting only in the app, which has no terminal to end it from. */
-export function commandsFor(repositories: Repository[], current: string | null, has: { app?: boolean | undefined; mesh?: boolean; inbox?: boolean } = {}): Command[] {
+export function commandsFor(repositories: Repository[], current: string | null, has: { app?: boolean | undefined; mesh?: boolean; inbox?: boolean; paused?: boolean } = {}): Command[] {
   const rank = (each: Repository) => (each.name === current ? 0 : 1);
   const ordered = [...repositories].sort((a, b) => rank(a) - rank(b));
   const syncing = repositories.some((each) => each.remote !== null);
   return [
-    ...ordered.filter((each) => each.name === current).flatMap(commandsOf),
+    ...ordered.filter((each) => each.name === current).flatMap((each) => commandsOf(each, has.paused)),
     { id: "overview", name: "Overview", about: "", does: { go: to.overview() } },
-    ...ordered.filter((each) => each.name !== current).flatMap(commandsOf),
+    ...ordered.filter((each) => each.name !== current).flatMap((each) => commandsOf(each, has.paused)),
     ...(has.inbox ? [{ id: "inbox", name: "Inbox", about: "", does: { go: to.inbox() } }] : []),
     ...(has.mesh ? [{ id: "mesh", name: "Mesh", about: "", does: { go: to.mesh() } }] : []),
     ...(syncing ? [{ id: "sync", name: "Sync all now", about: "", does: { sync: null } }] : []),
+    ...(has.paused
+      ? [{ id: "resume", name: "Resume", about: "", does: { resume: null } }]
+      : [
+          { id: "pause-30", name: "Pause for 30 minutes", about: "", does: { pause: null, minutes: 30 } },
+          { id: "pause", name: "Pause until resumed", about: "", does: { pause: null, minutes: null } },
+        ]),
     { id: "add", name: "Add an existing repository", about: "", does: { go: to.add() } },
     { id: "create", name: "Create a repository", about: "", does: { go: to.add("create") } },
     { id: "clone", name: "Clone from a URL", about: "", does: { go: to.add("clone") } },
@@ -30,7 +36,8 @@ export function commandsFor(repositories: Repository[], current: string | null, 
   ];
 }
 
-function commandsOf(repository: Repository): Command[] {
+/** Those of one repository; while the whole agent is `paused`, its own pause is no matter. */
+function commandsOf(repository: Repository, paused = false): Command[] {
   const { name } = repository;
   const of = (verb: string, does: Command["does"]): Command => ({ id: `${verb} ${name}`, name: verb, about: name, does });
   return [
@@ -38,6 +45,7 @@ function commandsOf(repository: Repository): Command[] {
     of("Files", { go: to.files(name) }),
     of("Settings", { go: to.settings(name) }),
     ...(repository.remote ? [of("Sync now", { sync: name })] : []),
+    ...(paused ? [] : repository.state.kind === "paused" ? [of("Resume", { resume: name })] : [of("Pause", { pause: name, minutes: null })]),
     ...(repository.clone_url ? [of("Copy clone address", { copy: repository.clone_url })] : []),
   ];
 }

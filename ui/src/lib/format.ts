@@ -57,6 +57,10 @@ export function until(time: string, now: number): string {
 export const clockTime = (time: string): string =>
   new Date(time).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 
+/** `14:05` when that is today, else `22 Nov, 14:05`. */
+export const clockDay = (time: string, now: number): string =>
+  dayKey(time) === dayKey(new Date(now).toISOString()) ? clockTime(time) : `${shortDate(time, now)}, ${clockTime(time)}`;
+
 /** `22 Nov`, with the year unless it is the present one. */
 export function shortDate(time: string, now: number): string {
   const date = new Date(time);

@@ -28,6 +28,13 @@ test("a repository without a remote is not called up to date", () => {
   expect(stateWords({ kind: "never" }, now).words).toBe("Not synced yet");
 });
 
+test("a pause says until when, with the day where it is another one", () => {
+  const soon = new Date(now + 60_000).toISOString();
+  expect(stateWords({ kind: "paused", until: null, at }, now)).toEqual({ look: "quiet", words: "Paused", detail: "last synced 12 s ago", at });
+  expect(stateWords({ kind: "paused", until: soon, at: null }, now).words).toMatch(/^Paused until \d\d:\d\d$/);
+  expect(stateWords({ kind: "paused", until: "2026-12-24T12:00:00Z", at: null }, now).words).toMatch(/^Paused until 24 Dec, \d\d:\d\d$/);
+});
+
 test("the likely fix follows from the code", () => {
   expect([fixOf("remote_login"), fixOf("remote_address"), fixOf("remote"), fixOf("unreachable")]).toEqual(["login", "address", "retry", "retry"]);
 });

@@ -1,5 +1,5 @@
 // The words of a state, the same everywhere it is shown, and the list of repositories as it changes.
-import { age, count, hostOf, lasting, until } from "./format";
+import { age, clockDay, count, hostOf, lasting, until } from "./format";
 import type { Phase, Repository, State } from "./types";
 
 /** The shape and colour a state is drawn with. */
@@ -35,6 +35,13 @@ export function stateWords(state: State, now: number, remote: Repository["remote
       return {
         look: "working",
         words: "Changes waiting",
+        detail: state.at ? `last synced ${age(state.at, now)}` : "",
+        at: state.at,
+      };
+    case "paused":
+      return {
+        look: "quiet",
+        words: state.until ? `Paused until ${clockDay(state.until, now)}` : "Paused",
         detail: state.at ? `last synced ${age(state.at, now)}` : "",
         at: state.at,
       };

@@ -5,6 +5,7 @@ export type State =
   | { kind: "never" }
   | { kind: "up_to_date"; at: string }
   | { kind: "pending"; at: string | null }
+  | { kind: "paused"; until: string | null; at: string | null }
   | { kind: "syncing"; phase: Phase; done: number; total: number | null }
   | {
       kind: "error";
@@ -55,9 +56,15 @@ export interface AgentInfo {
   shell: boolean;
 }
 
+/** Nothing is pulled or pushed by itself; `until` is `null` when a person ends it. */
+export interface Pause {
+  until: string | null;
+}
+
 export interface Status {
   agent: AgentInfo;
   state: State;
+  pause: Pause | null;
   repositories: Repository[];
 }
 

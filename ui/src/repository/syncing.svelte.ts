@@ -1,7 +1,7 @@
 // "Sync now" as a person presses it: busy until the agent has taken it, and the problem if it did not.
 import { agent } from "../lib/agent.svelte";
 import * as api from "../lib/api";
-import type { Problem } from "../lib/types";
+import type { Problem, Repository } from "../lib/types";
 
 export class Syncing {
   busy = $state(false);
@@ -12,11 +12,20 @@ export class Syncing {
     this.#name = name;
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return this.#ask(api.sync);
+  }
+
+  /** Ends the pause of this repository alone. */
+  resume(): Promise<void> {
+    return this.#ask(api.resumeOne);
+  }
+
+  async #ask(act: (name: string) => Promise<Repository>): Promise<void> {
     this.busy = true;
     this.problem = null;
     try {
-      agent.noteRepository(await api.sync(this.#name()));
+      agent.noteRepository(await act(this.#name()));
     } catch (thrown) {
       this.problem = api.problemOf(thrown);
     } finally {

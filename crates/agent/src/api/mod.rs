@@ -6,6 +6,7 @@ mod from_fossil;
 mod history;
 mod mesh;
 mod notify;
+mod pause;
 mod state;
 mod time;
 
@@ -27,6 +28,7 @@ pub use notify::{
     NotifyPresence, NotifyStatus, NotifyThread, NotifyTrace, Priority, QuestionState, ReplyNotify,
     Resolved, SendNotify, Sender,
 };
+pub use pause::{Pause, SetPause};
 pub use state::{Phase, State};
 pub use time::Time;
 
@@ -37,6 +39,9 @@ pub struct Status {
     pub agent: AgentInfo,
     /// The worst of the repositories' states.
     pub state: State,
+    /// The pause of the whole agent, while it lasts.
+    #[serde(default)]
+    pub pause: Option<Pause>,
     /// Every repository, by name.
     pub repositories: Vec<Repository>,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Code, Time};
+use super::{Code, Pause, Time};
 
 /// How a repository stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,13 @@ pub enum State {
     },
     /// Changes wait for the next exchange.
     Pending {
+        /// When the last exchange was completed.
+        at: Option<Time>,
+    },
+    /// A person wants nothing pulled or pushed for a while.
+    Paused {
+        /// When that ends by itself; `null` when a person ends it.
+        until: Option<Time>,
         /// When the last exchange was completed.
         at: Option<Time>,
     },
@@ -87,9 +94,20 @@ impl State {
     pub fn last_exchange(&self) -> Option<Time> {
         match self {
             Self::UpToDate { at } => Some(*at),
-            Self::Pending { at } => *at,
+            Self::Pending { at } | Self::Paused { at, .. } => *at,
             Self::Error { last_ok, .. } => *last_ok,
             Self::Local | Self::Never | Self::Syncing { .. } | Self::Missing { .. } => None,
+        }
+    }
+
+    /// Returns the state of a repository that is paused, and stands like this with its remotes: what a person asked for meanwhile is shown.
+    pub(crate) fn in_pause(self, pause: Pause) -> Self {
+        match self {
+            Self::Syncing { .. } | Self::Error { .. } => self,
+            other => Self::Paused {
+                until: pause.until,
+                at: other.last_exchange(),
+            },
         }
     }
 
@@ -99,9 +117,10 @@ impl State {
             Self::UpToDate { .. } => 1,
             Self::Never => 2,
             Self::Pending { .. } => 3,
-            Self::Syncing { .. } => 4,
-            Self::Missing { .. } => 5,
-            Self::Error { .. } => 6,
+            Self::Paused { .. } => 4,
+            Self::Syncing { .. } => 5,
+            Self::Missing { .. } => 6,
+            Self::Error { .. } => 7,
         }
     }
 }

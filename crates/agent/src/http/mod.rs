@@ -57,6 +57,11 @@ fn api() -> Router<App> {
         )
         .route("/repositories/{name}/remote", put(repositories::set_remote))
         .route("/repositories/{name}/sync", post(repositories::sync_one))
+        .route("/repositories/{name}/pause", post(repositories::pause_one))
+        .route(
+            "/repositories/{name}/resume",
+            post(repositories::resume_one),
+        )
         .route("/repositories/{name}/timeline", get(history::timeline))
         .route(
             "/repositories/{name}/check-ins/{version}",
@@ -79,6 +84,8 @@ fn api() -> Router<App> {
             get(history::raw),
         )
         .route("/sync", post(repositories::sync_all))
+        .route("/pause", post(repositories::pause_all))
+        .route("/resume", post(repositories::resume_all))
         .route("/jobs", get(repositories::jobs))
         .route("/jobs/{id}", delete(repositories::cancel_job))
         .nest("/notify", notify_api())

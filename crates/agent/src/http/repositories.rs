@@ -11,7 +11,7 @@ use super::extract::{Body, Named, Parameter};
 use super::reply::Answer;
 use crate::api::{
     AddRepository, CloneRepository, CreateRepository, CreatedRepository, Error, Job, Repository,
-    SetRemote, Status,
+    SetPause, SetRemote, Status, Time,
 };
 use crate::core::Core;
 use crate::sync::{self, Remote};
@@ -101,6 +101,41 @@ pub(super) async fn sync_all(
 ) -> Answer<(StatusCode, Json<Vec<Repository>>)> {
     core.sync_now(None)?;
     Ok((StatusCode::ACCEPTED, Json(core.show_all())))
+}
+
+/// `POST /api/v1/pause`.
+pub(super) async fn pause_all(
+    State(core): State<App>,
+    Body(wish): Body<Option<SetPause>>,
+) -> Answer<Json<Status>> {
+    let pause = wish.unwrap_or_default().pause(Time::now())?;
+    let status = move |core: &Core| core.pause(None, pause).map(|()| core.status());
+    Ok(Json(blocking(core, status).await?))
+}
+
+/// `POST /api/v1/resume`.
+pub(super) async fn resume_all(State(core): State<App>) -> Answer<Json<Status>> {
+    let status = |core: &Core| core.resume(None).map(|()| core.status());
+    Ok(Json(blocking(core, status).await?))
+}
+
+/// `POST /api/v1/repositories/{name}/pause`.
+pub(super) async fn pause_one(
+    State(core): State<App>,
+    named: Named,
+    Body(wish): Body<Option<SetPause>>,
+) -> Answer<Json<Repository>> {
+    let pause = wish.unwrap_or_default().pause(Time::now())?;
+    let hosted = Arc::clone(&named.repository);
+    blocking(core, move |core| core.pause(Some(hosted.name()), pause)).await?;
+    Ok(Json(named.repository.show()))
+}
+
+/// `POST /api/v1/repositories/{name}/resume`.
+pub(super) async fn resume_one(State(core): State<App>, named: Named) -> Answer<Json<Repository>> {
+    let hosted = Arc::clone(&named.repository);
+    blocking(core, move |core| core.resume(Some(hosted.name()))).await?;
+    Ok(Json(named.repository.show()))
 }
 
 /// `GET /api/v1/jobs`.

@@ -56,7 +56,9 @@ fn project_of(input: &Input) -> Option<Project> {
         Input::Opened { project, .. }
         | Input::Changed { project, .. }
         | Input::Heard { project, .. }
-        | Input::Closed(project) => Some(project.clone()),
+        | Input::Closed(project)
+        | Input::Paused(project)
+        | Input::Resumed(project) => Some(project.clone()),
         _ => None,
     }
 }

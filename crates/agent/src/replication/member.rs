@@ -78,6 +78,7 @@ impl Member {
         // What came while this task rested. At its first beginning there is nothing of that kind: whatever comes from now on
         // is told with how it came, and to look before that would count it as found by chance.
         let mut due = self.project.get().map(|_| Arrival::FilePoll);
+        let mut pauses = self.hosted.pauses();
         if due.is_none() && !self.join(&mut arrivals).await {
             return;
         }
@@ -97,6 +98,14 @@ impl Member {
                     None => return,
                 },
                 () = sleep(limits::LOOK_AGAIN), if due.is_some() => continue,
+                changed = pauses.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let paused = pauses.borrow_and_update().is_some();
+                    self.tell_pause(paused);
+                    continue;
+                }
             };
             // One look finds them all.
             while arrivals.try_recv().is_ok() {}
@@ -154,6 +163,9 @@ impl Member {
         }
         let trust = &self.replication.setup.wire.trust;
         let open = trust.register.accepts_unsigned(&code);
+        if self.hosted.pauses().borrow().is_some() {
+            self.tell_pause(true);
+        }
         self.replication.tell(Input::Opened {
             project: project.clone(),
             fingerprint,
@@ -162,6 +174,15 @@ impl Member {
             unversioned: self.hosted.uv_room().is_some(),
         });
         true
+    }
+
+    fn tell_pause(&self, paused: bool) {
+        if let Some(project) = self.project() {
+            self.replication.tell(match paused {
+                true => Input::Paused(project),
+                false => Input::Resumed(project),
+            });
+        }
     }
 
     /// Begins to hear what peers say, and to answer them.

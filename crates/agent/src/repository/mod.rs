@@ -18,8 +18,8 @@ use edgesync_replica::Origin as Arrival;
 use libfossil::db::Repository as File;
 use libfossil::history::{EventKind, Timeline};
 use libfossil::xfer::client::UvRoom;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -55,6 +55,8 @@ pub(crate) struct Hosted {
     links: Mutex<Vec<Arc<Link>>>,
     /// How it stands with the peers on the bus, where there are any.
     mesh: Mutex<Option<State>>,
+    /// A person wants nothing pulled or pushed.
+    pause: watch::Sender<Option<api::Pause>>,
     /// Who tells the peers on the bus of changes.
     arrivals: Mutex<Option<UnboundedSender<Arrival>>>,
     /// Unversioned files travel in every exchange, as far as there is this room.
@@ -116,6 +118,7 @@ impl Hosted {
             timelines: Mutex::default(),
             links: Mutex::default(),
             mesh: Mutex::default(),
+            pause: watch::Sender::default(),
             arrivals: Mutex::default(),
             uv_room: OnceLock::new(),
             name,
@@ -169,9 +172,17 @@ impl Hosted {
                 hint: unreadable.hint(),
             },
             Ok(_) => {
+                let pause = *self.pause.borrow();
                 let mut states: Vec<State> = links.iter().map(|link| link.state()).collect();
-                states.extend(locked(&self.mesh).clone());
-                State::worst(&states)
+                // Peers that failed before are not tried again in a pause.
+                let tried =
+                    |state: &State| pause.is_none() || !matches!(state, State::Error { .. });
+                states.extend(locked(&self.mesh).clone().filter(tried));
+                let worst = State::worst(&states);
+                match pause {
+                    Some(pause) => worst.in_pause(pause),
+                    None => worst,
+                }
             }
         };
         let facts = facts.as_ref().ok();
@@ -336,6 +347,19 @@ impl Hosted {
             !same
         };
         if news {
+            self.publish();
+        }
+    }
+
+    /// Returns whether a person wants nothing pulled or pushed, now and as that changes.
+    pub(crate) fn pauses(&self) -> watch::Receiver<Option<api::Pause>> {
+        self.pause.subscribe()
+    }
+
+    /// Begins, changes or ends a pause, and tells everyone when that is news.
+    pub(crate) fn set_pause(&self, pause: Option<api::Pause>) {
+        let set = |old: &mut Option<api::Pause>| std::mem::replace(old, pause) != pause;
+        if self.pause.send_if_modified(set) {
             self.publish();
         }
     }

@@ -120,6 +120,12 @@ impl Condition {
         wait
     }
 
+    /// Exchanges rest for a while. What failed before is tried anew after it.
+    pub(crate) fn rested(&mut self) {
+        self.failure = None;
+        self.failures = 0;
+    }
+
     /// The exchange was given up because the agent stops or the remote went away.
     pub(crate) fn abandoned(&mut self) {
         self.running = None;

@@ -100,11 +100,27 @@ impl Link {
         let mut due = Instant::now();
         // While the remote fails: before this no change of ours brings the next try.
         let mut rests: Option<Instant> = None;
+        let mut pauses = hosted.pauses();
+        let mut paused = pauses.borrow_and_update().is_some();
         loop {
             let cause = tokio::select! {
                 () = self.cut.cancelled() => break,
                 () = self.asked.notified() => Cause::Person,
-                () = self.stirred.notified() => match rests {
+                changed = pauses.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    let before = std::mem::replace(&mut paused, pauses.borrow_and_update().is_some());
+                    match (before, paused) {
+                        (false, true) => self.condition().rested(),
+                        // Its end makes up for it.
+                        (true, false) => due = Instant::now(),
+                        _ => {}
+                    }
+                    rests = None;
+                    continue;
+                }
+                () = self.stirred.notified(), if !paused => match rests {
                     // A change may be what the remote or the file waited for; a flood of them must not become one of tries.
                     Some(until) => {
                         due = due.min(until);
@@ -114,7 +130,7 @@ impl Link {
                     None if !self.condition().is_changed() => continue,
                     None => Cause::Change,
                 },
-                () = sleep_until(due) => Cause::Poll,
+                () = sleep_until(due), if !paused => Cause::Poll,
             };
             let outcome = tokio::select! {
                 () = self.cut.cancelled() => break,

@@ -4,6 +4,7 @@ mod browse;
 mod door;
 mod events;
 mod home;
+mod pause;
 mod serve;
 mod stock;
 mod support;

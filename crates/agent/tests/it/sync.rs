@@ -15,7 +15,7 @@ use crate::support::{Place, call, event, repository_event, start};
 const NEVER: Duration = Duration::from_secs(3600);
 
 /// Returns an agent for `ours.fossil`, a stock clone of a stock server's `theirs.fossil`, and the server.
-async fn pair(place: &Place) -> (Agent, StockServer) {
+pub(crate) async fn pair(place: &Place) -> (Agent, StockServer) {
     let theirs = place.repository("theirs.fossil");
     place.fossil(
         &place.path(""),
@@ -43,11 +43,11 @@ async fn pair(place: &Place) -> (Agent, StockServer) {
     (start(config).await, server)
 }
 
-fn artifacts(place: &Place, name: &str) -> Vec<String> {
+pub(crate) fn artifacts(place: &Place, name: &str) -> Vec<String> {
     Place::artifacts(&place.path(name))
 }
 
-fn up_to_date(state: &State) -> bool {
+pub(crate) fn up_to_date(state: &State) -> bool {
     matches!(state, State::UpToDate { .. })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use edgesync_agent::api::{self, Event, Phase, Repository, State, Time};
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::agent::api::{AgentApi, kind};
@@ -12,7 +13,7 @@ use crate::agent::peers;
 use crate::agent::runtime;
 use crate::error::{Failure, Kind, OrFail, hint_from_page};
 use crate::output::{Output, printable};
-use crate::units::{format_age, format_size};
+use crate::units::{format_age, format_clock, format_size};
 
 /// Make the running agent sync now, and wait until it has
 #[derive(Args)]
@@ -164,7 +165,7 @@ impl Open {
 }
 
 /// Returns the agent's repository at this path.
-fn named<'a>(status: &'a api::Status, path: &Path) -> Result<&'a Repository, Failure> {
+pub(crate) fn named<'a>(status: &'a api::Status, path: &Path) -> Result<&'a Repository, Failure> {
     let wanted = path
         .canonicalize()
         .or_fail(Kind::NotFound, path.display())?;
@@ -185,7 +186,7 @@ fn named<'a>(status: &'a api::Status, path: &Path) -> Result<&'a Repository, Fai
 fn is_over(state: &State, started: Time) -> bool {
     match state {
         State::UpToDate { at } => *at >= started,
-        State::Pending { at } => at.is_some_and(|at| at >= started),
+        State::Pending { at } | State::Paused { at, .. } => at.is_some_and(|at| at >= started),
         State::Never | State::Syncing { .. } => false,
         _ => true,
     }
@@ -212,7 +213,7 @@ fn failed(state: &State) -> Result<(), Failure> {
     }
 }
 
-fn repository_line(repository: &Repository, now: Time) -> String {
+pub(crate) fn repository_line(repository: &Repository, now: Time) -> String {
     format!(
         "{}: {}\n",
         repository.name,
@@ -271,6 +272,13 @@ pub(crate) fn state_words(state: &State, now: Time) -> String {
         State::UpToDate { at } => format!("up to date, {}", ago(at)),
         State::Pending { at: Some(at) } => format!("changes wait, last exchange {}", ago(at)),
         State::Pending { at: None } => "changes wait for the first exchange".to_owned(),
+        State::Paused { until, .. } => match until {
+            Some(until) => format!(
+                "paused until {}",
+                format_clock(*until, now, &TimeZone::system())
+            ),
+            None => "paused".to_owned(),
+        },
         State::Syncing { phase, done, total } => {
             let verb = match phase {
                 Phase::Clone => "cloning",

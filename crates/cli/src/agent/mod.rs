@@ -6,6 +6,7 @@ pub(crate) mod control;
 pub(crate) mod doctor;
 pub(crate) mod id;
 mod mesh_flags;
+pub(crate) mod pause;
 pub(crate) mod peers;
 pub(crate) mod signals;
 pub(crate) mod start;

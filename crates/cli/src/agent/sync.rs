@@ -1,8 +1,9 @@
-//! `edgesync sync`: the agent's verbs `start`, `now` and `status`, and without one of these Fossil's own `sync`.
+//! `edgesync sync`: the agent's verbs `start`, `now`, `status`, `pause` and `resume`, and without one of these Fossil's own `sync`.
 
 use clap::{Args, Subcommand};
 
 use crate::agent::control::{Now, Status};
+use crate::agent::pause::{Pause, Resume};
 use crate::agent::start::Start;
 use crate::error::Failure;
 use crate::output::Output;
@@ -10,7 +11,7 @@ use crate::repo::transfer::SyncArgs;
 
 /// Run the agent, ask it, or exchange everything with a remote once
 ///
-/// With `start`, `now` or `status` this is about the agent. Without, it pushes and pulls once, as `fossil sync` does.
+/// With `start`, `now`, `status`, `pause` or `resume` this is about the agent. Without, it pushes and pulls once, as `fossil sync` does.
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Sync {
@@ -26,6 +27,8 @@ enum AgentVerb {
     Start(Box<Start>),
     Now(Now),
     Status(Status),
+    Pause(Pause),
+    Resume(Resume),
 }
 
 impl Sync {
@@ -34,6 +37,8 @@ impl Sync {
             Some(AgentVerb::Start(start)) => start.run(out),
             Some(AgentVerb::Now(now)) => now.run(out),
             Some(AgentVerb::Status(status)) => status.run(out),
+            Some(AgentVerb::Pause(pause)) => pause.run(out),
+            Some(AgentVerb::Resume(resume)) => resume.run(out),
             None => self.once.run(out),
         }
     }

@@ -9,6 +9,8 @@ const COMMANDS: &[&str] = &[
     "sync start",
     "sync now",
     "sync status",
+    "sync pause",
+    "sync resume",
     "id",
     "peers",
     "doctor",

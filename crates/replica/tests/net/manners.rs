@@ -157,7 +157,7 @@ fn a_peer_from_which_nothing_may_be_had_is_left_alone_until_a_side_changes() {
 #[test]
 fn a_pause_holds_everything_and_its_end_makes_up_for_it() {
     let mut net = mesh(8, 3);
-    net.tell(1, Input::Paused);
+    net.tell(1, Input::Paused(project()));
     net.commit(0, 1);
     net.commit(1, 2);
     net.run(Duration::from_secs(100));
@@ -168,7 +168,36 @@ fn a_pause_holds_everything_and_its_end_makes_up_for_it() {
             .all(|(node, source)| *node != 1 && *source != Source::Peer(peer(1)))
     );
     assert!(!net.all_equal());
-    net.tell(1, Input::Resumed);
+    net.tell(1, Input::Resumed(project()));
+    net.run(Duration::from_secs(1));
+    assert!(net.all_equal());
+}
+
+#[test]
+fn during_a_pause_a_person_may_still_ask() {
+    let mut net = mesh(13, 2);
+    net.tell(1, Input::Paused(project()));
+    net.commit(0, 1);
+    net.commit(1, 2);
+    net.run(Duration::from_secs(1));
+    assert!(!net.nodes[1].set.contains(&1));
+    net.tell(1, Input::Asked(None));
+    net.run(Duration::from_secs(1));
+    assert!(net.nodes[1].set.contains(&1));
+    assert!(!net.nodes[0].set.contains(&2), "nothing is told");
+    assert_eq!(net.counters(1).arrivals.person, 1);
+}
+
+#[test]
+fn who_comes_in_a_pause_says_nothing_and_pulls_nothing() {
+    let mut net = Net::new(14, 2);
+    net.nodes[1].paused = true;
+    net.start_all();
+    net.commit(0, 1);
+    net.run(Duration::from_secs(100));
+    assert!(net.published.iter().all(|it| it.from != 1));
+    assert_eq!(net.pulls, []);
+    net.tell(1, Input::Resumed(project()));
     net.run(Duration::from_secs(1));
     assert!(net.all_equal());
 }

@@ -75,6 +75,8 @@ pub(crate) struct Node {
     pub(crate) withheld: BTreeSet<u64>,
     pub(crate) poll: Duration,
     pub(crate) open: bool,
+    /// It begins in a pause.
+    pub(crate) paused: bool,
     part: usize,
     /// Which run this is; exchanges of an earlier one ended with it.
     started: u64,
@@ -181,6 +183,7 @@ impl Net {
                 withheld: BTreeSet::new(),
                 poll: Duration::from_secs(5),
                 open: false,
+                paused: false,
                 part: 0,
                 started: 0,
             });
@@ -211,6 +214,9 @@ impl Net {
             open: node.open,
             unversioned: false,
         };
+        if self.nodes[index].paused {
+            self.tell(index, Input::Paused(project()));
+        }
         self.tell(index, opened);
         self.tell(index, Input::Connected);
     }
