@@ -179,6 +179,7 @@ mod tests {
                 shell: true,
             },
             state: State::worst(repositories.iter().map(|repository| &repository.state)),
+            pause: None,
             repositories,
         }
     }

@@ -1,3 +1,5 @@
+//! What is told to `agent.db` is there after the next opening; damaged and newer files are never overwritten.
+
 use super::*;
 
 fn open(path: &Path) -> StateDb {
