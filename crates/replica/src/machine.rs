@@ -111,13 +111,7 @@ impl Replica {
                 .values_mut()
                 .for_each(|state| state.lost(&peer)),
             Input::Paused(project) => drop(common.paused.insert(project)),
-            Input::Resumed(project) => {
-                let state = self.projects.get_mut(&project);
-                if let Some(state) = state.filter(|_| common.paused.remove(&project)) {
-                    state.connected(now, common);
-                }
-                common.paused.remove(&project);
-            }
+            Input::Resumed(project) => self.resume(now, &project),
         }
         self.tick(now);
     }
@@ -156,6 +150,13 @@ impl Replica {
     /// Whether a person wants no exchanges of this project now.
     pub fn is_paused(&self, project: &Project) -> bool {
         self.common.paused.contains(project)
+    }
+
+    fn resume(&mut self, now: Moment, project: &Project) {
+        let was_paused = self.common.paused.remove(project);
+        if let Some(state) = self.projects.get_mut(project).filter(|_| was_paused) {
+            state.connected(now, &mut self.common);
+        }
     }
 
     fn greet_all(&mut self, now: Moment) {
