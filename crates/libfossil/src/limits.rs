@@ -31,3 +31,34 @@ pub const MAX_CHECKSUMMED_BYTES: u64 = 256 << 20;
 
 /// Most bytes of contents of which only pieces are here, for one repository: two of the longest, so that one does not always drive out the other.
 pub const MAX_PARTIAL_BYTES: u64 = 2 * MAX_CONTENT_BYTES as u64;
+
+/// Most names that one message may say its sender holds before the rest is ignored. A stock client names with each request all that no
+/// cluster names: after an import, all there is. The first million of them is looked up in a few seconds.
+pub const MAX_NAMES: usize = 1_000_000;
+
+/// Most artifacts that one request may ask for before the rest is ignored; what is ignored is asked for again. A stock client asks for
+/// 200, or for twice as many as came with the last reply, and a reply of the usual 5,000,000 bytes holds some 50,000 at most.
+pub const MAX_WISHES: usize = 100_000;
+
+/// Most names that a client takes from one reply before the rest is ignored; the server says them again. A reply of 5,000,000 bytes
+/// has room for 106,000.
+pub const MAX_REPLIED_NAMES: usize = 200_000;
+
+/// Most other cards in a reply before it is refused; 5,000,000 bytes hold half as many at the very most.
+pub const MAX_REPLIED_CARDS: usize = 400_000;
+
+/// Most names of unknown artifacts that one message may add. A stock client names at most what no cluster names, and a cluster at most 800.
+pub const MAX_NEW_PHANTOMS: usize = 100_000;
+
+/// Most names of unknown artifacts that a repository holds before further ones are ignored.
+pub const MAX_PHANTOMS: usize = 1_000_000;
+
+/// Most deltas that a repository keeps while their source is not here. Stock clients send the source within the same exchange, in a
+/// request of 250,000 bytes, so that a few thousand wait at once.
+pub const MAX_WAITING_DELTAS: usize = 10_000;
+
+/// Most bytes of such deltas, packed.
+pub const MAX_WAITING_BYTES: u64 = 256 << 20;
+
+/// Most such deltas one on the other. The way to the source is walked for each of them.
+pub const MAX_WAITING_CHAIN: usize = 250;

@@ -87,6 +87,14 @@ pub enum Error {
         /// The artifact asked for.
         name: HashName,
     },
+    /// As many deltas as may wait for their source do so already.
+    #[error(
+        "{name} is a delta on something that is not here, and too many such deltas wait already"
+    )]
+    TooManyWaiting {
+        /// The artifact that cannot wait too.
+        name: HashName,
+    },
     /// The stored form of an artifact does not unpack.
     #[error("the stored form of rid {rid} is damaged")]
     Codec {

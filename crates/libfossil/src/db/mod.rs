@@ -8,7 +8,7 @@
 //! - [`schema`]: the tables.
 //! - `open`, `create`: from a path to a [`Repository`].
 //! - `content`: from a name to its bytes, through deltas and a bounded cache.
-//! - `transaction`, `store`, `packed`, `large`, `deltify`: writing.
+//! - `transaction`, `store`, `waiting`, `packed`, `large`, `deltify`: writing.
 //! - `config`, `user`, `remembered`: settings, people, the server of the last sync.
 
 mod cache;
@@ -27,6 +27,7 @@ pub mod schema;
 mod store;
 mod transaction;
 mod user;
+mod waiting;
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};

@@ -81,7 +81,7 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// [`Error::Delta`], [`Error::HashMismatch`], [`Error::TooLarge`]; [`Error::Shunned`] for either name;
-    /// [`Error::DeltaLoop`] when the source is itself waiting for this artifact.
+    /// [`Error::DeltaLoop`] when the source is itself waiting for this artifact; [`Error::TooManyWaiting`].
     pub fn store_delta(
         &mut self,
         name: &HashName,
@@ -92,25 +92,26 @@ impl Transaction<'_> {
         if self.is_shunned(name)? {
             return Err(Error::Shunned { name: *name });
         }
-        let source_rid = self.source_row(source, visibility)?;
-        if self.is_available(source_rid)? {
-            let text = self.content(source_rid)?;
+        let damaged = |rid| move |source| Error::Delta { rid, source };
+        let known = self.rid(source)?;
+        if let Some(source) = known
+            && self.is_available(source)?
+        {
+            let text = self.content(source)?;
             let content =
-                delta::apply(&text, change, MAX_CONTENT_BYTES).map_err(|cause| Error::Delta {
-                    rid: source_rid,
-                    source: cause,
-                })?;
+                delta::apply(&text, change, MAX_CONTENT_BYTES).map_err(damaged(source))?;
             return self.store_named(name, &content, visibility);
         }
+        let size = delta::output_size(change).map_err(damaged(known.unwrap_or(Rid::new(0))))?;
+        check_size(size)?;
+        if !self.may_wait(known, size.max(change.len()))? {
+            return Err(Error::TooManyWaiting { name: *name });
+        }
+        let source_rid = self.source_row(source, visibility)?;
         // Nothing can wait for what nothing has named yet.
         if let Some(own) = self.rid(name)? {
             self.refuse_loop(name, own, source_rid)?;
         }
-        let size = delta::output_size(change).map_err(|cause| Error::Delta {
-            rid: source_rid,
-            source: cause,
-        })?;
-        check_size(size)?;
         self.put(&Packed {
             name: *name,
             size,
@@ -305,57 +306,12 @@ impl Transaction<'_> {
             .ok_or(Error::Shunned { name: *source })
     }
 
-    /// Fails if the artifact `name`, whose row is `own`, is among those that `source` waits for.
-    pub(super) fn refuse_loop(&self, name: &HashName, own: Rid, source: Rid) -> Result<()> {
-        let mut next = Some(source);
-        while let Some(rid) = next {
-            if rid == own {
-                return Err(Error::DeltaLoop { name: *name });
-            }
-            next = self.delta_source(rid)?;
-        }
-        Ok(())
-    }
-
-    /// Takes in the artifacts that waited for `source`. One that turns out not to have the content its name
-    /// promises becomes a phantom again, so that it can be asked for elsewhere.
-    fn settle_waiting(&mut self, source: Rid) -> Result<()> {
-        let mut available = vec![source];
-        while let Some(source) = available.pop() {
-            for rid in self.deltas_on(source)? {
-                let name = self.name(rid)?;
-                match self.content(rid) {
-                    Ok(content) if HashName::of(name.algorithm(), &content) == name => {
-                        self.note_if_structural(rid)?;
-                        available.push(rid);
-                    }
-                    Ok(_) | Err(Error::Delta { .. } | Error::Codec { .. }) => {
-                        self.execute("UPDATE blob SET size=-1, content=NULL WHERE rid=?1", [rid])?;
-                        self.execute("DELETE FROM delta WHERE rid=?1", [rid])?;
-                        self.execute("INSERT OR IGNORE INTO phantom(rid) VALUES(?1)", [rid])?;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Has a row cross-linked before the commit, if that can be anything to cross-link.
-    fn note_if_structural(&mut self, rid: Rid) -> Result<()> {
+    pub(super) fn note_if_structural(&mut self, rid: Rid) -> Result<()> {
         if may_be_structural(&self.content(rid)?) {
             self.note_fresh(rid);
         }
         Ok(())
-    }
-
-    /// Returns the rows whose content is a delta on the given one.
-    pub(crate) fn deltas_on(&self, source: Rid) -> Result<Vec<Rid>> {
-        let mut query = self
-            .conn()
-            .prepare_cached("SELECT rid FROM delta WHERE srcid=?1 ORDER BY rid")?;
-        let rids = query.query_map([source], |row| row.get(0))?;
-        Ok(rids.collect::<rusqlite::Result<_>>()?)
     }
 }
 

@@ -11,6 +11,7 @@ use rusqlite::{OptionalExtension, Params, params};
 use super::cache::ContentCache;
 use super::error::locate;
 use super::lock::lock;
+use super::waiting::Waiting;
 use super::{Access, CACHE_BYTES, Error, Repository, Result, Rid};
 use crate::crosslink::{Budget, link_slice};
 use crate::time::Timestamp;
@@ -57,6 +58,8 @@ pub struct Transaction<'r> {
     written: Vec<Rid>,
     /// Rows whose content can be had since this transaction.
     fresh: Vec<Rid>,
+    /// The deltas whose source is not here, when they were counted.
+    pub(super) waiting: Option<Waiting>,
     finished: bool,
 }
 
@@ -92,6 +95,7 @@ impl<'r> Transaction<'r> {
             rcvid: None,
             written: Vec::new(),
             fresh: Vec::new(),
+            waiting: None,
             finished: false,
         })
     }

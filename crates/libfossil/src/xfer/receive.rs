@@ -7,15 +7,9 @@ use crate::blob::codec;
 use crate::db::{
     Error, Intake, PackedContent, Result, Stored, Transaction, Visibility, sources_first,
 };
-use crate::limits::MAX_CONTENT_BYTES;
+use crate::limits::{MAX_CONTENT_BYTES, MAX_NEW_PHANTOMS, MAX_PHANTOMS};
 use crate::name::HashName;
 use crate::uv::{self, Standing};
-
-/// Most names of unknown artifacts that one message may add. A stock client names at most what no cluster names, and a cluster at most 800.
-const MAX_NEW_PHANTOMS: usize = 100_000;
-
-/// Most names of unknown artifacts that a repository holds before further ones are ignored.
-const MAX_PHANTOMS: usize = 1_000_000;
 
 /// Bit of `uvfile` flags: the file was deleted.
 const UV_DELETED: u32 = 1;
@@ -116,8 +110,8 @@ impl<'t, 'r> Receiver<'t, 'r> {
                 }
                 Ok(())
             }
-            // Dropped; a delta on something shunned is no use either.
-            Err(Error::Shunned { .. }) => Ok(()),
+            // Dropped; a delta on something shunned is no use either, and what had to wait too long comes again.
+            Err(Error::Shunned { .. } | Error::TooManyWaiting { .. }) => Ok(()),
             Err(Error::HashMismatch { .. }) => Err(ReceiveError::Refused(format!(
                 "wrong hash on received artifact: {hash}"
             ))),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{Client, GIMMES, MAX_IDLE_ROUNDS, Response, SyncError};
 use crate::db::{PackedContent, Receipt, Repository, Transaction, Visibility};
+use crate::limits::{MAX_REPLIED_CARDS, MAX_REPLIED_NAMES};
 use crate::name::HashName;
 use crate::time::Timestamp;
 use crate::xfer::card::{Card, Pragma};
@@ -112,10 +113,18 @@ impl Client {
     ) -> Result<Vec<Card>, SyncError> {
         let mut cards = Vec::new();
         let mut items = 0_usize;
+        let mut names = 0_usize;
         for item in Items::new(message) {
             items += 1;
             match item {
-                Item::Card(card) => cards.push(card),
+                Item::Card(Card::IGot { .. } | Card::Gimme(_)) if names >= MAX_REPLIED_NAMES => {}
+                Item::Card(card) if cards.len() - names < MAX_REPLIED_CARDS => {
+                    names += usize::from(matches!(card, Card::IGot { .. } | Card::Gimme(_)));
+                    cards.push(card);
+                }
+                Item::Card(_) => {
+                    return Err(SyncError::Malformed("it has too many lines".to_owned()));
+                }
                 Item::Comment(text) => self.comment(&text, now),
                 Item::Blank => {}
                 Item::Unknown(line) => {

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use rusqlite::params;
 
-use super::Length;
 use super::lock;
 use super::plan::Plan;
+use super::{Deadline, Length};
 use crate::db::{Repository, Result};
 use crate::name::HashName;
 use crate::uv::UvFile;
@@ -26,19 +26,29 @@ pub(super) struct Answer<'a> {
     pub(super) repo: &'a Repository,
     pub(super) plan: &'a Plan,
     length: Length,
+    deadline: Deadline<'a>,
     pub(super) outbox: Outbox,
     /// What was sent or named in this reply.
     told: HashSet<HashName>,
+    /// Whether a content is in this reply. Without one the client would take it that nothing more comes.
+    carries_content: bool,
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn new(repo: &'a Repository, plan: &'a Plan, length: Length) -> Self {
+    pub(super) fn new(
+        repo: &'a Repository,
+        plan: &'a Plan,
+        length: Length,
+        deadline: Deadline<'a>,
+    ) -> Self {
         Self {
             repo,
             plan,
             length,
+            deadline,
             outbox: Outbox::within(length.limit),
             told: HashSet::new(),
+            carries_content: false,
         }
     }
 
@@ -95,7 +105,12 @@ impl<'a> Answer<'a> {
         Ok((self.outbox, errors))
     }
 
+    /// Returns whether further contents are left to the next reply.
     pub(super) fn is_full(&self) -> bool {
+        self.is_long() || (self.carries_content && self.deadline.is_over())
+    }
+
+    fn is_long(&self) -> bool {
         self.outbox.len() >= self.length.full
     }
 
@@ -139,6 +154,8 @@ impl<'a> Answer<'a> {
                 continue;
             }
             let Some(card) = send::file_card(self.repo, rid, *hash)? else {
+                // However often it is asked for.
+                self.told.insert(*hash);
                 continue;
             };
             if !self.content(&card, *hash, private, || self.repo.content_bytes(rid))? {
@@ -175,6 +192,7 @@ impl<'a> Answer<'a> {
         let fits = self.outbox.push_all_fitting(&cards);
         if fits {
             self.told.insert(hash);
+            self.carries_content = true;
         }
         Ok(fits)
     }
@@ -298,7 +316,7 @@ impl<'a> Answer<'a> {
         let mut query = self.repo.conn().prepare_cached(all)?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            if self.is_full() {
+            if self.is_long() {
                 break;
             }
             self.name(row.get(0)?, false);
@@ -420,7 +438,9 @@ impl<'a> Answer<'a> {
             flags: 0,
             content,
         };
-        Ok(self.outbox.push_fitting(&card))
+        let fits = self.outbox.push_fitting(&card);
+        self.carries_content |= fits;
+        Ok(fits)
     }
 }
 

@@ -27,6 +27,9 @@ const MAX_DOWNLOAD_BYTES: usize = 5_000_000;
 /// The smallest budget for a reply that is honoured, in bytes.
 const MIN_DOWNLOAD_BYTES: usize = 1_000;
 
+/// How long a request is worked on before the rest is left to the next one, unless the setting `max-download-time` says otherwise.
+const MAX_DOWNLOAD_S: i64 = 30;
+
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -65,6 +68,31 @@ struct Length {
     accepted: u32,
 }
 
+/// Until when contents are added to a reply.
+struct Deadline<'a> {
+    clock: &'a dyn Fn() -> Timestamp,
+    end: Timestamp,
+}
+
+impl<'a> Deadline<'a> {
+    /// Counts from `start`, for as long as the repository's setting says.
+    fn of(
+        repo: &Repository,
+        start: Timestamp,
+        clock: &'a dyn Fn() -> Timestamp,
+    ) -> Result<Self, Error> {
+        let seconds = repo
+            .config_number("max-download-time")?
+            .unwrap_or(MAX_DOWNLOAD_S);
+        let end = start.saturating_add_millis(seconds.max(1).saturating_mul(1000));
+        Ok(Self { clock, end })
+    }
+
+    fn is_over(&self) -> bool {
+        (self.clock)() >= self.end
+    }
+}
+
 /// Answers requests for one or more repositories.
 #[derive(Clone, Debug, Default)]
 pub struct Server {
@@ -78,8 +106,8 @@ impl Server {
     /// Handles one request.
     ///
     /// What a client did wrong, or may not do, is told in the reply; nothing is stored then. `clock` tells the present when
-    /// something is stored, and again when the reply is made: in between long contents may have been written, and a client
-    /// takes an old time for a clock that is slow.
+    /// something is stored, and again while the reply is made: in between long contents may have been written, and a client
+    /// takes an old time for a clock that is slow. It also tells when the time for a reply is used up.
     ///
     /// # Errors
     /// The request is no message at all, or the repository fails. Nothing is stored then either.
@@ -95,6 +123,7 @@ impl Server {
             body,
             cookie,
         } = request;
+        let start = clock();
         // A long body is gone when its message is there, and a long message when its artifacts are stored.
         let message = frame::decode(content_type, body)?;
         let plan = repo.read(|repo| Plan::read(repo, auth, cookie.as_deref(), message))?;
@@ -116,8 +145,9 @@ impl Server {
         };
         offered.end(repo, clock())?;
         let length = self.length(repo, &plan)?;
+        let deadline = Deadline::of(repo, start, &clock)?;
         let (outbox, errors) =
-            repo.read(|repo| Answer::new(repo, &plan, length).write(&offered.wanted))?;
+            repo.read(|repo| Answer::new(repo, &plan, length, deadline).write(&offered.wanted))?;
         let content_type = if plan.replies_plain() {
             ContentType::Plain
         } else {
@@ -202,8 +232,7 @@ fn store(
 ) -> Result<Received, ReceiveError> {
     let clusters =
         plan.lists_content() && repo.access() == Access::ReadWrite && repo.wants_clusters()?;
-    let changes = |repo: &Repository| Ok(lock::changes(repo, plan)? || plan.changes(repo)?);
-    if !clusters && !repo.read(changes)? {
+    if !clusters && !plan.changes() && !lock::changes(repo, plan)? {
         return Ok(Received::default());
     }
     repo.write(now, |tx| {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::auth::{AuthContext, Capabilities};
 use crate::db::{Repository, Result, Visibility};
+use crate::limits::{MAX_NAMES, MAX_NEW_PHANTOMS, MAX_WISHES};
 use crate::name::{HashName, ProjectCode};
 use crate::xfer::card::{Card, CloneRequest, Login, Pragma, UvEntry, Version};
 use crate::xfer::config::Area;
@@ -21,9 +22,6 @@ const UNPROVEN_USERS: [&str; 2] = ["anonymous", "nobody"];
 
 /// Longest id of a check-out that asks for a lock, in bytes; stock ids have 40.
 const MAX_CLIENT_ID_BYTES: usize = 64;
-
-/// Most names that are looked at in one message, of each kind; what exceeds this is ignored. A stock client announces what no cluster names.
-const MAX_NAMES: usize = 1_000_000;
 
 /// Most parts of long contents in one message; a client asks for as many as fit, which is one or two.
 const MAX_RANGES: usize = 64;
@@ -88,10 +86,10 @@ pub(super) struct Plan {
     pub(super) push: bool,
     pub(super) clone: Option<CloneRequest>,
     pub(super) acts: Vec<Act>,
-    /// What the client holds, as far as it may say so.
+    /// What the client holds and is not here, or is private here; as far as it may say so.
     pub(super) announced: Vec<(HashName, Visibility)>,
     /// What the client holds.
-    pub(super) known: HashSet<HashName>,
+    pub(super) known: Names,
     pub(super) gimmes: Vec<HashName>,
     pub(super) uv_gimmes: Vec<String>,
     pub(super) uv_hash: Option<String>,
@@ -115,6 +113,28 @@ pub(super) struct Plan {
     pub(super) notes: Vec<Card>,
     /// A line that was no card. The rest is done, but not answered.
     pub(super) bad_command: Option<String>,
+}
+
+/// Names that a client says it holds. Of each only the start is kept: a client that makes names with equal starts fools itself alone.
+#[derive(Debug, Default)]
+pub(super) struct Names(HashSet<[u8; NAME_START_BYTES]>);
+
+/// Digits that tell names apart.
+const NAME_START_BYTES: usize = 32;
+
+impl Names {
+    pub(super) fn contains(&self, hash: &HashName) -> bool {
+        start_of(hash).is_some_and(|start| self.0.contains(&start))
+    }
+
+    /// Returns whether the name is new here and there was room for it.
+    fn insert(&mut self, hash: &HashName) -> bool {
+        self.0.len() < MAX_NAMES && start_of(hash).is_some_and(|start| self.0.insert(start))
+    }
+}
+
+fn start_of(hash: &HashName) -> Option<[u8; NAME_START_BYTES]> {
+    hash.as_bytes().first_chunk().copied()
 }
 
 /// Reads a message into a plan.
@@ -161,6 +181,10 @@ impl Plan {
         while let Some(item) = items.next() {
             let outcome = match item {
                 Item::Card(Card::Login(login)) => reader.login(login, items.rest())?,
+                Item::Card(Card::IGot { hash, private }) => {
+                    reader.igot(hash, private)?;
+                    Ok(())
+                }
                 Item::Card(card) => reader.card(card),
                 Item::Comment(_) => Ok(()),
                 Item::Blank => reader.bad_command("\n"),
@@ -188,20 +212,8 @@ impl Plan {
     }
 
     /// Returns whether anything in the plan may change the repository. Announcing what is known and public does not.
-    pub(super) fn changes(&self, repo: &Repository) -> Result<bool> {
-        if !self.acts.is_empty() {
-            return Ok(true);
-        }
-        for (hash, visibility) in &self.announced {
-            match repo.rid(hash)? {
-                None => return Ok(true),
-                Some(rid) if *visibility == Visibility::Public && repo.is_private(rid)? => {
-                    return Ok(true);
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(false)
+    pub(super) fn changes(&self) -> bool {
+        !self.acts.is_empty() || !self.announced.is_empty()
     }
 }
 
@@ -291,13 +303,16 @@ impl Reader<'_> {
                     visibility,
                 });
             }
-            Card::IGot { hash, private } => self.igot(hash, private),
-            Card::Gimme(hash) if self.plan.pull && self.plan.gimmes.len() < MAX_NAMES => {
+            Card::Gimme(hash) if self.plan.pull && self.plan.gimmes.len() < MAX_WISHES => {
                 self.plan.gimmes.push(hash);
             }
             Card::UvGimme(name) if capabilities.may_read() => self.plan.uv_gimmes.push(name),
             // Logins were looked at before; the others need a right, or nobody reads them.
-            Card::Gimme(_) | Card::UvGimme(_) | Card::Cookie(_) | Card::Login(_) => {}
+            Card::Gimme(_)
+            | Card::UvGimme(_)
+            | Card::Cookie(_)
+            | Card::Login(_)
+            | Card::IGot { .. } => {}
             Card::UvFile {
                 entry,
                 flags,
@@ -464,19 +479,31 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn igot(&mut self, hash: HashName, private: bool) {
-        if self.plan.known.len() >= MAX_NAMES || !self.plan.known.insert(hash) {
-            return;
+    /// Takes note of what the client holds. Who may neither read nor write has nobody to tell it to.
+    fn igot(&mut self, hash: HashName, private: bool) -> Result<()> {
+        if !self.plan.pull && !self.plan.push {
+            return Ok(());
         }
-        if !self.plan.push || (private && !self.plan.capabilities.may_see_private()) {
-            return;
+        let is_new = self.plan.known.insert(&hash);
+        if !is_new || !self.plan.push {
+            return Ok(());
+        }
+        if private && !self.plan.capabilities.may_see_private() {
+            return Ok(());
         }
         let visibility = if private {
             Visibility::Private
         } else {
             Visibility::Public
         };
-        self.plan.announced.push((hash, visibility));
+        let is_news = match self.repo.rid(&hash)? {
+            None => self.plan.announced.len() < MAX_NEW_PHANTOMS,
+            Some(rid) => !private && self.repo.is_private(rid)?,
+        };
+        if is_news {
+            self.plan.announced.push((hash, visibility));
+        }
+        Ok(())
     }
 
     fn pragma(&mut self, pragma: Pragma) {

@@ -2,9 +2,11 @@
 
 mod budgets;
 mod hostile_servers;
+mod lost_sources;
 mod our_client;
 mod pairs;
 mod project;
+mod quotas;
 pub(crate) mod rig;
 mod server_rights;
 mod server_rules;

@@ -1,11 +1,15 @@
 //! Our client against a stock server, one fresh process for each request.
 
+use std::path::Path;
+
 use libfossil::db::{Access, Repository, Visibility};
 use libfossil::name::HashName;
 use libfossil::xfer::Client;
 use libfossil::xfer::client::{Goal, Step, Summary, SyncError, is_partial_clone};
 
-use super::project::{add_user, check_out, commit, on, stock_project};
+use super::project::{
+    add_user, check_out, commit, commit_privately, on, private_names, stock_project,
+};
 use super::rig::{self, PULL, PUSH, SYNC};
 use super::server_rules::put;
 use crate::stock::Lab;
@@ -13,7 +17,7 @@ use crate::stock::Lab;
 fn sync(
     lab: &Lab,
     repo: &mut Repository,
-    server: &std::path::Path,
+    server: &Path,
     goal: Goal,
     user: Option<(&str, &str)>,
 ) -> Result<Summary, SyncError> {
@@ -26,60 +30,54 @@ fn sync(
     })
 }
 
+/// Clones from a stock repository, as nobody in particular.
+fn clone(lab: &Lab, theirs: &Path, path: &Path) -> Repository {
+    let (repo, summary) =
+        rig::clone(path, PULL, None, |request| rig::stock(lab, theirs, request)).expect("cloned");
+    assert_eq!(summary.missing, 0);
+    repo
+}
+
+/// Sent, received, and in how many rounds.
+fn figures(summary: &Summary) -> (usize, usize, usize) {
+    (
+        summary.artifacts_sent,
+        summary.artifacts_received,
+        summary.rounds,
+    )
+}
+
+const ADA: Option<(&str, &str)> = Some(("ada", "secret"));
+const EVE: Option<(&str, &str)> = Some(("eve", "pw"));
+
 #[test]
 fn our_client_clones_from_stock_and_syncs_both_ways() {
     let lab = Lab::new();
     let (theirs, work) = stock_project(&lab, "theirs");
     let ours = lab.path("ours.fossil");
-    let (mut repo, summary) = rig::clone(&ours, PULL, None, |request| {
-        rig::stock(&lab, &theirs, request)
-    })
-    .unwrap();
-    assert_eq!(summary.missing, 0);
+    let mut repo = clone(&lab, &theirs, &ours);
     lab.assert_equal(&theirs, &ours);
 
     commit(&lab, &work, "ada", "b.txt", "new there\n");
-    let mut client = Client::new(PULL, None);
-    let summary = rig::drive(&mut client, &mut repo, |request| {
-        rig::stock(&lab, &theirs, request)
-    })
-    .unwrap();
+    let summary = sync(&lab, &mut repo, &theirs, PULL, None).unwrap();
     assert_eq!(summary.artifacts_received, 2);
     lab.assert_equal(&theirs, &ours);
 
     let here = check_out(&lab, &ours, "here");
     commit(&lab, &here, "cloner", "c.txt", "new here\n");
-    let mut client = Client::new(PUSH, rig::login("ada", "secret"));
-    let summary = rig::drive(&mut client, &mut repo, |request| {
-        rig::stock(&lab, &theirs, request)
-    })
-    .unwrap();
+    let summary = sync(&lab, &mut repo, &theirs, PUSH, ADA).unwrap();
     assert_eq!(summary.artifacts_sent, 2);
     lab.assert_equal(&theirs, &ours);
 
-    let mut client = Client::new(SYNC, rig::login("ada", "secret"));
-    let summary = rig::drive(&mut client, &mut repo, |request| {
-        rig::stock(&lab, &theirs, request)
-    })
-    .unwrap();
-    assert_eq!(
-        (
-            summary.rounds,
-            summary.artifacts_sent,
-            summary.artifacts_received
-        ),
-        (1, 0, 0)
-    );
+    let summary = sync(&lab, &mut repo, &theirs, SYNC, ADA).unwrap();
+    assert_eq!(figures(&summary), (0, 0, 1));
 }
 
 #[test]
 fn refusals_of_a_stock_server_are_told_apart() {
     let lab = Lab::new();
     let (theirs, _) = stock_project(&lab, "theirs");
-    let (mut repo, _) = rig::clone(&lab.path("ours.fossil"), PULL, None, |request| {
-        rig::stock(&lab, &theirs, request)
-    })
-    .unwrap();
+    let mut repo = clone(&lab, &theirs, &lab.path("ours.fossil"));
     let wrong = sync(&lab, &mut repo, &theirs, SYNC, Some(("ada", "wrong")));
     assert!(matches!(wrong, Err(SyncError::LoginFailed)), "{wrong:?}");
     let refused = sync(&lab, &mut repo, &theirs, PUSH, None);
@@ -97,7 +95,7 @@ fn refusals_of_a_stock_server_are_told_apart() {
     let other = sync(&lab, &mut repo, &theirs, SYNC, None);
     assert!(matches!(other, Err(SyncError::WrongProject)), "{other:?}");
     // A clone that nobody may make is refused for good, not for ever.
-    on(&lab, &theirs, &["user", "capabilities", "nobody", "o"]);
+    on(&lab, &theirs, "user capabilities nobody o");
     for credentials in [None, rig::login("ada", "wrong")] {
         let name = format!("{}.fossil", credentials.is_some());
         let clone = rig::clone(&lab.path(&name), PULL, credentials, |request| {
@@ -174,7 +172,7 @@ fn a_clone_belongs_to_its_owner_and_knows_the_project() {
     let lab = Lab::new();
     let (theirs, _) = stock_project(&lab, "theirs");
     add_user(&lab, &theirs, "eve", "iox", "pw");
-    on(&lab, &theirs, &["settings", "ignore-glob", "*.o"]);
+    on(&lab, &theirs, "settings ignore-glob *.o");
     lab.query_write(
         &theirs,
         "REPLACE INTO config(name, value, mtime) VALUES('project-name', 'Theirs', 1700000000)",
@@ -211,30 +209,10 @@ fn private_content_of_a_stock_server_comes_only_when_asked_for() {
     let lab = Lab::new();
     let (theirs, work) = stock_project(&lab, "theirs");
     add_user(&lab, &theirs, "eve", "iox", "pw");
-    std::fs::write(work.join("secret"), "private text\n").unwrap();
-    lab.fossil_in(&work, &["add", "secret"]);
-    lab.fossil_in(
-        &work,
-        &[
-            "commit",
-            "--private",
-            "-m",
-            "hidden",
-            "--no-warnings",
-            "--user",
-            "ada",
-        ],
-    );
-    let private = lab.query(
-        &theirs,
-        "SELECT uuid FROM private JOIN blob USING(rid) ORDER BY 1",
-    );
+    let private = commit_privately(&lab, &theirs, &work, "secret", "private text\n");
     assert!(!private.is_empty());
     let path = lab.path("ours.fossil");
-    let (mut repo, _) = rig::clone(&path, PULL, None, |request| {
-        rig::stock(&lab, &theirs, request)
-    })
-    .unwrap();
+    let mut repo = clone(&lab, &theirs, &path);
     assert!(
         private
             .iter()
@@ -244,22 +222,16 @@ fn private_content_of_a_stock_server_comes_only_when_asked_for() {
         private: true,
         ..SYNC
     };
-    assert!(sync(&lab, &mut repo, &theirs, goal, Some(("ada", "secret"))).is_err());
-    sync(&lab, &mut repo, &theirs, goal, Some(("eve", "pw"))).unwrap();
+    assert!(sync(&lab, &mut repo, &theirs, goal, ADA).is_err());
+    sync(&lab, &mut repo, &theirs, goal, EVE).unwrap();
     lab.assert_equal(&theirs, &path);
-    assert_eq!(
-        lab.query(
-            &path,
-            "SELECT uuid FROM private JOIN blob USING(rid) ORDER BY 1"
-        ),
-        private
-    );
+    assert_eq!(private_names(&lab, &path), private);
 
     let here = put(&mut repo, b"private here", Visibility::Private);
-    sync(&lab, &mut repo, &theirs, SYNC, Some(("eve", "pw"))).unwrap();
+    sync(&lab, &mut repo, &theirs, SYNC, EVE).unwrap();
     assert!(!lab.artifacts(&theirs).contains(&here.to_string()));
-    sync(&lab, &mut repo, &theirs, goal, Some(("eve", "pw"))).unwrap();
-    let there = lab.query(&theirs, "SELECT uuid FROM private JOIN blob USING(rid)");
+    sync(&lab, &mut repo, &theirs, goal, EVE).unwrap();
+    let there = private_names(&lab, &theirs);
     assert!(there.contains(&here.to_string()), "{there:?}");
 
     let clone = lab.path("private-clone.fossil");
@@ -281,21 +253,8 @@ fn unversioned_files_of_a_stock_server_and_ours_become_equal() {
     add_user(&lab, &theirs, "eve", "oy", "pw");
     std::fs::write(lab.path("file"), "from there\n".repeat(100)).unwrap();
     let file = lab.path("file").to_str().unwrap().to_owned();
-    on(
-        &lab,
-        &theirs,
-        &[
-            "uv",
-            "add",
-            &file,
-            "--as",
-            "there.txt",
-            "--mtime",
-            "2024-01-01",
-            "--user",
-            "ada",
-        ],
-    );
+    let add = format!("uv add {file} --as there.txt --mtime 2024-01-01 --user ada");
+    on(&lab, &theirs, &add);
     let (mut repo, _) = rig::clone(
         &lab.path("ours.fossil"),
         Goal {
@@ -319,12 +278,12 @@ fn unversioned_files_of_a_stock_server_and_ours_become_equal() {
         unversioned: true,
         ..Goal::default()
     };
-    sync(&lab, &mut repo, &theirs, alone, Some(("eve", "pw"))).unwrap();
-    assert_eq!(on(&lab, &theirs, &["uv", "cat", "here.txt"]), "from here");
-    let stock_hash = on(&lab, &theirs, &["uv", "hash"]);
+    sync(&lab, &mut repo, &theirs, alone, EVE).unwrap();
+    assert_eq!(on(&lab, &theirs, "uv cat here.txt"), "from here");
+    let stock_hash = on(&lab, &theirs, "uv hash");
     assert_eq!(repo.unversioned_hash().unwrap(), stock_hash.trim());
-    on(&lab, &theirs, &["uv", "rm", "there.txt", "--user", "ada"]);
-    sync(&lab, &mut repo, &theirs, alone, Some(("eve", "pw"))).unwrap();
+    on(&lab, &theirs, "uv rm there.txt --user ada");
+    sync(&lab, &mut repo, &theirs, alone, EVE).unwrap();
     assert_eq!(repo.unversioned_content("there.txt").unwrap(), None);
 }
 
@@ -333,10 +292,7 @@ fn many_and_large_artifacts_reach_a_stock_server_and_come_back() {
     let lab = Lab::new();
     let (theirs, _) = stock_project(&lab, "theirs");
     let path = lab.path("ours.fossil");
-    let (mut repo, _) = rig::clone(&path, PULL, None, |request| {
-        rig::stock(&lab, &theirs, request)
-    })
-    .unwrap();
+    let mut repo = clone(&lab, &theirs, &path);
     repo.write(rig::now(), |tx| {
         (0..350).try_for_each(|number| {
             tx.store(format!("content {number}").as_bytes(), Visibility::Public)
@@ -348,20 +304,14 @@ fn many_and_large_artifacts_reach_a_stock_server_and_come_back() {
         )
     })
     .unwrap();
-    let summary = sync(&lab, &mut repo, &theirs, SYNC, Some(("ada", "secret"))).unwrap();
+    let summary = sync(&lab, &mut repo, &theirs, SYNC, ADA).unwrap();
     assert_eq!(summary.artifacts_sent, 351);
-    sync(&lab, &mut repo, &theirs, SYNC, Some(("ada", "secret"))).unwrap();
+    sync(&lab, &mut repo, &theirs, SYNC, ADA).unwrap();
     lab.assert_equal(&theirs, &path);
-    let idle = sync(&lab, &mut repo, &theirs, SYNC, Some(("ada", "secret"))).unwrap();
-    assert_eq!(
-        (idle.rounds, idle.artifacts_sent, idle.artifacts_received),
-        (1, 0, 0)
-    );
+    let idle = sync(&lab, &mut repo, &theirs, SYNC, ADA).unwrap();
+    assert_eq!(figures(&idle), (0, 0, 1));
     let again = lab.path("again.fossil");
-    rig::clone(&again, PULL, None, |request| {
-        rig::stock(&lab, &theirs, request)
-    })
-    .unwrap();
+    clone(&lab, &theirs, &again);
     lab.assert_equal(&theirs, &again);
 }
 
@@ -370,10 +320,7 @@ fn shunned_artifacts_stay_away() {
     let lab = Lab::new();
     let (theirs, work) = stock_project(&lab, "theirs");
     let path = lab.path("ours.fossil");
-    let (mut repo, _) = rig::clone(&path, PULL, None, |request| {
-        rig::stock(&lab, &theirs, request)
-    })
-    .unwrap();
+    let mut repo = clone(&lab, &theirs, &path);
     commit(&lab, &work, "ada", "bad.txt", "shunned text\n");
     let bad = HashName::sha3_of(b"shunned text\n");
     let row = format!("INSERT INTO shun(uuid, mtime) VALUES('{bad}', 1700000000)");

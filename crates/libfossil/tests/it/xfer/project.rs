@@ -1,6 +1,7 @@
 //! Projects made by stock, for both sides of the tests.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use crate::stock::Lab;
 
@@ -27,18 +28,38 @@ pub(crate) fn stock_project(lab: &Lab, name: &str) -> (PathBuf, PathBuf) {
 pub(crate) fn commit(lab: &Lab, work: &Path, user: &str, file: &str, content: impl AsRef<[u8]>) {
     std::fs::write(work.join(file), content).unwrap();
     lab.fossil_in(work, &["addremove"]);
-    lab.fossil_in(
+    let message = format!("change-{file}");
+    run(
+        lab,
         work,
-        &[
-            "commit",
-            "-m",
-            &format!("change {file}"),
-            "--no-warnings",
-            "--hash",
-            "--user",
-            user,
-        ],
+        &format!("commit -m {message} --no-warnings --hash --user {user}"),
     );
+}
+
+/// Commits one file privately. Returns the names of what is private then.
+pub(crate) fn commit_privately(
+    lab: &Lab,
+    repo: &Path,
+    work: &Path,
+    file: &str,
+    content: &str,
+) -> Vec<String> {
+    std::fs::write(work.join(file), content).unwrap();
+    lab.fossil_in(work, &["addremove"]);
+    run(
+        lab,
+        work,
+        "commit --private -m hidden --no-warnings --user ada",
+    );
+    private_names(lab, repo)
+}
+
+/// Returns the names of what is private in a repository.
+pub(crate) fn private_names(lab: &Lab, repo: &Path) -> Vec<String> {
+    lab.query(
+        repo,
+        "SELECT uuid FROM private JOIN blob USING(rid) ORDER BY 1",
+    )
 }
 
 /// Opens a repository in a new directory.
@@ -50,14 +71,30 @@ pub(crate) fn check_out(lab: &Lab, repo: &Path, name: &str) -> PathBuf {
     work
 }
 
-/// Runs stock on a repository.
-pub(crate) fn on(lab: &Lab, repo: &Path, args: &[&str]) -> String {
+/// Runs stock in a directory. `line` is a command line without quotes.
+pub(crate) fn run(lab: &Lab, work: &Path, line: &str) -> String {
+    lab.fossil_in(work, &words(line))
+}
+
+/// Runs stock on a repository. `line` is a command line without quotes.
+pub(crate) fn on(lab: &Lab, repo: &Path, line: &str) -> String {
     let repo = repo.to_str().expect("a plain path");
-    lab.fossil(&[args, &["-R", repo]].concat())
+    lab.fossil(&[&words(line)[..], &["-R", repo]].concat())
+}
+
+/// Runs stock in a directory, and returns all it says, be it done or not.
+pub(crate) fn try_to_run(lab: &Lab, work: &Path, line: &str) -> String {
+    let mut command = lab.command(work, &words(line));
+    let output = command.stdin(Stdio::null()).output().expect("fossil runs");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
 }
 
 /// Adds a user with a password.
 pub(crate) fn add_user(lab: &Lab, repo: &Path, login: &str, letters: &str, password: &str) {
-    on(lab, repo, &["user", "new", login, "contact", password]);
-    on(lab, repo, &["user", "capabilities", login, letters]);
+    on(lab, repo, &format!("user new {login} contact {password}"));
+    on(lab, repo, &format!("user capabilities {login} {letters}"));
 }

@@ -1,20 +1,24 @@
 //! Carries messages between clients and servers: in memory, to a stock `fossil http` over standard input, and over a loopback socket for a
 //! stock client.
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use libfossil::auth::{AuthContext, Capabilities, Grant};
 use libfossil::db::{Access, Repository};
+use libfossil::name::HashName;
 use libfossil::time::Timestamp;
+use libfossil::xfer::card::Card;
 use libfossil::xfer::client::{Credentials, Goal, NewClone, Response, Step, Summary, SyncError};
-use libfossil::xfer::frame::ContentType;
+use libfossil::xfer::frame::{self, ContentType};
+use libfossil::xfer::parse::{Item, Items};
 use libfossil::xfer::{Client, Request, Server};
 
 use crate::stock::Lab;
@@ -179,33 +183,77 @@ pub(crate) fn start_clone(
 /// Our server on a loopback socket, for stock clients.
 pub(crate) struct Loopback {
     pub(crate) address: SocketAddr,
-    stop: Arc<AtomicBool>,
+    desk: Arc<Desk>,
     thread: Option<JoinHandle<()>>,
-    /// What clients were refused with.
-    pub(crate) refusals: Arc<Mutex<Vec<String>>>,
+}
+
+/// What answers, and what became of it.
+#[derive(Default)]
+struct Desk {
+    repo: PathBuf,
+    server: Server,
+    /// How much later each look at the clock finds it.
+    look: Duration,
+    stop: AtomicBool,
+    rounds: AtomicUsize,
+    refusals: Mutex<Vec<String>>,
+    /// The lines of all `file` cards that came.
+    files: Mutex<Vec<String>>,
 }
 
 impl Loopback {
     pub(crate) fn serve(repo: PathBuf, server: Server) -> Self {
+        Self::start(Desk {
+            repo,
+            server,
+            ..Desk::default()
+        })
+    }
+
+    /// Serves on a machine so slow that every look at its clock takes `look`.
+    pub(crate) fn serve_slowly(repo: PathBuf, look: Duration) -> Self {
+        Self::start(Desk {
+            repo,
+            look,
+            ..Desk::default()
+        })
+    }
+
+    fn start(desk: Desk) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let stop = Arc::new(AtomicBool::new(false));
-        let refusals = Arc::new(Mutex::new(Vec::new()));
-        let (stopped, told) = (stop.clone(), refusals.clone());
+        let desk = Arc::new(desk);
+        let answers = Arc::clone(&desk);
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
-                if stopped.load(Ordering::SeqCst) {
+                if answers.stop.load(Ordering::SeqCst) {
                     return;
                 }
-                answer(stream.expect("a connection"), &repo, &server, &told);
+                answers.answer(stream.expect("a connection"));
             }
         });
         Self {
             address,
-            stop,
+            desk,
             thread: Some(thread),
-            refusals,
         }
+    }
+
+    /// Returns how many requests were answered.
+    pub(crate) fn rounds(&self) -> usize {
+        self.desk.rounds.load(Ordering::SeqCst)
+    }
+
+    /// Returns whether an artifact was pushed as a delta on another.
+    pub(crate) fn came_as_delta(&self, hash: &HashName, source: &HashName) -> bool {
+        let start = format!("file {hash} {source} ");
+        let files = self.desk.files.lock().expect("unpoisoned");
+        files.iter().any(|line| line.starts_with(&start))
+    }
+
+    /// Returns what clients were refused with.
+    pub(crate) fn refusals(&self) -> Vec<String> {
+        self.desk.refusals.lock().expect("unpoisoned").clone()
     }
 
     /// The URL for a stock client, with the user in it if there is one.
@@ -219,7 +267,7 @@ impl Loopback {
 
 impl Drop for Loopback {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
+        self.desk.stop.store(true, Ordering::SeqCst);
         // Wakes the thread, which looks at the flag then.
         let _ = TcpStream::connect(self.address);
         if let Some(thread) = self.thread.take() {
@@ -228,8 +276,55 @@ impl Drop for Loopback {
     }
 }
 
-fn answer(mut stream: TcpStream, repo: &Path, server: &Server, refusals: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+impl Desk {
+    fn answer(&self, mut stream: TcpStream) {
+        let request = read_request(&stream);
+        let message = frame::decode(request.content_type, request.body.clone()).expect("a message");
+        let cards = Items::new(message).filter_map(|item| match item {
+            Item::Card(card @ Card::File { .. }) => Some(card.to_bytes()),
+            _ => None,
+        });
+        let lines = cards.map(|card| {
+            String::from_utf8_lossy(&card)
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        });
+        self.files.lock().expect("unpoisoned").extend(lines);
+        let mut repo = open(&self.repo);
+        let auth = AuthContext {
+            granted: None,
+            address: "127.0.0.1".into(),
+        };
+        // Stock clients compare clocks.
+        let since_1970 = UNIX_EPOCH.elapsed().expect("a clock");
+        let millis = |time: Duration| i64::try_from(time.as_millis()).expect("a time");
+        let (start, looks) = (millis(since_1970), Cell::new(0));
+        let clock = || {
+            looks.set(looks.get() + 1);
+            Timestamp::from_unix_millis(start + looks.get() * millis(self.look))
+        };
+        let reply = self
+            .server
+            .exchange(&mut repo, &auth, request, clock)
+            .expect("an answer");
+        self.rounds.fetch_add(1, Ordering::SeqCst);
+        if let Some(text) = reply.refused {
+            self.refusals.lock().expect("unpoisoned").push(text);
+        }
+        let head = format!(
+            "HTTP/1.0 200 OK\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            reply.content_type.as_str(),
+            reply.body.len()
+        );
+        stream.write_all(head.as_bytes()).expect("head written");
+        stream.write_all(&reply.body).expect("body written");
+    }
+}
+
+fn read_request(stream: &TcpStream) -> Request {
+    let mut reader = BufReader::new(stream);
     let (mut content_type, mut length, mut cookie) = (String::new(), 0, None);
     let mut line = String::new();
     while reader.read_line(&mut line).expect("a head") > 0 && line.trim() != "" {
@@ -245,33 +340,11 @@ fn answer(mut stream: TcpStream, repo: &Path, server: &Server, refusals: &Mutex<
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).expect("a body");
-    let content_type = ContentType::parse(&content_type).expect("a message");
-    let request = Request {
-        content_type,
+    Request {
+        content_type: ContentType::parse(&content_type).expect("a message"),
         body: body.into(),
         cookie,
-    };
-    let mut repo = open(repo);
-    // Stock clients compare clocks.
-    let since_1970 = UNIX_EPOCH.elapsed().expect("a clock");
-    let now = Timestamp::from_unix_millis(i64::try_from(since_1970.as_millis()).expect("a time"));
-    let auth = AuthContext {
-        granted: None,
-        address: "127.0.0.1".into(),
-    };
-    let reply = server
-        .exchange(&mut repo, &auth, request, || now)
-        .expect("an answer");
-    if let Some(text) = reply.refused {
-        refusals.lock().expect("unpoisoned").push(text);
     }
-    let head = format!(
-        "HTTP/1.0 200 OK\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        reply.content_type.as_str(),
-        reply.body.len()
-    );
-    stream.write_all(head.as_bytes()).expect("head written");
-    stream.write_all(&reply.body).expect("body written");
 }
 
 impl Lab {
