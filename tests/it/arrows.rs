@@ -13,12 +13,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("edgesync-bus", &["edgesync-bus"]),
     ("edgesync-replica", &[]),
     ("edgesync-notify", &["libfossil"]),
+    ("edgesync-tunnel", &[]),
     (
         "edgesync-agent",
         &[
             "edgesync-bus",
             "edgesync-notify",
             "edgesync-replica",
+            "edgesync-tunnel",
             "libfossil",
             "natsd",
         ],

@@ -1,0 +1,130 @@
+//! Who is turned away, and what that costs.
+
+use edgesync_tunnel::{Event, PeerId, Protocol, StreamError};
+use iroh::endpoint::presets;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::lab::{Member, config, heard};
+
+#[tokio::test]
+async fn a_stranger_reaches_pairing_and_nothing_else() {
+    let (a, b) = (Member::open(config(1)).await, Member::open(config(2)).await);
+    a.tunnel.know(b.ticket().await);
+    let mut events = b.tunnel.events();
+    for protocol in Protocol::ALL {
+        let answer = a.echo(b.id(), protocol).await;
+        if protocol == Protocol::Pair {
+            answer.expect("pairing is open");
+            continue;
+        }
+        let why = answer.expect_err("refused");
+        assert!(why.contains("not paired"), "{why}");
+        let wanted = Event::Refused {
+            peer: a.id(),
+            protocol,
+        };
+        heard(&mut events, |event| *event == wanted).await;
+    }
+    // Once it is on the list it comes in.
+    b.lets_in(&a);
+    a.echo(b.id(), Protocol::Xfer).await.expect("an answer");
+}
+
+#[tokio::test]
+async fn who_is_taken_off_the_list_loses_what_stands() {
+    let (a, b) = (Member::open(config(1)).await, Member::open(config(2)).await);
+    b.lets_in(&a);
+    a.tunnel.know(b.ticket().await);
+    let mut stream = a
+        .tunnel
+        .stream(b.id(), Protocol::Leaf)
+        .await
+        .expect("a stream");
+    stream.write_all(b"x").await.expect("sent");
+    stream.read_exact(&mut [0]).await.expect("heard");
+    b.tunnel.recheck();
+    stream.write_all(b"y").await.expect("sent");
+    stream
+        .read_exact(&mut [0])
+        .await
+        .expect("still on the list");
+    b.lets_in.lock().expect("a list").clear();
+    b.tunnel.recheck();
+    assert!(stream.read_exact(&mut [0]).await.is_err());
+    assert!(a.echo(b.id(), Protocol::Leaf).await.is_err());
+}
+
+#[tokio::test]
+async fn an_unknown_protocol_is_refused_and_the_next_caller_is_served() {
+    let (a, b) = (Member::open(config(1)).await, Member::open(config(2)).await);
+    b.lets_in(&a);
+    let ticket = b.ticket().await;
+    let stranger = iroh::Endpoint::builder(presets::Minimal)
+        .bind()
+        .await
+        .expect("an endpoint");
+    let id = iroh::EndpointId::from_bytes(b.id().as_bytes()).expect("a key");
+    for alpn in [&b""[..], b"/edgesync/xfer/2", b"h3"] {
+        let mut address = iroh::EndpointAddr::new(id);
+        for direct in &ticket.addresses {
+            address = address.with_ip_addr(*direct);
+        }
+        assert!(stranger.connect(address, alpn).await.is_err());
+    }
+    stranger.close().await;
+    a.tunnel.know(ticket);
+    a.echo(b.id(), Protocol::Xfer).await.expect("an answer");
+}
+
+#[tokio::test]
+async fn a_peer_that_opens_streams_without_end_waits_and_harms_nobody() {
+    let (a, b) = (Member::open(config(1)).await, Member::open(config(2)).await);
+    let c = Member::open(config(3)).await;
+    b.lets_in(&a);
+    b.lets_in(&c);
+    a.tunnel.know(b.ticket().await);
+    c.tunnel.know(b.ticket().await);
+    let most = edgesync_tunnel::limits::MAX_STREAMS as usize;
+    let mut held = Vec::new();
+    for _ in 0..most {
+        let mut stream = a
+            .tunnel
+            .stream(b.id(), Protocol::Xfer)
+            .await
+            .expect("a stream");
+        stream.write_all(b"x").await.expect("sent");
+        stream.read_exact(&mut [0]).await.expect("heard");
+        held.push(stream);
+    }
+    let one_more = a.tunnel.stream(b.id(), Protocol::Xfer);
+    tokio::pin!(one_more);
+    let waits =
+        futures_util::future::select(&mut one_more, Box::pin(c.echo(b.id(), Protocol::Xfer)));
+    match waits.await {
+        futures_util::future::Either::Right((answer, _)) => answer.expect("an answer"),
+        futures_util::future::Either::Left(_) => panic!("more than {most} streams"),
+    }
+    // Streams that are cut off half-way make room. It is told to the other end for several at once.
+    held.truncate(most / 2);
+    one_more.await.expect("its turn");
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_says_why() {
+    let a = Member::open(config(1)).await;
+    let nobody = PeerId::from(*iroh::SecretKey::from_bytes(&[9; 32]).public().as_bytes());
+    let error = a
+        .tunnel
+        .stream(nobody, Protocol::Xfer)
+        .await
+        .expect_err("nowhere");
+    assert_eq!(error, StreamError::NoAddress(nobody));
+    // No point of the curve has this encoding.
+    let no_key = PeerId::from([2; 32]);
+    let error = a
+        .tunnel
+        .stream(no_key, Protocol::Xfer)
+        .await
+        .expect_err("no key");
+    assert_eq!(error, StreamError::NoKey(no_key));
+}
