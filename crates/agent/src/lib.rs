@@ -18,6 +18,8 @@ mod identity;
 mod jobs;
 mod limits;
 mod lock;
+#[allow(dead_code, unused_imports, reason = "being built")]
+mod members;
 mod mesh;
 mod net;
 pub mod notify;

@@ -176,3 +176,9 @@ pub(crate) const OFFER_TEXT_BYTES: usize = 2048;
 
 /// Longest name of a device.
 pub(crate) const DEVICE_NAME_BYTES: usize = 64;
+
+/// Longest record of a mesh; the longest that is written names a few projects.
+pub(crate) const RECORD_BYTES: usize = 4096;
+
+/// Records of one mesh: a few for each member that ever was.
+pub(crate) const RECORDS: usize = 4096;

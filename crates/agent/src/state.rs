@@ -413,7 +413,12 @@ fn open_checked(path: &Path) -> Result<Connection, Unusable> {
             found: layout,
         }));
     }
-    for tables in [LATER, crate::pair::TABLES, pauses::TABLE] {
+    for tables in [
+        LATER,
+        crate::pair::TABLES,
+        crate::members::TABLES,
+        pauses::TABLE,
+    ] {
         connection.execute_batch(tables).map_err(judge)?;
     }
     let check: String = connection

@@ -1,0 +1,409 @@
+//! The records of a mesh, and what follows from them. A pure machine: which records it has is all that counts, neither in which order they came nor how
+//! often, so that two agents that have heard the same say the same.
+//!
+//! - A member is whom somebody vouches for who may write everywhere himself, beginning with this very agent. Nobody gives more than he has.
+//! - A revocation by anyone who is or ever was such a member counts for ever, and over everything; also over those by members that were revoked
+//!   themselves: more is cut off then rather than less. Whom the revoked had vouched for stays when another member vouches too;
+//!   [`Roll::to_revoke`] returns the records that see to that.
+//! - Of several meshes that members speak of, the one with the lowest id is theirs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ring::digest::{Context, SHA256};
+
+use super::record::{MeshId, Record, RecordId, Statement};
+use crate::limits;
+use crate::pair::DeviceName;
+use crate::text::to_hex;
+use crate::trust::EndpointId;
+
+/// The records that an agent has.
+#[derive(Debug)]
+pub(crate) struct Roll {
+    me: EndpointId,
+    records: BTreeMap<RecordId, Record>,
+}
+
+/// What follows from the records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct View {
+    /// The mesh, once there is one.
+    pub(crate) mesh: Option<MeshFacts>,
+    /// Everyone but this agent.
+    pub(crate) members: BTreeMap<EndpointId, Member>,
+    pub(crate) revoked: BTreeMap<EndpointId, Revoked>,
+}
+
+/// A mesh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MeshFacts {
+    pub(crate) id: MeshId,
+    pub(crate) name: DeviceName,
+    /// The code of the project that its messages are in.
+    pub(crate) notify: Option<String>,
+}
+
+/// A member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) name: DeviceName,
+    /// Its rights everywhere.
+    pub(crate) everywhere: BTreeSet<char>,
+    /// Its rights in single projects, by code.
+    pub(crate) in_projects: BTreeMap<String, BTreeSet<char>>,
+    /// Who vouches for it.
+    pub(crate) vouched_by: BTreeSet<EndpointId>,
+    /// The first time that somebody did, in milliseconds since 1970.
+    pub(crate) since: i64,
+    /// Whose name for it this is: not this agent's own, when, by whom. The least counts.
+    named: (bool, i64, EndpointId),
+}
+
+/// A member that was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Revoked {
+    pub(crate) name: Option<DeviceName>,
+    /// Who said so first.
+    pub(crate) by: EndpointId,
+    /// In milliseconds since 1970, as that agent's clock had it.
+    pub(crate) at: i64,
+    /// The records that say so, as they are named in lists.
+    pub(crate) records: BTreeSet<String>,
+}
+
+/// One vouching, the newest by this author for this member.
+#[derive(Clone)]
+struct Vouching<'a> {
+    by: EndpointId,
+    member: EndpointId,
+    name: &'a DeviceName,
+    capabilities: BTreeSet<char>,
+    projects: &'a [String],
+    at: i64,
+}
+
+/// No more records are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this mesh has more than {} records", limits::RECORDS)]
+pub(crate) struct Full;
+
+impl Member {
+    /// Whether its word counts: it may write everywhere.
+    fn is_full(&self) -> bool {
+        self.everywhere.contains(&'i')
+    }
+
+    /// Returns its letters in a project.
+    pub(crate) fn letters(&self, project: &str) -> String {
+        let here = self.in_projects.get(project).into_iter().flatten();
+        let all: BTreeSet<&char> = self.everywhere.iter().chain(here).collect();
+        all.into_iter().collect()
+    }
+}
+
+impl Roll {
+    /// Returns the roll of `me` with these records.
+    pub(crate) fn new(me: EndpointId, records: impl IntoIterator<Item = Record>) -> Self {
+        let records = records.into_iter().map(|record| (record.id(), record));
+        Self {
+            me,
+            records: records.collect(),
+        }
+    }
+
+    /// Takes in a record. Returns whether it is new.
+    ///
+    /// # Errors
+    /// [`Full`]. Revocations by those whose word counts always find room.
+    pub(crate) fn add(&mut self, record: Record) -> Result<bool, Full> {
+        if self.records.contains_key(&record.id()) {
+            return Ok(false);
+        }
+        if self.records.len() >= limits::RECORDS {
+            let revokes = matches!(record.says(), Statement::Revoke { .. });
+            if !revokes || !self.counts(&record.by()) {
+                return Err(Full);
+            }
+        }
+        self.records.insert(record.id(), record);
+        Ok(true)
+    }
+
+    fn counts(&self, author: &EndpointId) -> bool {
+        *author == self.me || self.ever().get(author).is_some_and(Member::is_full)
+    }
+
+    /// Returns every record.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
+    }
+
+    /// Returns what two agents with the same records have in common.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut hash = Context::new(&SHA256);
+        for id in self.records.keys() {
+            hash.update(id.bytes());
+        }
+        to_hex(hash.finish().as_ref())
+    }
+
+    /// Returns what follows from the records.
+    pub(crate) fn view(&self) -> View {
+        let ever = self.ever();
+        let revoked = self.revoked(&ever);
+        if revoked.contains_key(&self.me) {
+            return View {
+                mesh: None,
+                members: BTreeMap::new(),
+                revoked,
+            };
+        }
+        let members = self.present(&revoked);
+        let mesh = self.mesh(&members);
+        View {
+            mesh,
+            members,
+            revoked,
+        }
+    }
+
+    fn revoked(&self, ever: &BTreeMap<EndpointId, Member>) -> BTreeMap<EndpointId, Revoked> {
+        let mut revoked: BTreeMap<EndpointId, Revoked> = BTreeMap::new();
+        for record in self.records.values() {
+            let Statement::Revoke { member, at } = record.says() else {
+                continue;
+            };
+            let by = record.by();
+            let counts =
+                by == self.me || by == *member || ever.get(&by).is_some_and(Member::is_full);
+            if !counts {
+                continue;
+            }
+            let name = ever.get(member).map(|it| it.name.clone());
+            let entry = revoked.entry(*member).or_insert_with(|| Revoked {
+                name,
+                by,
+                at: *at,
+                records: BTreeSet::new(),
+            });
+            if (*at, by) < (entry.at, entry.by) {
+                (entry.at, entry.by) = (*at, by);
+            }
+            entry.records.insert(record.id().short());
+        }
+        revoked
+    }
+
+    /// Returns everyone who is or was a member, with all rights that anyone ever gave: who has revoked somebody has done so whatever becomes of him.
+    fn ever(&self) -> BTreeMap<EndpointId, Member> {
+        self.closure(&self.vouchings().collect::<Vec<_>>(), &BTreeMap::new())
+    }
+
+    /// Returns everyone who is a member, but for those who are `without`.
+    fn present(&self, without: &BTreeMap<EndpointId, Revoked>) -> BTreeMap<EndpointId, Member> {
+        self.closure(&self.newest(), without)
+    }
+
+    /// Returns everyone whom a chain of vouchings leads to from this agent, past those who are `without`.
+    fn closure(
+        &self,
+        vouchings: &[Vouching<'_>],
+        without: &BTreeMap<EndpointId, Revoked>,
+    ) -> BTreeMap<EndpointId, Member> {
+        let mut members: BTreeMap<EndpointId, Member> = BTreeMap::new();
+        // Rights only grow from round to round, and there are finitely many.
+        loop {
+            let mut next: BTreeMap<EndpointId, Member> = BTreeMap::new();
+            for vouching in vouchings {
+                let given = match members.get(&vouching.by) {
+                    _ if vouching.by == self.me => vouching.capabilities.clone(),
+                    Some(voucher) if voucher.is_full() => vouching
+                        .capabilities
+                        .intersection(&voucher.everywhere)
+                        .copied()
+                        .collect(),
+                    _ => continue,
+                };
+                let out = |id: &EndpointId| without.contains_key(id);
+                if vouching.member == self.me || out(&vouching.member) || out(&vouching.by) {
+                    continue;
+                }
+                let member = next.entry(vouching.member).or_insert_with(|| Member {
+                    name: vouching.name.clone(),
+                    everywhere: BTreeSet::new(),
+                    in_projects: BTreeMap::new(),
+                    vouched_by: BTreeSet::new(),
+                    since: vouching.at,
+                    named: vouching.naming(self.me),
+                });
+                member.take(vouching, given, self.me);
+            }
+            if next == members {
+                return members;
+            }
+            members = next;
+        }
+    }
+
+    fn vouchings(&self) -> impl Iterator<Item = Vouching<'_>> {
+        self.records
+            .values()
+            .filter_map(|record| match record.says() {
+                Statement::Vouch {
+                    member,
+                    name,
+                    capabilities,
+                    projects,
+                    at,
+                } => Some(Vouching {
+                    by: record.by(),
+                    member: *member,
+                    name,
+                    capabilities: capabilities
+                        .chars()
+                        .filter(char::is_ascii_alphanumeric)
+                        .collect(),
+                    projects,
+                    at: *at,
+                }),
+                _ => None,
+            })
+    }
+
+    /// Returns the newest vouching of each author for each member. Of two at the same time the one counts whose record's id is higher.
+    fn newest(&self) -> Vec<Vouching<'_>> {
+        let mut newest: BTreeMap<(EndpointId, EndpointId), Vouching<'_>> = BTreeMap::new();
+        // They come by the ids of their records.
+        for vouching in self.vouchings() {
+            let key = (vouching.by, vouching.member);
+            if newest.get(&key).is_none_or(|known| known.at <= vouching.at) {
+                newest.insert(key, vouching);
+            }
+        }
+        newest.into_values().collect()
+    }
+
+    fn mesh(&self, members: &BTreeMap<EndpointId, Member>) -> Option<MeshFacts> {
+        let spoken = self
+            .records
+            .values()
+            .filter_map(|record| match record.says() {
+                Statement::Mesh {
+                    id,
+                    name,
+                    notify,
+                    at,
+                } => {
+                    let by = record.by();
+                    let counts = by == self.me || members.get(&by).is_some_and(Member::is_full);
+                    counts.then_some((*id, *at, record.id(), name, notify))
+                }
+                _ => None,
+            });
+        // The lowest id; of what is said of that, the newest.
+        let (id, _, _, name, notify) =
+            spoken.min_by_key(|(id, at, record, ..)| (*id, std::cmp::Reverse((*at, *record))))?;
+        Some(MeshFacts {
+            id,
+            name: name.clone(),
+            notify: notify.clone(),
+        })
+    }
+
+    /// Returns what this agent has to say to revoke `member`: that, and what keeps those who were vouched for by it alone, and the mesh that only it
+    /// had spoken of. `now` is in milliseconds since 1970.
+    pub(crate) fn to_revoke(&self, member: EndpointId, now: i64) -> Vec<Statement> {
+        let before = self.view();
+        let mut revoked = before.revoked.clone();
+        revoked.insert(
+            member,
+            Revoked {
+                name: None,
+                by: self.me,
+                at: now,
+                records: BTreeSet::new(),
+            },
+        );
+        let after = self.present(&revoked);
+        let lost = before
+            .members
+            .iter()
+            .filter(|(id, _)| **id != member && !after.contains_key(id));
+        let mut statements: Vec<Statement> =
+            lost.map(|(id, lost)| lost.as_vouched(*id, now)).collect();
+        // Who stays by somebody's word may have had more by that of the revoked.
+        let fewer = after.iter().filter_map(|(id, it)| {
+            let had = before.members.get(id)?;
+            (had.everywhere != it.everywhere || had.in_projects != it.in_projects)
+                .then(|| had.as_vouched(*id, now))
+        });
+        statements.extend(fewer);
+        if let Some(mesh) = before
+            .mesh
+            .filter(|mesh| self.mesh(&after).as_ref() != Some(mesh))
+        {
+            statements.push(Statement::Mesh {
+                id: mesh.id,
+                name: mesh.name,
+                notify: mesh.notify,
+                at: now,
+            });
+        }
+        statements.push(Statement::Revoke { member, at: now });
+        statements
+    }
+}
+
+impl Vouching<'_> {
+    /// What people here call a member goes before what others do, and the first before the later.
+    fn naming(&self, me: EndpointId) -> (bool, i64, EndpointId) {
+        (self.by != me, self.at, self.by)
+    }
+}
+
+impl Member {
+    fn take(&mut self, vouching: &Vouching<'_>, given: BTreeSet<char>, me: EndpointId) {
+        let naming = vouching.naming(me);
+        if naming <= self.named {
+            self.name = vouching.name.clone();
+            self.named = naming;
+        }
+        self.since = self.since.min(vouching.at);
+        self.vouched_by.insert(vouching.by);
+        if vouching.projects.is_empty() {
+            self.everywhere.extend(given);
+            return;
+        }
+        for project in vouching.projects {
+            self.in_projects
+                .entry(project.clone())
+                .or_default()
+                .extend(given.iter().copied());
+        }
+    }
+
+    /// Returns the vouching that gives what this member has. Rights in several projects that differ become those that they have in common.
+    fn as_vouched(&self, member: EndpointId, at: i64) -> Statement {
+        let everywhere = !self.everywhere.is_empty() || self.in_projects.is_empty();
+        let common = self
+            .in_projects
+            .values()
+            .cloned()
+            .reduce(|one, other| one.intersection(&other).copied().collect());
+        Statement::Vouch {
+            member,
+            name: self.name.clone(),
+            capabilities: if everywhere {
+                self.everywhere.iter().collect()
+            } else {
+                common.unwrap_or_default().into_iter().collect()
+            },
+            projects: if everywhere {
+                Vec::new()
+            } else {
+                self.in_projects.keys().cloned().collect()
+            },
+            at,
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Who is a member by which records.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::limits;
+use crate::pair::DeviceName;
+use crate::trust::{EndpointId, Keys};
+
+fn keys(seed: u8) -> Keys {
+    Keys::from_secret(&[seed; 32]).expect("keys")
+}
+
+fn id(seed: u8) -> EndpointId {
+    keys(seed).id()
+}
+
+fn name(seed: u8) -> DeviceName {
+    format!("agent {seed}").parse().expect("a name")
+}
+
+fn vouch(by: u8, member: u8, capabilities: &str, at: i64) -> Record {
+    let says = Statement::Vouch {
+        member: id(member),
+        name: name(member),
+        capabilities: capabilities.to_owned(),
+        projects: vec![],
+        at,
+    };
+    Record::sign(&keys(by), says).expect("signed")
+}
+
+fn revoke(by: u8, member: u8, at: i64) -> Record {
+    Record::sign(
+        &keys(by),
+        Statement::Revoke {
+            member: id(member),
+            at,
+        },
+    )
+    .expect("signed")
+}
+
+fn mesh(by: u8, id: u8, at: i64) -> Record {
+    let says = Statement::Mesh {
+        id: MeshId::from([id; 16]),
+        name: name(by),
+        notify: None,
+        at,
+    };
+    Record::sign(&keys(by), says).expect("signed")
+}
+
+fn roll(me: u8, records: &[Record]) -> Roll {
+    Roll::new(id(me), records.iter().cloned())
+}
+
+fn members(me: u8, records: &[Record]) -> Vec<EndpointId> {
+    roll(me, records).view().members.into_keys().collect()
+}
+
+fn sorted<const N: usize>(seeds: [u8; N]) -> Vec<EndpointId> {
+    let mut ids: Vec<EndpointId> = seeds.into_iter().map(id).collect();
+    ids.sort();
+    ids
+}
+
+/// Says what an agent says to revoke another, and returns all records then.
+fn revoked_by(by: u8, member: u8, records: &[Record]) -> Vec<Record> {
+    let says = roll(by, records).to_revoke(id(member), 1000);
+    let new = says
+        .into_iter()
+        .map(|says| Record::sign(&keys(by), says).expect("signed"));
+    records.iter().cloned().chain(new).collect()
+}
+
+/// 1 and 2 are paired, and 2 and 3.
+fn chain() -> Vec<Record> {
+    vec![
+        vouch(1, 2, "gio", 1),
+        vouch(2, 1, "gio", 1),
+        vouch(2, 3, "gio", 2),
+        vouch(3, 2, "gio", 2),
+    ]
+}
+
+#[test]
+fn two_pairings_make_three_members() {
+    assert_eq!(members(1, &chain()), sorted([2, 3]));
+    assert_eq!(members(2, &chain()), sorted([1, 3]));
+    assert_eq!(members(3, &chain()), sorted([1, 2]));
+    assert_eq!(
+        members(4, &chain()),
+        [],
+        "a stranger believes nobody of them"
+    );
+    let one = roll(1, &chain()).view();
+    assert_eq!(one.members[&id(3)].letters("any"), "gio");
+    assert_eq!(one.members[&id(3)].vouched_by, [id(2)].into());
+}
+
+#[test]
+fn strangers_can_say_what_they_want() {
+    let mut records = chain();
+    records.extend([
+        vouch(9, 8, "gio", 1),
+        vouch(9, 1, "gio", 1),
+        revoke(9, 2, 5),
+        mesh(9, 0, 1),
+    ]);
+    assert_eq!(members(1, &records), sorted([2, 3]));
+    assert_eq!(roll(1, &records).view().mesh, None);
+}
+
+#[test]
+fn nobody_gives_more_than_he_has() {
+    let records = [vouch(1, 2, "go", 1), vouch(2, 3, "gio", 2)];
+    assert_eq!(
+        members(1, &records),
+        [id(2)],
+        "who may not write everywhere vouches for nobody"
+    );
+    let records = [vouch(1, 2, "gio", 1), vouch(2, 3, "giosx", 2)];
+    assert_eq!(
+        roll(1, &records).view().members[&id(3)].letters("any"),
+        "gio"
+    );
+    // For a project alone.
+    let says = Statement::Vouch {
+        member: id(4),
+        name: name(4),
+        capabilities: "gio".to_owned(),
+        projects: vec!["p".to_owned()],
+        at: 1,
+    };
+    let records = [
+        Record::sign(&keys(1), says).expect("signed"),
+        vouch(4, 5, "gio", 2),
+        revoke(4, 1, 3),
+    ];
+    let view = roll(1, &records).view();
+    assert_eq!(
+        (
+            view.members[&id(4)].letters("p"),
+            view.members[&id(4)].letters("q")
+        ),
+        ("gio".to_owned(), String::new())
+    );
+    assert_eq!(view.members.len(), 1, "and its word counts for nothing");
+}
+
+#[test]
+fn the_newest_word_on_somebodys_rights_counts() {
+    let mut records = vec![
+        vouch(1, 2, "gio", 1),
+        vouch(1, 2, "o", 5),
+        vouch(1, 2, "gios", 3),
+    ];
+    assert_eq!(roll(1, &records).view().members[&id(2)].letters("any"), "o");
+    records.push(vouch(1, 2, "go", 6));
+    assert_eq!(
+        roll(1, &records).view().members[&id(2)].letters("any"),
+        "go"
+    );
+}
+
+#[test]
+fn a_revoked_member_is_none_for_everyone_and_for_ever() {
+    let mut records = revoked_by(1, 3, &chain());
+    records.extend([vouch(2, 3, "gio", 2000), vouch(1, 3, "gio", 3000)]);
+    for me in [1, 2] {
+        let view = roll(me, &records).view();
+        assert!(
+            !view.members.contains_key(&id(3)) && view.revoked.contains_key(&id(3)),
+            "{me}"
+        );
+    }
+    let own = roll(3, &records).view();
+    assert!(
+        own.members.is_empty() && own.revoked.contains_key(&id(3)),
+        "it is told, and is alone then"
+    );
+}
+
+#[test]
+fn whom_the_revoked_had_vouched_for_stays() {
+    let records = [chain(), vec![mesh(2, 7, 1)]].concat();
+    let records = revoked_by(1, 2, &records);
+    assert_eq!(members(1, &records), [id(3)]);
+    let view = roll(1, &records).view();
+    assert_eq!(
+        view.mesh.expect("the mesh goes on").id,
+        MeshId::from([7; 16])
+    );
+    assert_eq!(view.members[&id(3)].name, name(3));
+}
+
+#[test]
+fn rights_that_were_reduced_do_not_undo_a_revocation() {
+    let mut records = chain();
+    records.push(revoke(2, 3, 10));
+    assert!(roll(1, &records).view().revoked.contains_key(&id(3)));
+    records.push(vouch(1, 2, "o", 20));
+    assert!(roll(1, &records).view().revoked.contains_key(&id(3)));
+}
+
+#[test]
+fn the_lower_mesh_wins_and_its_newest_name_counts() {
+    let records = [chain(), vec![mesh(1, 9, 1), mesh(2, 7, 2), mesh(3, 7, 5)]].concat();
+    for me in [1, 2, 3] {
+        let mesh = roll(me, &records).view().mesh.expect("a mesh");
+        assert_eq!((mesh.id, mesh.name), (MeshId::from([7; 16]), name(3)));
+    }
+}
+
+#[test]
+fn a_full_roll_still_takes_revocations_of_those_whose_word_counts() {
+    let flood =
+        (0..limits::RECORDS).map(|at| vouch(9, 8, "gio", i64::try_from(at).expect("small")));
+    let mut roll = Roll::new(id(1), flood.chain([vouch(1, 2, "gio", 1)]));
+    assert_eq!(roll.add(vouch(1, 4, "gio", 1)), Err(roll::Full));
+    assert_eq!(roll.add(revoke(9, 2, 1)), Err(roll::Full));
+    assert_eq!(roll.add(revoke(1, 2, 1)), Ok(true));
+    assert_eq!(roll.add(revoke(1, 2, 1)), Ok(false));
+    assert!(roll.view().members.is_empty());
+}
+
+#[test]
+fn records_survive_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || {
+        crate::state::StateDb::open(&folder.path().join("agent.db"))
+            .expect("a database")
+            .0
+    };
+    store::keep(&open(), &chain()).expect("written");
+    store::keep(&open(), &chain()).expect("written again");
+    let read = Roll::new(id(1), store::records(&open()).expect("read"));
+    assert_eq!(read.fingerprint(), roll(1, &chain()).fingerprint());
+}
+
+/// What any of five agents may say.
+fn any_record() -> impl Strategy<Value = Record> {
+    let rights = prop::sample::select(vec!["gio", "go", "o", "giosx", ""]);
+    let seeds = (1_u8..6, 1_u8..6, 0_i64..6);
+    prop_oneof![
+        4 => (seeds.clone(), rights).prop_map(|((by, member, at), rights)| vouch(by, member, rights, at)),
+        1 => seeds.clone().prop_map(|(by, member, at)| revoke(by, member, at)),
+        1 => seeds.prop_map(|(by, id, at)| mesh(by, id, at)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn order_and_repetition_change_nothing(records in prop::collection::vec(any_record(), 0..24), order in any::<u64>(), again in 0_usize..24) {
+        let mut one = Roll::new(id(1), []);
+        for record in &records {
+            one.add(record.clone()).expect("room");
+        }
+        let mut shuffled = records.clone();
+        let mut seed = order;
+        shuffled.sort_by_cached_key(|_| { seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1); seed >> 33 });
+        let mut other = Roll::new(id(1), []);
+        for record in shuffled.iter().chain(records.iter().take(again)) {
+            other.add(record.clone()).expect("room");
+        }
+        prop_assert_eq!(one.view(), other.view());
+        prop_assert_eq!(one.fingerprint(), other.fingerprint());
+    }
+
+    #[test]
+    fn more_records_never_bring_a_revoked_member_back(records in prop::collection::vec(any_record(), 1..24), cut in 0_usize..24) {
+        let fewer = roll(1, &records[..cut.min(records.len())]).view();
+        let all = roll(1, &records).view();
+        for gone in fewer.revoked.keys() {
+            prop_assert!(all.revoked.contains_key(gone));
+            prop_assert!(!all.members.contains_key(gone));
+        }
+    }
+
+    #[test]
+    fn a_revocation_takes_one_member_and_no_other(records in prop::collection::vec(any_record(), 1..24), member in 2_u8..6) {
+        let before = roll(1, &records).view();
+        let after = roll(1, &revoked_by(1, member, &records)).view();
+        prop_assert!(after.revoked.contains_key(&id(member)) || before.revoked.contains_key(&id(1)));
+        for (other, had) in before.members.iter().filter(|(other, _)| **other != id(member)) {
+            let has = after.members.get(other);
+            prop_assert_eq!(has.map(|it| (&it.everywhere, &it.name)), Some((&had.everywhere, &had.name)));
+        }
+        prop_assert_eq!(before.mesh, after.mesh);
+    }
+}
