@@ -22,9 +22,11 @@ use crate::identity::{Identity, IdentityError};
 use crate::jobs::Jobs;
 use crate::limits;
 use crate::lock::Lock;
+use crate::members::Members;
 use crate::mesh::{Mesh, MeshConfig, MeshError};
 use crate::net::{self, Door};
 use crate::notify::{self, Post, Setting, moving};
+use crate::pair::DeviceName;
 use crate::pause::Pauses;
 use crate::runtime::{Runtime, RuntimeFile};
 use crate::serve;
@@ -375,6 +377,18 @@ fn build(
     };
     let notify_path = config.notify.as_deref().map(notify::ready).transpose();
     let notify_path = notify_path.map_err(StartError::Repository)?;
+    let trust = Arc::new(Trust::new(register));
+    let members = Members::open(
+        Arc::clone(identity.keys()),
+        Arc::clone(&state),
+        Arc::clone(&trust),
+        Arc::clone(&events),
+        DeviceName::of(&config.peer_id),
+    );
+    let members = members.map_err(|source| StateError::Database {
+        path: config.home.state_file(),
+        source,
+    })?;
     let core = Arc::new(Core {
         peer_id: config.peer_id.clone(),
         identity,
@@ -383,8 +397,9 @@ fn build(
         jobs: Arc::new(Jobs::new(Arc::clone(&events))),
         events,
         state,
-        trust: Arc::new(Trust::new(register)),
         pauses,
+        trust,
+        members,
         linker,
         mesh: OnceLock::new(),
         watch: FileWatch::new(),

@@ -19,6 +19,7 @@ use crate::api::{
 use crate::events::Events;
 use crate::identity::Identity;
 use crate::jobs::Jobs;
+use crate::members::Members;
 use crate::mesh::{Mesh, Parts};
 use crate::notify::{self, Post};
 use crate::pause::Pauses;
@@ -41,6 +42,8 @@ pub(crate) struct Core {
     /// Who may say what on the bus.
     pub(crate) trust: Arc<Trust>,
     pub(crate) pauses: Pauses,
+    /// The mesh's members.
+    pub(crate) members: Arc<Members>,
     pub(crate) linker: Linker,
     /// The agent's part of the mesh, from its start on.
     pub(crate) mesh: OnceLock<Arc<Mesh>>,
@@ -201,6 +204,7 @@ impl Core {
             keys: Arc::clone(self.identity.keys()),
             trust: Arc::clone(&self.trust),
             state: Arc::clone(&self.state),
+            members: Arc::clone(&self.members),
             events: Arc::clone(&self.events),
             wishes: self.linker.wishes,
             poll: self.poll,

@@ -12,13 +12,18 @@ mod diff;
 mod events;
 mod exchange;
 mod files;
+mod frames;
 mod home;
 mod http;
 mod identity;
 mod jobs;
 mod limits;
 mod lock;
-#[allow(dead_code, unused_imports, reason = "being built")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the ways that lead here are being built"
+)]
 mod members;
 mod mesh;
 mod net;

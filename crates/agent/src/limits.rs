@@ -182,3 +182,27 @@ pub(crate) const RECORD_BYTES: usize = 4096;
 
 /// Records of one mesh: a few for each member that ever was.
 pub(crate) const RECORDS: usize = 4096;
+
+/// Quiet time between two hellos to the mesh; a change is told at once.
+pub(crate) const MEMBER_BEAT: Duration = Duration::from_secs(60);
+
+/// Age at which a member's catalogue is asked for again, for the sizes in it.
+pub(crate) const CATALOGUE_LIFE: Duration = Duration::from_secs(600);
+
+/// Repositories of one member that are listed.
+pub(crate) const CATALOGUE: usize = 500;
+
+/// Members with news that wait to be asked; others say hello again.
+pub(crate) const MEMBER_PULLS: usize = 64;
+
+/// Questions in a row to one member for its records; each answer brings hundreds.
+pub(crate) const MEMBER_PAGES: usize = 32;
+
+/// Time for a member's answer to a question for records.
+pub(crate) const MEMBER_REPLY: Duration = Duration::from_secs(10);
+
+/// Longest message of the exchange of records over a stream; the names of all records are one.
+pub(crate) const MEMBER_FRAME_BYTES: usize = 512 * 1024;
+
+/// Time for one message on a stream between agents that nobody has to think about.
+pub(crate) const FRAME_STALL: Duration = Duration::from_secs(30);

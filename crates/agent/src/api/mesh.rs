@@ -1,5 +1,6 @@
 //! The mesh as the API tells it: this agent's role and addresses, whom it dials, whom it hears and how, and whom it trusts.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -23,10 +24,78 @@ pub struct Mesh {
     pub addresses: Vec<Address>,
     /// Whom it was told to dial.
     pub joins: Vec<Join>,
+    /// The mesh that this agent is in; `null` before it is paired with anyone.
+    pub mesh: Option<MeshInfo>,
+    /// The mesh's other members.
+    pub members: Vec<Member>,
+    /// Members that were, with who has not heard it yet.
+    pub revoked: Vec<Revoked>,
     /// Whom it hears, or heard not long ago.
     pub peers: Vec<Peer>,
     /// What happened since the start.
     pub counters: Counters,
+}
+
+/// A mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeshInfo {
+    /// 32 hexadecimal digits; when two meshes meet, the lower one wins.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// The code of the project that its messages are in.
+    pub notify: Option<String>,
+}
+
+/// Another member of the mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The public half of its identity, 64 hexadecimal digits.
+    pub endpoint_id: String,
+    /// What people call it.
+    pub name: String,
+    /// What it may in all projects, in Fossil's letters.
+    pub capabilities: String,
+    /// What it may besides in single projects, by code.
+    pub projects: BTreeMap<String, String>,
+    /// The endpoint ids of those who vouch for it.
+    pub vouched_by: Vec<String>,
+    /// Since when it is a member.
+    pub since: Time,
+    /// When it last told what it has; `null` while it was not heard since the agent's start.
+    pub told_at: Option<Time>,
+    /// What this agent can clone from it.
+    pub repositories: Vec<Available>,
+}
+
+/// A repository that another member has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Available {
+    /// What it is called there.
+    pub name: String,
+    /// The project's code.
+    pub project_code: String,
+    /// Bytes of its file there.
+    pub size: u64,
+    /// What this agent may do there, in Fossil's letters.
+    pub capabilities: String,
+    /// Whether this agent has the project as well.
+    pub here: bool,
+}
+
+/// A member that was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// The public half of its identity, 64 hexadecimal digits.
+    pub endpoint_id: String,
+    /// What people called it.
+    pub name: Option<String>,
+    /// The endpoint id of who said so first.
+    pub by: String,
+    /// When.
+    pub at: Time,
+    /// The endpoint ids of members that have not said yet that they have heard it.
+    pub unheard: Vec<String>,
 }
 
 /// What an agent accepts and dials.

@@ -20,8 +20,9 @@ pub use history::{
     FileList, Hunk, Line, LineKind, Permissions, Relative, Span, StrokeKind, Timeline, TimelineRow,
 };
 pub use mesh::{
-    AddJoin, AddTrusted, Address, AddressKind, Chosen, Counters, FoundBy, Join, LinkKind,
-    LinkState, Mesh, Peer, PeerError, PeerKind, Role, RoleError, SetRole, Trusted,
+    AddJoin, AddTrusted, Address, AddressKind, Available, Chosen, Counters, FoundBy, Join,
+    LinkKind, LinkState, Member, Mesh, MeshInfo, Peer, PeerError, PeerKind, Revoked, Role,
+    RoleError, SetRole, Trusted,
 };
 pub use notify::{
     Action, AnswerSource, DoneNotify, MessageKind, NotifyConversation, NotifyMessage,

@@ -115,6 +115,28 @@ pub(super) async fn distrust(
     }
 }
 
+/// `DELETE /api/v1/mesh/members/{endpoint_id}`: revokes a member for ever, or takes the rights from one that was trusted by hand.
+pub(super) async fn unpair(State(core): State<App>, Path(id): Path<String>) -> Answer<StatusCode> {
+    let id = parse_id(&id)?;
+    let revoke = move |core: &Core| {
+        let view = core.members.view();
+        let named = core.trust.register.remove(&id);
+        let named = named.map_err(|error| state(&error))?;
+        let member = view.members.contains_key(&id);
+        if member {
+            core.members.revoke(id)?;
+        }
+        Ok(named || member)
+    };
+    let there = blocking(core.clone(), revoke).await?;
+    core.mesh()?.trust_changed();
+    if there {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Error::not_found("no agent of that id is a member of the mesh, or trusted").into())
+    }
+}
+
 fn parse_id(text: &str) -> Result<EndpointId, Error> {
     text.parse()
         .map_err(|error: crate::trust::EndpointIdError| Error::bad_request(error.to_string()))

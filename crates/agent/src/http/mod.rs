@@ -93,6 +93,7 @@ fn api() -> Router<App> {
         .route("/mesh/role", put(mesh::set_role))
         .route("/mesh/joins", post(mesh::add_join))
         .route("/mesh/joins/{id}", delete(mesh::remove_join))
+        .route("/mesh/members/{endpoint_id}", delete(mesh::unpair))
         .route("/mesh/trusted", get(mesh::trusted).post(mesh::trust))
         .route("/mesh/trusted/{endpoint_id}", delete(mesh::distrust))
         .route("/shell/open-window", post(desktop::open_window))

@@ -2,13 +2,19 @@
 //!
 //! - [`record`]: a signed record.
 //! - [`roll`]: the records of a mesh, and who is a member by them.
+//! - [`book`]: the mesh as a running agent has it.
+//! - [`spread`]: how records, and catalogues of repositories, come to other members.
 
+mod book;
 mod record;
 mod roll;
+mod spread;
 mod store;
 
+pub(crate) use book::Members;
 pub(crate) use record::{MeshId, Record, RecordError, Statement};
 pub(crate) use roll::{Member, MeshFacts, Revoked, Roll, View};
+pub(crate) use spread::{Offered, Spread};
 pub(crate) use store::TABLES;
 
 #[cfg(test)]

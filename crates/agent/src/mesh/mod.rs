@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::{self, Chosen, Error, Role, Time};
 use crate::events::Events;
+use crate::members::{Members, Spread};
 use crate::replication::{Replication, Setup};
 use crate::state::StateDb;
 use crate::sync::Wishes;
@@ -79,6 +80,7 @@ pub(crate) struct Parts {
     pub(crate) keys: Arc<Keys>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) state: Arc<StateDb>,
+    pub(crate) members: Arc<Members>,
     pub(crate) events: Arc<Events>,
     pub(crate) wishes: Wishes,
     pub(crate) poll: Duration,
@@ -96,11 +98,12 @@ pub(crate) struct Mesh {
     server: Server,
     token: String,
     policy: Policy,
-    role: Mutex<(Role, Chosen)>,
+    role: Arc<Mutex<(Role, Chosen)>>,
     /// One change of the role at a time.
     changing: tokio::sync::Mutex<()>,
     dialler: Dialler,
     replication: Arc<Replication>,
+    spread: Arc<Spread>,
     since: Time,
 }
 
@@ -156,13 +159,14 @@ impl Mesh {
         let server = server.await?;
         let bus = own_client(&server, &token).await?;
         let connected = bus.connected();
+        let wire = Wire {
+            bus: Arc::new(bus),
+            prefix: config.prefix.clone(),
+            keys: Arc::clone(&parts.keys),
+            trust: Arc::clone(&parts.trust),
+        };
         let replication = Replication::start(Setup {
-            wire: Wire {
-                bus: Arc::new(bus),
-                prefix: config.prefix.clone(),
-                keys: Arc::clone(&parts.keys),
-                trust: Arc::clone(&parts.trust),
-            },
+            wire: wire.clone(),
             wishes: parts.wishes,
             serve: config.serve,
             poll: parts.poll,
@@ -172,6 +176,19 @@ impl Mesh {
             events: Arc::clone(&parts.events),
         });
         let replication = replication.map_err(MeshError::Replication)?;
+        let role = Arc::new(Mutex::new(role));
+        let told_role = Arc::clone(&role);
+        let spread = Spread::start(
+            Arc::clone(&parts.members),
+            {
+                let replication = Arc::clone(&replication);
+                move || replication.hosted()
+            },
+            wire,
+            move || locked(&told_role).0,
+            &parts.tasks,
+            &parts.stopped,
+        );
         let dialler = Dialler::new(&config.joins, &parts.state.joins()?);
         let mesh = Arc::new(Self {
             config,
@@ -179,10 +196,11 @@ impl Mesh {
             server,
             token,
             policy,
-            role: Mutex::new(role),
+            role,
             changing: tokio::sync::Mutex::default(),
             dialler,
             replication,
+            spread,
             since: Time::now(),
         });
         // Before anything is dialled, so that no link comes up unseen.
@@ -190,10 +208,11 @@ impl Mesh {
         mesh.parts
             .tasks
             .spawn(Arc::clone(&mesh).watch_links(events));
-        mesh.dialler.dial(&mesh, role.0);
+        let (role, _) = *locked(&mesh.role);
+        mesh.dialler.dial(&mesh, role);
         // Whoever runs a NATS server can let this key in.
         tracing::info!(
-            role = role.0.as_str(),
+            role = role.as_str(),
             nkey = mesh.parts.keys.nkey(),
             "on the bus"
         );
@@ -201,6 +220,7 @@ impl Mesh {
             .tasks
             .spawn(Arc::clone(&mesh).watch_bus(connected));
         mesh.parts.tasks.spawn(Arc::clone(&mesh).watch_peers());
+        mesh.parts.tasks.spawn(Arc::clone(&mesh).watch_members());
         Ok(mesh)
     }
 
@@ -262,6 +282,7 @@ impl Mesh {
     /// Looks again at who may have a link: rights were given or taken.
     pub(crate) fn trust_changed(&self) {
         self.server.set_policy(self.policy.clone());
+        self.spread.greet();
         self.publish();
     }
 
@@ -334,7 +355,10 @@ impl Mesh {
         self.parts.tasks.spawn(async move {
             tokio::select! {
                 () = mesh.parts.stopped.cancelled() => {}
-                () = tokio::time::sleep(INTEREST) => mesh.replication.tell(Input::Connected),
+                () = tokio::time::sleep(INTEREST) => {
+                    mesh.replication.tell(Input::Connected);
+                    mesh.spread.greet();
+                }
             }
         });
     }
@@ -351,6 +375,21 @@ impl Mesh {
                 return;
             }
             self.publish();
+        }
+    }
+
+    /// Lets in whom the mesh's records let in, and cuts those whom they revoke.
+    async fn watch_members(self: Arc<Self>) {
+        let mut changes = self.parts.members.changes();
+        loop {
+            let changed = tokio::select! {
+                () = self.parts.stopped.cancelled() => return,
+                changed = changes.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+            self.trust_changed();
         }
     }
 

@@ -1,6 +1,6 @@
 //! The mesh as the API shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use natsd::ConnectionStats;
@@ -8,9 +8,10 @@ use natsd::proto::Kind;
 
 use super::{Mesh, locked};
 use crate::api::{
-    Address, AddressKind, Counters, FoundBy, LinkKind, LinkState, Mesh as Shown, Peer, PeerError,
-    PeerKind, Time,
+    self, Address, AddressKind, Counters, FoundBy, LinkKind, LinkState, Mesh as Shown, MeshInfo,
+    Peer, PeerError, PeerKind, Time,
 };
+use crate::members::View;
 use crate::replication::Standing;
 use crate::trust::EndpointId;
 
@@ -18,6 +19,7 @@ impl Mesh {
     /// Returns the mesh as it is now.
     pub(crate) fn show(&self) -> Shown {
         let (role, role_from) = *locked(&self.role);
+        let view = self.parts.members.view();
         let standings = self.replication.standings();
         let stats = self.server.stats();
         let links: Vec<&ConnectionStats> = stats
@@ -33,6 +35,13 @@ impl Mesh {
             cluster: self.server.cluster_name().unwrap_or_default(),
             addresses: self.show_addresses(),
             joins: self.dialler.show(),
+            mesh: view.mesh.as_ref().map(|mesh| MeshInfo {
+                id: mesh.id.to_string(),
+                name: mesh.name.to_string(),
+                notify: mesh.notify.clone(),
+            }),
+            members: self.show_members(&view),
+            revoked: self.show_revoked(&view),
             peers: self.show_peers(&standings, &links),
             counters: self.show_counters(&standings, &stats, &links),
         }
@@ -55,6 +64,65 @@ impl Mesh {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    fn show_members(&self, view: &View) -> Vec<api::Member> {
+        let here: BTreeSet<String> = self
+            .replication
+            .hosted()
+            .iter()
+            .filter_map(|it| it.project_code())
+            .collect();
+        let show = |(id, member): (&EndpointId, &crate::members::Member)| {
+            let told = self.parts.members.told(id);
+            let offered = |it: crate::members::Offered| api::Available {
+                here: here.contains(&it.project_code),
+                name: it.name,
+                project_code: it.project_code,
+                size: it.size,
+                capabilities: it.capabilities,
+            };
+            api::Member {
+                endpoint_id: id.to_string(),
+                name: member.name.to_string(),
+                capabilities: member.everywhere.iter().collect(),
+                projects: member
+                    .in_projects
+                    .iter()
+                    .map(|(project, letters)| (project.clone(), letters.iter().collect()))
+                    .collect(),
+                vouched_by: member.vouched_by.iter().map(ToString::to_string).collect(),
+                since: Time::from_unix_millis(member.since),
+                told_at: told.as_ref().map(|told| told.at),
+                repositories: told
+                    .into_iter()
+                    .flat_map(|told| told.repositories)
+                    .map(offered)
+                    .collect(),
+            }
+        };
+        view.members.iter().map(show).collect()
+    }
+
+    fn show_revoked(&self, view: &View) -> Vec<api::Revoked> {
+        let show = |(id, revoked): (&EndpointId, &crate::members::Revoked)| {
+            let has_heard = |member: &EndpointId| {
+                let told = self.parts.members.told(member);
+                told.is_some_and(|told| told.hello.has_heard(&revoked.records))
+            };
+            let unheard = view
+                .members
+                .keys()
+                .filter(|member| **member != revoked.by && !has_heard(member));
+            api::Revoked {
+                endpoint_id: id.to_string(),
+                name: revoked.name.as_ref().map(ToString::to_string),
+                by: revoked.by.to_string(),
+                at: Time::from_unix_millis(revoked.at),
+                unheard: unheard.map(ToString::to_string).collect(),
+            }
+        };
+        view.revoked.iter().map(show).collect()
     }
 
     fn show_peers(&self, standings: &[Standing], links: &[&ConnectionStats]) -> Vec<Peer> {
@@ -120,8 +188,7 @@ impl Mesh {
     fn unknown(&self, name: &str) -> Peer {
         let id: Option<EndpointId> = name.parse().ok();
         let register = &self.parts.trust.register;
-        let entry = id.and_then(|id| register.all().into_iter().find(|entry| entry.id == id));
-        let own_name = entry.as_ref().and_then(|entry| entry.name.clone());
+        let own_name = id.and_then(|id| register.name_of(&id));
         Peer {
             endpoint_id: id.map(|id| id.to_string()),
             name: own_name.unwrap_or_else(|| name.get(..16).unwrap_or(name).to_owned()),
@@ -129,13 +196,13 @@ impl Mesh {
                 Some(_) => PeerKind::Agent,
                 None => PeerKind::Server,
             },
-            role: None,
+            role: id.and_then(|id| Some(self.parts.members.told(&id)?.hello.role())),
             state: LinkState::Connecting { since: Time::now() },
             link: id.map(|_| LinkKind::Via),
             dialled: false,
             address: None,
             round_trip_ms: None,
-            trusted: entry.is_some(),
+            trusted: id.is_some_and(|id| register.knows(&id)),
             repositories: Vec::new(),
             heard_at: None,
             last_ok: None,

@@ -51,11 +51,8 @@ pub(crate) struct Rights {
 
 /// Returns the rights that a register tells.
 pub(super) fn rights(register: &Register) -> Rights {
-    let all = register.all().into_iter();
     Rights {
-        letters: all
-            .filter_map(|entry| Some((entry.id, register.letters(&entry.id)?)))
-            .collect(),
+        letters: register.everyone().into_iter().collect(),
         unsigned: register.unsigned_projects().map(str::to_owned).collect(),
     }
 }

@@ -141,6 +141,17 @@ pub(crate) struct DeviceName(String);
 pub(crate) struct DeviceNameError;
 
 impl DeviceName {
+    /// Returns the name that a text comes nearest to.
+    pub(crate) fn of(text: &str) -> Self {
+        let mut name: String = text.chars().filter(|c| !c.is_control()).collect();
+        let fits = |end: &usize| name.is_char_boundary(*end);
+        let end = (0..=name.len().min(limits::DEVICE_NAME_BYTES))
+            .rev()
+            .find(fits);
+        name.truncate(end.unwrap_or(0));
+        name.parse().unwrap_or_else(|_| Self("unnamed".to_owned()))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -126,6 +126,15 @@ impl Replication {
         member.start();
     }
 
+    /// Returns the repositories that take part.
+    pub(crate) fn hosted(&self) -> Vec<Arc<Hosted>> {
+        let members = locked(&self.members);
+        members
+            .values()
+            .map(|member| Arc::clone(&member.hosted))
+            .collect()
+    }
+
     /// Takes a repository from the bus.
     pub(crate) fn unhost(&self, name: &str) {
         let member = locked(&self.members).remove(name);

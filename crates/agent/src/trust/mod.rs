@@ -69,7 +69,7 @@ impl Trust {
     /// Returns what the signer of a message may do in the project of this code; `None` is who did not sign.
     pub(crate) fn rights(&self, id: Option<&EndpointId>, project: &str) -> Capabilities {
         let letters = match id {
-            Some(id) => self.register.letters(id),
+            Some(id) => self.register.letters(id, project),
             None if self.register.accepts_unsigned(project) => Some(TRUSTED.to_owned()),
             None => None,
         };

@@ -1,4 +1,5 @@
-//! Which identities have which rights: those that flags name for this run, and those that `agent.db` remembers.
+//! Which identities have which rights: those that flags name for this run, those that people here have named, and the members of the mesh. Whom the mesh
+//! has revoked has none, whoever names it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -6,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::TRUSTED;
 use super::keys::EndpointId;
 use crate::api::Time;
+use crate::members::View;
 use crate::state::StateDb;
 
 /// An identity with rights here.
@@ -29,6 +31,8 @@ pub(crate) struct Register {
     unsigned: BTreeSet<String>,
     /// What `agent.db` remembers, read once and kept the same.
     kept: RwLock<BTreeMap<EndpointId, TrustedId>>,
+    /// What follows from the mesh's records.
+    members: RwLock<Arc<View>>,
     state: Option<Arc<StateDb>>,
 }
 
@@ -60,27 +64,57 @@ impl Register {
             given: given.into_iter().collect(),
             unsigned: unsigned.into_iter().collect(),
             kept: RwLock::default(),
+            members: RwLock::default(),
             state: None,
         }
     }
 
     /// Whether the identity has any right anywhere.
     pub(crate) fn knows(&self, id: &EndpointId) -> bool {
-        self.given.contains(id) || self.read().contains_key(id)
+        let members = self.members();
+        let named = || self.given.contains(id) || self.read().contains_key(id);
+        !members.revoked.contains_key(id) && (members.members.contains_key(id) || named())
     }
 
-    /// Returns the letters of an identity that is known.
-    pub(crate) fn letters(&self, id: &EndpointId) -> Option<String> {
-        let given = self.given.contains(id).then_some(TRUSTED);
-        let kept = self.read().get(id).map(|entry| entry.capabilities.clone());
-        match (given, kept) {
-            (None, None) => None,
-            (given, kept) => Some(format!(
-                "{}{}",
-                given.unwrap_or_default(),
-                kept.unwrap_or_default()
-            )),
+    /// Returns the letters in a project of an identity that is known.
+    pub(crate) fn letters(&self, id: &EndpointId, project: &str) -> Option<String> {
+        let members = self.members();
+        if members.revoked.contains_key(id) {
+            return None;
         }
+        let given = self.given.contains(id).then(|| TRUSTED.to_owned());
+        let kept = self.read().get(id).map(|entry| entry.capabilities.clone());
+        let member = members.members.get(id).map(|it| it.letters(project));
+        [given, kept, member]
+            .into_iter()
+            .flatten()
+            .reduce(|one, other| one + &other)
+    }
+
+    /// Returns the mesh's members, and whom it has revoked.
+    pub(crate) fn members(&self) -> Arc<View> {
+        let members = self.members.read();
+        Arc::clone(&members.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes note of what follows from the mesh's records now.
+    pub(crate) fn set_members(&self, view: View) {
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    /// Returns every identity that is known, with its letters in all projects.
+    pub(crate) fn everyone(&self) -> BTreeMap<EndpointId, String> {
+        let named: Vec<EndpointId> = self.all().into_iter().map(|entry| entry.id).collect();
+        let members = self.members();
+        let ids = named.iter().chain(members.members.keys());
+        ids.filter_map(|id| Some((*id, self.letters(id, "")?)))
+            .collect()
+    }
+
+    /// Returns what people, or else the agent itself, call it.
+    pub(crate) fn name_of(&self, id: &EndpointId) -> Option<String> {
+        let own = self.read().get(id).and_then(|entry| entry.name.clone());
+        own.or_else(|| Some(self.members().members.get(id)?.name.to_string()))
     }
 
     /// Whether unsigned messages count in a project.
@@ -93,7 +127,7 @@ impl Register {
         self.unsigned.iter().map(String::as_str)
     }
 
-    /// Returns every identity with its rights, those of this run first.
+    /// Returns those whom flags and people here have named, those of this run first.
     pub(crate) fn all(&self) -> Vec<TrustedId> {
         let given = self.given.iter().map(|id| TrustedId {
             id: *id,
@@ -161,9 +195,9 @@ mod tests {
         register.add(entry("o")).expect("stored");
         drop(register);
         let register = open();
-        assert_eq!(register.letters(&id(1)).as_deref(), Some("gio"));
-        assert_eq!(register.letters(&id(2)).as_deref(), Some("o"));
-        assert_eq!(register.letters(&id(3)), None);
+        assert_eq!(register.letters(&id(1), "p").as_deref(), Some("gio"));
+        assert_eq!(register.letters(&id(2), "p").as_deref(), Some("o"));
+        assert_eq!(register.letters(&id(3), "p"), None);
         assert!(register.accepts_unsigned("p") && !register.accepts_unsigned("a"));
         assert_eq!(register.all().get(1), Some(&entry("o")));
         assert!(register.remove(&id(2)).expect("removed"));

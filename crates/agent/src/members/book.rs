@@ -1,0 +1,251 @@
+//! The mesh as a running agent has it: the roll, kept in `agent.db`, told to the register that everyone asks for rights, and what members last told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::record::{MeshId, Record, Statement};
+use super::roll::{Roll, View};
+use super::spread::Told;
+use super::store;
+use crate::api::{Error, Level, Time};
+use crate::events::Events;
+use crate::pair::{DeviceName, Rights};
+use crate::state::StateDb;
+use crate::trust::{EndpointId, Keys, Trust};
+
+/// The members of this agent's mesh.
+#[derive(Debug)]
+pub(crate) struct Members {
+    keys: Arc<Keys>,
+    state: Arc<StateDb>,
+    trust: Arc<Trust>,
+    events: Arc<Events>,
+    name: DeviceName,
+    roll: Mutex<Roll>,
+    told: Mutex<BTreeMap<EndpointId, Told>>,
+    changes: watch::Sender<u64>,
+}
+
+impl Members {
+    /// Opens the mesh that `agent.db` remembers. Blocks on the file.
+    ///
+    /// # Errors
+    /// When `agent.db` cannot be read.
+    pub(crate) fn open(
+        keys: Arc<Keys>,
+        state: Arc<StateDb>,
+        trust: Arc<Trust>,
+        events: Arc<Events>,
+        name: DeviceName,
+    ) -> rusqlite::Result<Arc<Self>> {
+        let roll = Roll::new(keys.id(), store::records(&state)?);
+        trust.register.set_members(roll.view());
+        Ok(Arc::new(Self {
+            keys,
+            state,
+            trust,
+            events,
+            name,
+            roll: Mutex::new(roll),
+            told: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }))
+    }
+
+    /// Returns who is a member, and who was revoked.
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.trust.register.members()
+    }
+
+    /// What this agent calls itself.
+    pub(crate) fn own_name(&self) -> &DeviceName {
+        &self.name
+    }
+
+    /// Returns what two agents with the same records have in common.
+    pub(crate) fn fingerprint(&self) -> String {
+        locked(&self.roll).fingerprint()
+    }
+
+    /// Returns what changes with the records.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Returns the short names of all records.
+    pub(crate) fn have(&self) -> BTreeSet<String> {
+        locked(&self.roll)
+            .records()
+            .map(|record| record.id().short())
+            .collect()
+    }
+
+    /// Returns the records that somebody who has `have` lacks, as many as fit in `bytes`, and whether there are more.
+    pub(crate) fn lacking(&self, have: &BTreeSet<String>, bytes: usize) -> (Vec<String>, bool) {
+        let roll = locked(&self.roll);
+        let mut room = bytes;
+        let mut texts = Vec::new();
+        for record in roll
+            .records()
+            .filter(|record| !have.contains(&record.id().short()))
+        {
+            // As JSON, a text in a list grows by its quotes and the strokes before them.
+            let size = record.text().len() + record.text().matches(['"', '\\']).count() + 3;
+            if size > room {
+                return (texts, true);
+            }
+            room -= size;
+            texts.push(record.text().to_owned());
+        }
+        (texts, false)
+    }
+
+    /// Takes in records that another member has. Returns how many are new; those that are not good are passed over. Blocks on `agent.db`.
+    ///
+    /// # Errors
+    /// `internal` when `agent.db` cannot be written.
+    pub(crate) fn take(&self, texts: &[String]) -> Result<usize, Error> {
+        let records = texts.iter().filter_map(|text| match Record::parse(text) {
+            Ok(record) => Some(record),
+            Err(error) => {
+                tracing::info!(%error, "a record of the mesh was not taken");
+                None
+            }
+        });
+        self.add(records.collect())
+    }
+
+    /// Returns what this agent would sign to vouch for a member, and for the mesh when there is none yet; nothing of it counts before it is
+    /// [taken](Self::take).
+    ///
+    /// # Errors
+    /// `internal` when the system has no random bytes.
+    pub(crate) fn vouching(
+        &self,
+        member: EndpointId,
+        name: &DeviceName,
+        rights: &Rights,
+    ) -> Result<Vec<String>, Error> {
+        let at = Time::now().unix_millis();
+        let mut statements = vec![Statement::Vouch {
+            member,
+            name: name.clone(),
+            capabilities: rights.capabilities.clone(),
+            projects: rights.projects.clone(),
+            at,
+        }];
+        if self.view().mesh.is_none() {
+            let id =
+                crate::text::random::<16>().map_err(|error| Error::internal(error.to_string()))?;
+            statements.push(Statement::Mesh {
+                id: MeshId::from(id),
+                name: self.name.clone(),
+                notify: None,
+                at,
+            });
+        }
+        let records = self.sign(statements)?;
+        Ok(records
+            .iter()
+            .map(|record| record.text().to_owned())
+            .collect())
+    }
+
+    /// Revokes a member, for ever. Blocks on `agent.db`.
+    ///
+    /// # Errors
+    /// `internal` when `agent.db` cannot be written.
+    pub(crate) fn revoke(&self, member: EndpointId) -> Result<(), Error> {
+        let statements = locked(&self.roll).to_revoke(member, Time::now().unix_millis());
+        self.add(self.sign(statements)?).map(drop)
+    }
+
+    fn sign(&self, statements: Vec<Statement>) -> Result<Vec<Record>, Error> {
+        let sign = |says| Record::sign(&self.keys, says);
+        let records: Result<_, _> = statements.into_iter().map(sign).collect();
+        records.map_err(|error| Error::bad_request(error.to_string()))
+    }
+
+    fn add(&self, records: Vec<Record>) -> Result<usize, Error> {
+        let mut roll = locked(&self.roll);
+        let mut new = Vec::new();
+        for record in records {
+            match roll.add(record.clone()) {
+                Ok(true) => new.push(record),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "a record of the mesh was not taken"),
+            }
+        }
+        if new.is_empty() {
+            return Ok(0);
+        }
+        // What is not on the disk may count a moment earlier, not be told to be kept.
+        let kept = store::keep(&self.state, &new);
+        let (before, after) = (self.view(), roll.view());
+        self.trust.register.set_members(after);
+        drop(roll);
+        kept.map_err(|error| Error::internal(format!("agent.db: {error}")))?;
+        self.tell_people(&before, &self.view());
+        self.changes
+            .send_modify(|turn| *turn = turn.wrapping_add(1));
+        Ok(new.len())
+    }
+
+    /// Says who has come and who was revoked.
+    fn tell_people(&self, before: &View, after: &View) {
+        for (id, member) in &after.members {
+            if !before.members.contains_key(id) {
+                let by = member.vouched_by.iter().map(|by| self.call(after, by));
+                let by: Vec<String> = by.collect();
+                let words = format!(
+                    "{} is a member of the mesh; {} vouched for it ({id})",
+                    member.name,
+                    by.join(", ")
+                );
+                self.events.log(Level::Info, None, words);
+            }
+        }
+        for (id, revoked) in &after.revoked {
+            if !before.revoked.contains_key(id) {
+                let name = revoked
+                    .name
+                    .as_ref()
+                    .map_or_else(|| "an agent".to_owned(), ToString::to_string);
+                let words = format!(
+                    "{name} was revoked by {} ({id})",
+                    self.call(after, &revoked.by)
+                );
+                self.events.log(Level::Warn, None, words);
+            }
+        }
+    }
+
+    fn call(&self, view: &View, id: &EndpointId) -> String {
+        if *id == self.keys.id() {
+            return "this agent".to_owned();
+        }
+        let member = view.members.get(id).map(|member| &member.name);
+        let name = member.or_else(|| view.revoked.get(id)?.name.as_ref());
+        name.map_or_else(|| id.to_string(), ToString::to_string)
+    }
+
+    /// Notes what a member has told of itself.
+    pub(crate) fn note(&self, member: EndpointId, told: Told) {
+        let view = self.view();
+        let mut all = locked(&self.told);
+        all.insert(member, told);
+        all.retain(|id, _| view.members.contains_key(id) || self.trust.register.knows(id));
+    }
+
+    /// Returns what a member has last told.
+    pub(crate) fn told(&self, member: &EndpointId) -> Option<Told> {
+        locked(&self.told).get(member).cloned()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded here changes by single calls that leave it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
