@@ -378,17 +378,7 @@ fn build(
     let notify_path = config.notify.as_deref().map(notify::ready).transpose();
     let notify_path = notify_path.map_err(StartError::Repository)?;
     let trust = Arc::new(Trust::new(register));
-    let members = Members::open(
-        Arc::clone(identity.keys()),
-        Arc::clone(&state),
-        Arc::clone(&trust),
-        Arc::clone(&events),
-        DeviceName::of(&config.peer_id),
-    );
-    let members = members.map_err(|source| StateError::Database {
-        path: config.home.state_file(),
-        source,
-    })?;
+    let members = open_members(config, &identity, &state, &trust, &events)?;
     let core = Arc::new(Core {
         peer_id: config.peer_id.clone(),
         identity,
@@ -425,6 +415,27 @@ fn build(
     core.tasks.spawn(Arc::clone(&core).end_pauses());
     unwind.disarm();
     Ok(core)
+}
+
+/// Opens the mesh that `agent.db` remembers.
+fn open_members(
+    config: &Config,
+    identity: &Identity,
+    state: &Arc<StateDb>,
+    trust: &Arc<Trust>,
+    events: &Arc<Events>,
+) -> Result<Arc<Members>, StateError> {
+    let members = Members::open(
+        Arc::clone(identity.keys()),
+        Arc::clone(state),
+        Arc::clone(trust),
+        Arc::clone(events),
+        DeviceName::of(&config.peer_id),
+    );
+    members.map_err(|source| StateError::Database {
+        path: config.home.state_file(),
+        source,
+    })
 }
 
 /// Opens the repository of questions and answers, and begins to keep it.

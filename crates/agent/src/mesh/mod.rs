@@ -177,18 +177,7 @@ impl Mesh {
         });
         let replication = replication.map_err(MeshError::Replication)?;
         let role = Arc::new(Mutex::new(role));
-        let told_role = Arc::clone(&role);
-        let spread = Spread::start(
-            Arc::clone(&parts.members),
-            {
-                let replication = Arc::clone(&replication);
-                move || replication.hosted()
-            },
-            wire,
-            move || locked(&told_role).0,
-            &parts.tasks,
-            &parts.stopped,
-        );
+        let spread = spread(&parts, &replication, wire, &role);
         let dialler = Dialler::new(&config.joins, &parts.state.joins()?);
         let mesh = Arc::new(Self {
             config,
@@ -203,25 +192,28 @@ impl Mesh {
             spread,
             since: Time::now(),
         });
+        mesh.begin(connected);
+        Ok(mesh)
+    }
+
+    /// Begins to dial, and to follow what happens.
+    fn begin(self: &Arc<Self>, connected: tokio::sync::watch::Receiver<bool>) {
         // Before anything is dialled, so that no link comes up unseen.
-        let events = mesh.server.events();
-        mesh.parts
-            .tasks
-            .spawn(Arc::clone(&mesh).watch_links(events));
-        let (role, _) = *locked(&mesh.role);
-        mesh.dialler.dial(&mesh, role);
+        let events = self.server.events();
+        self.parts.tasks.spawn(Arc::clone(self).watch_links(events));
+        let (role, _) = *locked(&self.role);
+        self.dialler.dial(self, role);
         // Whoever runs a NATS server can let this key in.
         tracing::info!(
             role = role.as_str(),
-            nkey = mesh.parts.keys.nkey(),
+            nkey = self.parts.keys.nkey(),
             "on the bus"
         );
-        mesh.parts
+        self.parts
             .tasks
-            .spawn(Arc::clone(&mesh).watch_bus(connected));
-        mesh.parts.tasks.spawn(Arc::clone(&mesh).watch_peers());
-        mesh.parts.tasks.spawn(Arc::clone(&mesh).watch_members());
-        Ok(mesh)
+            .spawn(Arc::clone(self).watch_bus(connected));
+        self.parts.tasks.spawn(Arc::clone(self).watch_peers());
+        self.parts.tasks.spawn(Arc::clone(self).watch_members());
     }
 
     /// Who keeps the repositories equal.
@@ -409,6 +401,24 @@ impl Mesh {
             });
         }
     }
+}
+
+/// Begins to spread the mesh's records.
+fn spread(
+    parts: &Parts,
+    replication: &Arc<Replication>,
+    wire: Wire,
+    role: &Arc<Mutex<(Role, Chosen)>>,
+) -> Arc<Spread> {
+    let (replication, role) = (Arc::clone(replication), Arc::clone(role));
+    Spread::start(
+        Arc::clone(&parts.members),
+        move || replication.hosted(),
+        wire,
+        move || locked(&role).0,
+        &parts.tasks,
+        &parts.stopped,
+    )
 }
 
 /// Connects to the agent's own server, as any client does.
