@@ -102,7 +102,9 @@ impl Front {
     ) -> anyhow::Result<()> {
         let app = self.app.handle();
         lines::print(&format!("ready {}", agent.runtime().api));
-        let wanted = !hidden && agent.status().repositories.is_empty();
+        let status = agent.status();
+        let has_none = status.repositories.iter().all(|it| it.notify);
+        let wanted = !hidden && has_none;
         runtime.spawn(first_window(app.clone(), self.page, wanted, hidden));
         let hosting = runtime.spawn(host(agent, app.clone(), self.tray, self.shown, wishes));
 

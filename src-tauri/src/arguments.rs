@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::FalseyValueParser;
+use edgesync_agent::notify::FILE_NAME;
 use edgesync_agent::{Config, Home};
 
 /// Keeps Fossil repositories equal on every machine, from the tray.
@@ -31,6 +33,18 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DURATION", env = "EDGESYNC_POLL", value_parser = duration)]
     pub(crate) poll: Option<Duration>,
 
+    /// The name of this agent; otherwise that of the machine
+    #[arg(long, value_name = "NAME", env = "EDGESYNC_PEER_ID")]
+    pub(crate) peer_id: Option<String>,
+
+    /// Keep questions and answers in this file, instead of notify.fossil in the agent's folder
+    #[arg(long, value_name = "FILE", env = "EDGESYNC_NOTIFY_REPO")]
+    pub(crate) notify_repo: Option<PathBuf>,
+
+    /// Keep no questions and answers
+    #[arg(long, env = "EDGESYNC_NO_NOTIFY", value_parser = FalseyValueParser::new())]
+    pub(crate) no_notify: bool,
+
     /// Start in the tray, without the window
     #[arg(long)]
     pub(crate) hidden: bool,
@@ -39,14 +53,28 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Returns what the agent of `home` is told by these flags.
     pub(crate) fn config(&self, home: Home) -> Config {
+        // A person has one inbox, whichever repositories this run is about.
+        let notify = || home.data().join(FILE_NAME);
+        let notify = (!self.no_notify).then(|| self.notify_repo.clone().unwrap_or_else(notify));
         let defaults = Config::new(home);
         Config {
             repositories: self.repositories.clone(),
             serve_http: self.serve_http,
             poll: self.poll.unwrap_or(defaults.poll),
+            peer_id: self
+                .peer_id
+                .clone()
+                .or_else(machine_name)
+                .unwrap_or_else(|| defaults.peer_id.clone()),
+            notify,
             ..defaults
         }
     }
+}
+
+fn machine_name() -> Option<String> {
+    let name = hostname::get().ok()?.into_string().ok()?;
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// Reads a duration such as `5s`, `10m` or `1h`.
@@ -68,6 +96,18 @@ mod tests {
     fn the_flags_are_well_formed() {
         use clap::CommandFactory as _;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_app_keeps_questions_unless_it_is_told_not_to() {
+        let notify = |more: &[&str]| {
+            let arguments = std::iter::once("edgesync-desktop").chain(more.iter().copied());
+            let home = Home::at("/home/ada/edgesync").unwrap();
+            Arguments::parse_from(arguments).config(home).notify
+        };
+        assert!(notify(&["-R", "a.fossil"]).is_some_and(|file| file.ends_with(FILE_NAME)));
+        assert_eq!(notify(&["--notify-repo", "q"]), Some(PathBuf::from("q")));
+        assert_eq!(notify(&["--no-notify"]), None);
     }
 
     #[test]

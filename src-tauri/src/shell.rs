@@ -22,14 +22,25 @@ impl Desktop {
     }
 }
 
-impl Shell for Desktop {
-    fn open_window(&self) -> Result<(), ShellError> {
+impl Desktop {
+    /// Shows the window at the place that `place` makes of the page's start.
+    fn show(&self, place: impl FnOnce(&Page) -> Page) -> Result<(), ShellError> {
         let (app, page) = self
             .attached
             .get()
             .ok_or_else(|| ShellError::Failed("the app is still starting".into()))?;
-        window::show(app, page)
+        window::show(app, &place(page))
             .map_err(|error| ShellError::Failed(format!("the window can't be opened: {error}")))
+    }
+}
+
+impl Shell for Desktop {
+    fn open_window(&self) -> Result<(), ShellError> {
+        self.show(Page::clone)
+    }
+
+    fn open_inbox(&self, thread: Option<&str>) -> Result<(), ShellError> {
+        self.show(|page| page.of_inbox(thread))
     }
 
     fn reveal(&self, path: &Path) -> Result<(), ShellError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edgesync_agent::api::{LinkState, Mesh, Role, State, Status, Time};
+use edgesync_agent::api::{LinkState, Mesh, Repository, Role, State, Status, Time};
 
 use crate::words::{self, Words};
 
@@ -88,11 +88,13 @@ pub(crate) struct Line {
 impl View {
     /// Returns what to show for `status` and `mesh` at `now`, and how long it stays true; for ever when `None`.
     pub(crate) fn of(status: &Status, mesh: Option<&Mesh>, now: Time) -> (Self, Option<Duration>) {
-        let headline = headline(status, now);
+        let listed: Vec<&Repository> = status.repositories.iter().filter(is_listed).collect();
+        let state = State::worst(listed.iter().map(|repository| &repository.state));
+        let headline = headline(&listed, &state, now);
         let mut stale_after = headline.stale_after;
         let mut repositories = Vec::new();
-        if status.repositories.len() > 1 {
-            for repository in status.repositories.iter().take(MOST_REPOSITORIES) {
+        if listed.len() > 1 {
+            for repository in listed.iter().take(MOST_REPOSITORIES) {
                 let words = words::of(&repository.state, repository.remote.as_ref(), now);
                 stale_after = [stale_after, words.stale_after].into_iter().flatten().min();
                 repositories.push(Line {
@@ -101,12 +103,12 @@ impl View {
                 });
             }
         }
-        if let Some(hidden @ 1..) = status.repositories.len().checked_sub(MOST_REPOSITORIES) {
+        if let Some(hidden @ 1..) = listed.len().checked_sub(MOST_REPOSITORIES) {
             let text = format!("{hidden} more");
             repositories.push(Line { text, name: None });
         }
         let view = Self {
-            shape: Shape::of(&status.state),
+            shape: Shape::of(&state),
             status: headline.text,
             repositories,
             can_sync: status
@@ -119,21 +121,22 @@ impl View {
     }
 }
 
+/// Whether a repository is the person's own. The one that holds questions and answers is the app's, and only its trouble is told.
+fn is_listed(repository: &&Repository) -> bool {
+    !repository.notify || Shape::of(&repository.state) == Shape::Broken
+}
+
 /// Returns the words for the whole agent: those of the repository whose state is the worst. Where there are several, trouble
 /// names its repository.
-fn headline(status: &Status, now: Time) -> Words {
-    let Some(worst) = status
-        .repositories
-        .iter()
-        .find(|repository| repository.state == status.state)
-    else {
+fn headline(listed: &[&Repository], state: &State, now: Time) -> Words {
+    let Some(worst) = listed.iter().find(|repository| repository.state == *state) else {
         return Words {
             text: "No repositories yet".into(),
             stale_after: None,
         };
     };
     let mut words = words::of(&worst.state, worst.remote.as_ref(), now);
-    if status.repositories.len() > 1 && Shape::of(&worst.state) == Shape::Broken {
+    if (listed.len() > 1 || worst.notify) && Shape::of(&worst.state) == Shape::Broken {
         words.text = format!("{}: {}", worst.name, words.text);
     }
     words
@@ -141,7 +144,7 @@ fn headline(status: &Status, now: Time) -> Words {
 
 #[cfg(test)]
 mod tests {
-    use edgesync_agent::api::{AgentInfo, Code, Remote, Repository};
+    use edgesync_agent::api::{AgentInfo, Code, Remote};
 
     use super::*;
 
@@ -164,6 +167,7 @@ mod tests {
                 user: None,
             }),
             clone_url: None,
+            notify: false,
             state,
         }
     }
@@ -240,6 +244,23 @@ mod tests {
                 "src · Can't sync with example.org · for 2 min",
                 "notes · Local only",
             ]
+        );
+    }
+
+    #[test]
+    fn the_repository_of_questions_is_told_of_only_when_it_is_in_trouble() {
+        let mut own = repository("notify", State::Local);
+        own.notify = true;
+        let (view, _) = View::of(&status(vec![own.clone()]), None, at(0));
+        assert_eq!(view.status, "No repositories yet");
+        own.state = State::Missing {
+            message: "gone".into(),
+            hint: None,
+        };
+        let (view, _) = View::of(&status(vec![own]), None, at(0));
+        assert_eq!(
+            (view.shape, view.status.as_str()),
+            (Shape::Broken, "notify: File can't be opened")
         );
     }
 

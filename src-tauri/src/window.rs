@@ -48,6 +48,13 @@ impl Page {
         self.at(&["mesh"])
     }
 
+    /// Returns the place of the inbox in this page, or of one thread in it.
+    pub(crate) fn of_inbox(&self, thread: Option<&str>) -> Self {
+        let mut segments = vec!["inbox"];
+        segments.extend(thread);
+        self.at(&segments)
+    }
+
     fn at(&self, segments: &[&str]) -> Self {
         let mut page = self.clone();
         if let Ok(mut path) = page.url.path_segments_mut() {
@@ -218,6 +225,11 @@ mod tests {
         );
         let mesh = page.of_mesh();
         assert_eq!(mesh.url.as_str(), "http://127.0.0.1:4100/mesh#token=secret");
+        let thread = page.of_inbox(Some("thread-0a"));
+        assert_eq!(
+            thread.url.as_str(),
+            "http://127.0.0.1:4100/inbox/thread-0a#token=secret"
+        );
     }
 
     #[test]

@@ -99,6 +99,33 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_app_keeps_questions_unless_it_is_told_not_to() -> Result<()> {
+    let desktop = Desktop::start().await?;
+    let tray = desktop.tray().await?;
+    let mut app = App::start(desktop.app()?.arg("--hidden"), &desktop.path("home")).await?;
+    let asked = json!({ "project": "demo", "body": "Deploy?", "actions": ["Yes", "No"] });
+    let asked = app.call(Method::POST, "notify/send", Some(asked)).await?;
+    let threads = app.call(Method::GET, "notify/threads", None).await?;
+    assert_eq!(threads[0]["waiting"]["id"], asked["id"]);
+    assert!(desktop.path("home/notify.fossil").exists());
+    // It is no repository of the person's, and can't be let go.
+    tray.icon()
+        .await?
+        .status_line("No repositories yet")
+        .await?;
+    let refused = app.call(Method::DELETE, "repositories/notify", None).await;
+    assert!(refused.is_err_and(|error| error.to_string().contains("409")));
+    app_quits_by_api(&mut app).await?;
+
+    let mut without = desktop.app()?;
+    without.args(["--hidden", "--no-notify"]);
+    let app = App::start(&mut without, &desktop.path("home")).await?;
+    let refused = app.call(Method::GET, "notify/threads", None).await;
+    assert!(refused.is_err_and(|error| error.to_string().contains("404")));
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_role_is_chosen_in_the_menu() -> Result<()> {
     let desktop = Desktop::start().await?;
     let tray = desktop.tray().await?;

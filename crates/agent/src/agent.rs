@@ -1,5 +1,6 @@
 //! Starts the agent's parts in order, undoes that when one fails, and stops them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use edgesync_bus::SharedBus;
 use libfossil::name::ProjectCode;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +27,8 @@ use crate::lock::Lock;
 use crate::members::Members;
 use crate::mesh::{Mesh, MeshConfig, MeshError};
 use crate::net::{self, Door};
+use crate::notifications::{Notifications, Place};
+use crate::notifier::{Heard, Notifier};
 use crate::notify::{self, Post, Setting, moving};
 use crate::pair::DeviceName;
 use crate::pause::Pauses;
@@ -318,6 +322,45 @@ impl Agent {
         self.core.mesh()?.set_role(role).await
     }
 
+    /// Shows questions and messages by `notifier` from now on; what becomes of them comes by `heard`. An agent that runs without notify
+    /// has nothing to show.
+    pub fn notify_by(&self, notifier: Arc<dyn Notifier>, heard: UnboundedReceiver<Heard>) {
+        let Ok(post) = self.core.notify() else { return };
+        let place = Place {
+            post,
+            events: Arc::clone(&self.core.events),
+            shell: Arc::clone(&self.core.shell),
+            stopped: self.core.stopped.clone(),
+        };
+        let (notifications, run) = Notifications::new(place, notifier, heard);
+        if self.core.notifications.set(notifications).is_ok() {
+            self.core.tasks.spawn(run);
+        }
+    }
+
+    /// Returns the questions that wait for a person and are not muted, the most important first and of these the newest.
+    ///
+    /// # Errors
+    /// `repository`, `internal`.
+    pub async fn questions(&self) -> Result<Vec<api::NotifyMessage>, api::Error> {
+        let Ok(post) = self.core.notify() else {
+            return Ok(Vec::new());
+        };
+        let muted = post.settings().muted;
+        let mut questions = post.questions().await?;
+        questions.retain(|question| !muted.contains(&question.project));
+        questions.sort_by_key(|question| Reverse((question.priority, question.time)));
+        Ok(questions)
+    }
+
+    /// Answers a question of a thread, as `POST /api/v1/notify/threads/{thread}/reply` does.
+    ///
+    /// # Errors
+    /// `conflict` when it is decided, and others as over the API.
+    pub async fn reply(&self, thread: String, wish: api::ReplyNotify) -> Result<(), api::Error> {
+        self.core.notify()?.reply(thread, wish).await.map(drop)
+    }
+
     /// Returns when someone asked the agent to quit over its API. The host then calls [`Agent::stop`].
     pub async fn quit_requested(&self) {
         self.core.quit.cancelled().await;
@@ -401,6 +444,7 @@ fn build(
         quit: CancellationToken::new(),
         notify: OnceLock::new(),
         notify_path,
+        notifications: OnceLock::new(),
         repositories: RwLock::new(BTreeMap::new()),
     });
     if let Some(aside) = aside {

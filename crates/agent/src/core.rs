@@ -21,6 +21,7 @@ use crate::identity::Identity;
 use crate::jobs::Jobs;
 use crate::members::Members;
 use crate::mesh::{Mesh, Parts};
+use crate::notifications::Notifications;
 use crate::notify::{self, Post};
 use crate::pause::Pauses;
 use crate::repository::{Facts, Hosted, create, file_error};
@@ -63,6 +64,8 @@ pub(crate) struct Core {
     pub(crate) notify: OnceLock<Arc<Post>>,
     /// The file with them, canonical.
     pub(crate) notify_path: Option<PathBuf>,
+    /// Notifications, where there is a desktop to show them.
+    pub(crate) notifications: OnceLock<Arc<Notifications>>,
     pub(crate) repositories: RwLock<BTreeMap<String, Arc<Hosted>>>,
 }
 
@@ -183,10 +186,14 @@ impl Core {
             Arc::new(hosted.map_err(|error| {
                 Error::internal(format!("no thread for the repository: {error}"))
             })?);
-        if self.notify_path.as_deref() == Some(hosted.path()) {
+        let notify_path = self.notify_path.as_deref();
+        if notify_path == Some(hosted.path()) {
             hosted.sync_unversioned(notify::ATTACHMENTS);
         }
         hosted.set_pause(self.pauses.of(hosted.name()));
+        if notify_path.is_some_and(|main| notify::moving::holds_messages(main, hosted.path())) {
+            hosted.hold_notify();
+        }
         repositories.insert(name, Arc::clone(&hosted));
         drop(repositories);
         hosted.keep(self.watch.watch(hosted.path()), self.poll, &self.tasks);
@@ -287,9 +294,14 @@ impl Core {
     /// Forgets a repository; its file stays. Blocks on `agent.db`.
     ///
     /// # Errors
-    /// `not_found` when there is none of that name.
+    /// `not_found` when there is none of that name, `conflict` when it holds the questions and answers.
     pub(crate) fn forget(&self, name: &str) -> Result<(), Error> {
         let hosted = self.repository(name)?;
+        if hosted.holds_notify() {
+            let held = "it holds the questions and answers of this agent";
+            return Err(Error::new(Code::Conflict, held)
+                .with_hint("An agent that is started without notify has none."));
+        }
         self.state
             .forget(name)
             .map_err(|error| state_failure(&error))?;

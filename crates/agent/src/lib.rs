@@ -27,6 +27,8 @@ mod lock;
 mod members;
 mod mesh;
 mod net;
+mod notifications;
+mod notifier;
 pub mod notify;
 #[allow(
     dead_code,
@@ -54,6 +56,7 @@ pub use events::Subscription;
 pub use home::{HOME_VARIABLE, Home, HomeError};
 pub use identity::{Identity, IdentityError};
 pub use mesh::{JoinUrl, JoinUrlError, MeshConfig, MeshError};
+pub use notifier::{Heard, Notification, NotificationKey, Notifier, Service};
 pub use repository::browse::check_in;
 pub use runtime::Runtime;
 pub use shell::{Headless, Shell, ShellError};

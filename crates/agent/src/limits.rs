@@ -206,3 +206,31 @@ pub(crate) const MEMBER_FRAME_BYTES: usize = 512 * 1024;
 
 /// Time for one message on a stream between agents that nobody has to think about.
 pub(crate) const FRAME_STALL: Duration = Duration::from_secs(30);
+
+/// Answers that a notification has as buttons; GNOME shows no more.
+pub(crate) const NOTICE_BUTTONS: usize = 3;
+
+/// Text of a message in a notification, in bytes; daemons show three to ten lines.
+pub(crate) const NOTICE_TEXT_BYTES: usize = 400;
+
+/// A sender's name in a notification's title, in bytes; what fits on a line beside the project.
+pub(crate) const NOTICE_WHO_BYTES: usize = 48;
+
+/// Notifications that are shown one by one within [`NOTICE_MS`]; one notice stands for those that are over. Senders on the bus have
+/// smaller budgets of their own; this one is for programs of this machine.
+pub(crate) const NOTICES: usize = 60;
+
+/// The time in which [`NOTICES`] are counted, in milliseconds.
+pub(crate) const NOTICE_MS: i64 = 60_000;
+
+/// Questions that are shown one by one when they come all at once, after quiet hours or at the start.
+pub(crate) const NOTICES_AT_ONCE: usize = 5;
+
+/// Notifications of words alone whose clicks are remembered.
+pub(crate) const NOTICES_OF_WORDS: usize = 100;
+
+/// How often an urgent notification is shown again until a person has seen it, in milliseconds.
+pub(crate) const URGENT_AGAIN_MS: i64 = 60_000;
+
+/// How many times it is shown in all: an hour, after which nobody is there.
+pub(crate) const URGENT_TIMES: u32 = 60;

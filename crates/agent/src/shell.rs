@@ -10,6 +10,12 @@ pub trait Shell: Send + Sync + 'static {
     /// [`ShellError`] when there is no window to show.
     fn open_window(&self) -> Result<(), ShellError>;
 
+    /// Shows the app's window with its inbox, or with one thread of it.
+    ///
+    /// # Errors
+    /// [`ShellError`] when there is no window to show.
+    fn open_inbox(&self, thread: Option<&str>) -> Result<(), ShellError>;
+
     /// Shows `path` in the file manager.
     ///
     /// # Errors
@@ -38,6 +44,10 @@ pub struct Headless;
 
 impl Shell for Headless {
     fn open_window(&self) -> Result<(), ShellError> {
+        Err(ShellError::Unsupported)
+    }
+
+    fn open_inbox(&self, _thread: Option<&str>) -> Result<(), ShellError> {
         Err(ShellError::Unsupported)
     }
 

@@ -2,9 +2,9 @@
 //! their names, their remotes with the passwords, and which identities have which rights. The file is readable by its owner alone.
 //! A damaged file is set aside under another name, never overwritten; one of a newer agent is refused.
 
+mod notify;
 mod pauses;
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,9 @@ const LATER: &str = "
         thread TEXT NOT NULL,
         messages INTEGER NOT NULL,
         PRIMARY KEY(project, thread)
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS notify_muted(
+        project TEXT PRIMARY KEY
     ) STRICT;
     CREATE TABLE IF NOT EXISTS setting(
         name TEXT PRIMARY KEY,
@@ -291,38 +294,6 @@ impl StateDb {
                 [id.to_string()],
             )
             .map(drop)
-    }
-
-    /// Returns the threads of messages that a person put away, by project and id, and how many messages each had then.
-    pub(crate) fn notify_done(&self) -> rusqlite::Result<HashMap<(String, String), u64>> {
-        let connection = self.connection();
-        let mut statement =
-            connection.prepare("SELECT project, thread, messages FROM notify_done")?;
-        let rows = statement.query_map([], |row| {
-            Ok(((row.get(0)?, row.get(1)?), row.get::<_, u32>(2)?.into()))
-        })?;
-        rows.collect()
-    }
-
-    /// Puts a thread away that has this many messages, or takes it back.
-    pub(crate) fn set_notify_done(
-        &self,
-        project: &str,
-        thread: &str,
-        messages: Option<u64>,
-    ) -> rusqlite::Result<()> {
-        let connection = self.connection();
-        let changed = match messages {
-            Some(messages) => connection.execute(
-                "INSERT OR REPLACE INTO notify_done(project, thread, messages) VALUES(?1, ?2, ?3)",
-                params![project, thread, i64::try_from(messages).unwrap_or(i64::MAX)],
-            ),
-            None => connection.execute(
-                "DELETE FROM notify_done WHERE project = ?1 AND thread = ?2",
-                [project, thread],
-            ),
-        };
-        changed.map(drop)
     }
 
     /// Returns the role in the mesh that a person chose.

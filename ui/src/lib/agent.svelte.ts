@@ -1,6 +1,6 @@
 // What the page knows of the agent: its status, repositories and jobs, kept true by the event stream.
 import * as api from "./api";
-import { withRepository } from "./state";
+import { ownOf, withRepository } from "./state";
 import { dropToken, token } from "./token";
 import type { AgentEvent, AgentInfo, Job, Mesh, Pause, Repository, Status, Thread } from "./types";
 
@@ -14,6 +14,7 @@ let connection = $state<Connection>("connecting");
 let info = $state.raw<AgentInfo | null>(null);
 let pause = $state.raw<Pause | null>(null);
 let repositories = $state.raw<Repository[]>([]);
+const own = $derived(ownOf(repositories));
 let jobs = $state.raw<Job[]>([]);
 let mesh = $state.raw<Mesh | null>(null);
 let threads = $state.raw<Thread[] | null>(null);
@@ -31,9 +32,9 @@ export const agent = {
   get pause() {
     return pause;
   },
-  /** In the agent's order. */
+  /** Those that a person has, in the agent's order. */
   get repositories() {
-    return repositories;
+    return own;
   },
   get jobs() {
     return jobs;

@@ -13,6 +13,7 @@ const repository = (name: string, remote: boolean): Repository => ({
   last_check_in: null,
   remote: remote ? { url: "https://example.org", user: null } : null,
   clone_url: null,
+  notify: false,
   state: { kind: "local" },
 });
 

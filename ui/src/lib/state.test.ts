@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fixOf, progress, stateWords, withRepository } from "./state";
+import { fixOf, ownOf, progress, stateWords, withRepository } from "./state";
 import type { Repository } from "./types";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
@@ -47,4 +47,11 @@ test("a repository that comes or changes keeps the order that a reload would sho
   expect(names(named("notes"))).toEqual(["docs", "notes", "src"]);
   expect(names(named("web"))).toEqual(["docs", "src", "web"]);
   expect(withRepository(list, named("docs", 7)).map((each) => each.size)).toEqual([7, 0]);
+});
+
+test("the repository of questions is left out of lists unless it is in trouble", () => {
+  const named = (name: string, notify: boolean, kind: "local" | "missing") => ({ name, notify, state: { kind } }) as Repository;
+  const names = (list: Repository[]) => ownOf(list).map((each) => each.name);
+  expect(names([named("docs", false, "local"), named("notify", true, "local")])).toEqual(["docs"]);
+  expect(names([named("notify", true, "missing")])).toEqual(["notify"]);
 });

@@ -75,6 +75,9 @@ export function fixOf(code: string): Fix {
   return "retry";
 }
 
+/** The repositories that are a person's own. The one with the questions and answers is the agent's, and told of only in trouble. */
+export const ownOf = (list: Repository[]): Repository[] => list.filter((each) => !each.notify || each.state.kind === "error" || each.state.kind === "missing");
+
 /** The list with `changed` in it, in the agent's order: by name. */
 export function withRepository(list: Repository[], changed: Repository): Repository[] {
   const others = list.filter((each) => each.name !== changed.name);

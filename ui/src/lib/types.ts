@@ -44,6 +44,7 @@ export interface Repository {
   last_check_in: CheckInSummary | null;
   remote: Remote | null;
   clone_url: string | null;
+  notify: boolean;
   state: State;
 }
 

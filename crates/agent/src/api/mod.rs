@@ -7,6 +7,7 @@ mod history;
 mod mesh;
 mod notify;
 mod pause;
+mod settings;
 mod state;
 mod time;
 
@@ -30,6 +31,9 @@ pub use notify::{
     Resolved, SendNotify, Sender,
 };
 pub use pause::{Pause, SetPause};
+pub use settings::{
+    NotifierInfo, NotifySettings, QuietHours, SetMuted, SetQuiet, TimeOfDay, TimeOfDayError,
+};
 pub use state::{Phase, State};
 pub use time::Time;
 
@@ -87,6 +91,8 @@ pub struct Repository {
     pub remote: Option<Remote>,
     /// Where others can clone it from.
     pub clone_url: Option<String>,
+    /// Whether it is the one that holds the questions and answers.
+    pub notify: bool,
     /// How it stands with its remote.
     pub state: State,
 }
@@ -131,13 +137,24 @@ pub enum Event {
     Message {
         /// The message.
         message: Box<NotifyMessage>,
-        /// Whether people are to be told: it is from somebody else, waits or informs, and is within its sender's budget.
+        /// Whether people here are to be told: it waits or informs, is from another device or a program of this one, and is within
+        /// its sender's budget.
         show: bool,
     },
     /// What has become of a question.
     Question {
         /// The question as it is now.
         message: Box<NotifyMessage>,
+    },
+    /// A person put a thread away, or back.
+    Thread {
+        /// The thread as it is now.
+        thread: Box<NotifyThread>,
+    },
+    /// A person chose something about notifications.
+    NotifySettings {
+        /// All that is chosen now.
+        settings: NotifySettings,
     },
     /// A sender sends more than anybody reads; one notice stands for these messages.
     Folded {

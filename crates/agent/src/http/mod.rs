@@ -11,6 +11,7 @@ mod ntfy;
 mod page;
 mod reply;
 mod repositories;
+mod settings;
 mod stream;
 
 use std::net::SocketAddr;
@@ -98,6 +99,7 @@ fn api() -> Router<App> {
         .route("/mesh/trusted/{endpoint_id}", delete(mesh::distrust))
         .route("/shell/open-window", post(desktop::open_window))
         .route("/shell/reveal", post(desktop::reveal))
+        .route("/shell/test-notification", post(settings::test))
         .route("/quit", post(desktop::quit))
         .fallback(no_such_path)
 }
@@ -109,6 +111,10 @@ fn notify_api() -> Router<App> {
         .route("/threads/{thread}", get(notify::conversation))
         .route("/threads/{thread}/reply", post(notify::reply))
         .route("/threads/{thread}/done", post(notify::set_done))
+        .route("/threads/{thread}/seen", post(settings::seen))
+        .route("/settings", get(settings::show))
+        .route("/settings/quiet", put(settings::set_quiet))
+        .route("/settings/projects/{project}", put(settings::set_muted))
         .route("/send", post(notify::send))
         .route("/messages/{id}", get(notify::message))
         .route("/messages/{id}/answer", get(notify::answer))

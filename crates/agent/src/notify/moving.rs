@@ -225,11 +225,18 @@ fn behind_path(main: &Path, code: &ProjectCode) -> PathBuf {
 fn all_behind(main: &Path) -> Vec<PathBuf> {
     let entries = main.parent().map(std::fs::read_dir);
     let entries = entries.into_iter().flatten().flatten().flatten();
-    let is_one = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with(BEHIND) && name.ends_with(".fossil"))
-    };
-    entries.map(|entry| entry.path()).filter(is_one).collect()
+    let paths = entries.map(|entry| entry.path());
+    paths.filter(|path| is_behind(path)).collect()
+}
+
+fn is_behind(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with(BEHIND) && name.ends_with(".fossil"))
+}
+
+/// Returns whether `path` holds messages: it is `main`, or stayed behind beside it.
+pub(crate) fn holds_messages(main: &Path, path: &Path) -> bool {
+    path == main || path.parent() == main.parent() && is_behind(path)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -179,7 +179,10 @@ impl Office {
             Store::attach(repo, &message, name, content, now)
                 .map_err(|error| store_error(&error))?;
         }
-        self.send_message(repo, message, now)
+        let (message, mut follows) = self.send_message(repo, message, now)?;
+        // A program of this machine says it, and people here are to see it; what they write themselves they know.
+        follows.effects.push(Effect::Show(message.clone()));
+        Ok((message, follows))
     }
 
     /// Answers a question of a thread, or says something in it.

@@ -1,6 +1,8 @@
 //! The running agent's side of notify: one office on the repository's own thread, the bus, the clock, and the events that fronts
 //! see. What is said is stored first; that nobody hears it on the bus is no failure, because replication brings it.
 
+mod choices;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -20,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::choices::Choices;
 use super::hearing::acknowledgement;
 use super::office::rights;
 use super::presence::Presence;
@@ -73,6 +76,7 @@ pub(crate) struct Post {
     due: Notify,
     pub(super) presence: Presence,
     pub(super) acknowledged: Mutex<HashMap<MessageId, BTreeSet<String>>>,
+    choices: Choices,
     refused: AtomicU64,
     refusal_told: Mutex<Option<Time>>,
 }
@@ -104,6 +108,7 @@ impl Post {
         let (office, outcome) = opened
             .await
             .map_err(crate::repository::TaskError::into_api)??;
+        let choices = Choices::read(&setting).await?;
         let post = Arc::new(Self {
             hosted: RwLock::new(Arc::clone(&setting.hosted)),
             to_follow: watch::Sender::default(),
@@ -116,6 +121,7 @@ impl Post {
             due: Notify::new(),
             presence: Presence::default(),
             acknowledged: Mutex::default(),
+            choices,
             refused: AtomicU64::new(0),
             refusal_told: Mutex::default(),
         });
@@ -275,6 +281,8 @@ impl Post {
             tokio::task::spawn_blocking(move || state.set_notify_done(&project, &id, messages));
         joined(set.await)?;
         found.done = done;
+        let thread = Box::new(found.clone());
+        self.setting.events.publish(Event::Thread { thread });
         Ok(found)
     }
 

@@ -27,6 +27,19 @@ impl Office {
             .collect()
     }
 
+    /// Returns the threads in which questions wait, each with all of these.
+    pub(crate) fn questions(&self) -> Vec<(NotifyThread, Vec<NotifyMessage>)> {
+        let threads = self.store().threads(None);
+        let waiting = |thread: &Thread<'_>| {
+            let open = self.open_questions(thread);
+            let heads = open.iter().filter_map(|id| self.store().head(id));
+            let shown = heads.map(|head| self.show_fields(&head.fields, head.author, thread));
+            let shown: Vec<_> = shown.collect();
+            (!shown.is_empty()).then(|| (self.show_thread(thread), shown))
+        };
+        threads.iter().filter_map(waiting).collect()
+    }
+
     /// Returns a thread and its messages.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub(crate) struct Hosted {
     name: String,
     path: PathBuf,
     clone_url: Option<String>,
+    /// It holds the questions and answers.
+    notify: AtomicBool,
     /// The code of the project that the file was first seen with.
     project: OnceLock<String>,
     events: Arc<Events>,
@@ -124,6 +126,7 @@ impl Hosted {
             name,
             path,
             clone_url,
+            notify: AtomicBool::new(false),
             project: project.map_or_else(OnceLock::new, OnceLock::from),
             events,
             closed,
@@ -136,6 +139,16 @@ impl Hosted {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Makes this the repository of questions and answers.
+    pub(crate) fn hold_notify(&self) {
+        self.notify.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether this is the repository of questions and answers.
+    pub(crate) fn holds_notify(&self) -> bool {
+        self.notify.load(Ordering::Relaxed)
     }
 
     /// Returns the project code, where the file could be read.
@@ -197,6 +210,7 @@ impl Hosted {
             last_check_in: facts.and_then(|facts| facts.last_check_in.clone()),
             remote: links.first().map(|link| link.remote().shown()),
             clone_url: self.clone_url.clone(),
+            notify: self.holds_notify(),
             state,
         }
     }

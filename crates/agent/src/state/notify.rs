@@ -1,0 +1,125 @@
+//! What a person chose about questions and answers: threads that were put away, muted projects, quiet hours.
+
+use std::collections::HashMap;
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::StateDb;
+use crate::api::QuietHours;
+
+/// The setting that holds the quiet hours, written `22:00-07:00`.
+const QUIET: &str = "notify_quiet";
+
+impl StateDb {
+    /// Returns the threads of messages that a person put away, by project and id, and how many messages each had then.
+    pub(crate) fn notify_done(&self) -> rusqlite::Result<HashMap<(String, String), u64>> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare("SELECT project, thread, messages FROM notify_done")?;
+        let rows = statement.query_map([], |row| {
+            Ok(((row.get(0)?, row.get(1)?), row.get::<_, u32>(2)?.into()))
+        })?;
+        rows.collect()
+    }
+
+    /// Puts a thread away that has this many messages, or takes it back.
+    pub(crate) fn set_notify_done(
+        &self,
+        project: &str,
+        thread: &str,
+        messages: Option<u64>,
+    ) -> rusqlite::Result<()> {
+        let connection = self.connection();
+        let changed = match messages {
+            Some(messages) => connection.execute(
+                "INSERT OR REPLACE INTO notify_done(project, thread, messages) VALUES(?1, ?2, ?3)",
+                params![project, thread, i64::try_from(messages).unwrap_or(i64::MAX)],
+            ),
+            None => connection.execute(
+                "DELETE FROM notify_done WHERE project = ?1 AND thread = ?2",
+                [project, thread],
+            ),
+        };
+        changed.map(drop)
+    }
+
+    /// Returns the projects that a person muted, by name.
+    pub(crate) fn notify_muted(&self) -> rusqlite::Result<Vec<String>> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare("SELECT project FROM notify_muted ORDER BY project")?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        rows.collect()
+    }
+
+    /// Mutes a project, or not.
+    pub(crate) fn set_notify_muted(&self, project: &str, muted: bool) -> rusqlite::Result<()> {
+        let change = if muted {
+            "INSERT OR IGNORE INTO notify_muted(project) VALUES(?1)"
+        } else {
+            "DELETE FROM notify_muted WHERE project = ?1"
+        };
+        self.connection().execute(change, [project]).map(drop)
+    }
+
+    /// Returns the quiet hours. Ones that no longer parse count as none.
+    pub(crate) fn notify_quiet(&self) -> rusqlite::Result<Option<QuietHours>> {
+        let value: Option<String> = self
+            .connection()
+            .query_row(
+                "SELECT value FROM setting WHERE name = ?1",
+                [QUIET],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(value.and_then(|value| {
+            let (from, until) = value.split_once('-')?;
+            Some(QuietHours {
+                from: from.parse().ok()?,
+                until: until.parse().ok()?,
+            })
+        }))
+    }
+
+    /// Sets the quiet hours, or that there are none.
+    pub(crate) fn set_notify_quiet(&self, quiet: Option<QuietHours>) -> rusqlite::Result<()> {
+        let connection = self.connection();
+        let changed = match quiet {
+            Some(QuietHours { from, until }) => connection.execute(
+                "INSERT OR REPLACE INTO setting(name, value) VALUES(?1, ?2)",
+                params![QUIET, format!("{from}-{until}")],
+            ),
+            None => connection.execute("DELETE FROM setting WHERE name = ?1", [QUIET]),
+        };
+        changed.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_chosen_about_notifications_survives() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("agent.db");
+        let open = || StateDb::open(&path).expect("the database opens").0;
+        let state = open();
+        assert_eq!(state.notify_quiet().expect("read"), None);
+        let quiet = Some(QuietHours {
+            from: "22:00".parse().expect("a time"),
+            until: "07:30".parse().expect("a time"),
+        });
+        state.set_notify_quiet(quiet).expect("stored");
+        state.set_notify_muted("demo", true).expect("stored");
+        state.set_notify_muted("demo", true).expect("stored");
+        drop(state);
+        let state = open();
+        assert_eq!(state.notify_quiet().expect("read"), quiet);
+        assert_eq!(state.notify_muted().expect("read"), ["demo"]);
+        state.set_notify_quiet(None).expect("stored");
+        state.set_notify_muted("demo", false).expect("stored");
+        assert_eq!(state.notify_quiet().expect("read"), None);
+        assert!(state.notify_muted().expect("read").is_empty());
+    }
+}
