@@ -66,6 +66,7 @@ want_test() {
   want xvfb 'a screen for the desktop tests' has Xvfb
   want dbus 'a session bus for the desktop tests' has dbus-daemon
   want webkit2gtk-driver 'drives the window in the desktop tests' has WebKitWebDriver
+  want dunst 'a real notification daemon for the desktop tests' has dunst
   want fonts-dejavu-core 'text on the test screens' installed fonts-dejavu-core
   want imagemagick 'pictures of the test screens' installed imagemagick
 }

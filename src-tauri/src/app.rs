@@ -47,8 +47,21 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             return Err(error);
         }
     };
+    show_notifications(&runtime, &agent);
     front.run(&runtime, agent, arguments.hidden, (wish, wishes))
 }
+
+/// Puts the agent's questions and messages onto the screen.
+#[cfg(target_os = "linux")]
+fn show_notifications(runtime: &Runtime, agent: &Agent) {
+    let _within = runtime.enter();
+    let (notifier, heard) = crate::notifications::of_this_system();
+    agent.notify_by(notifier, heard);
+}
+
+/// Notifications of other systems are not done yet; questions wait in the menu and in the window.
+#[cfg(not(target_os = "linux"))]
+fn show_notifications(_runtime: &Runtime, _agent: &Agent) {}
 
 /// What the person sees: the main loop with tray and window.
 struct Front {
@@ -74,7 +87,7 @@ impl Front {
         let app = tauri::Builder::default()
             .build(tauri::generate_context!())
             .context("the desktop refuses the app")?;
-        let (shown, _) = View::of(&agent.status(), agent.mesh().as_ref(), Time::now());
+        let (shown, _) = View::of(&agent.status(), agent.mesh().as_ref(), &[], Time::now());
         let tray = Tray::new(
             app.handle(),
             &shown,
@@ -105,8 +118,9 @@ impl Front {
         let status = agent.status();
         let has_none = status.repositories.iter().all(|it| it.notify);
         let wanted = !hidden && has_none;
-        runtime.spawn(first_window(app.clone(), self.page, wanted, hidden));
-        let hosting = runtime.spawn(host(agent, app.clone(), self.tray, self.shown, wishes));
+        runtime.spawn(first_window(app.clone(), self.page.clone(), wanted, hidden));
+        let front = (app.clone(), self.page);
+        let hosting = runtime.spawn(host(agent, front, self.tray, self.shown, wishes));
 
         self.app.run_return(|_app, event| match event {
             // The last window was closed, nobody quit: the app lives on in the tray.

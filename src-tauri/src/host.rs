@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edgesync_agent::Agent;
-use edgesync_agent::api::{Role, Time};
+use edgesync_agent::api::{Event, NotifyMessage, ReplyNotify, Role, Time};
 use tauri::AppHandle;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
@@ -14,14 +14,24 @@ use tokio::time::Instant;
 use crate::signals;
 use crate::tray::Tray;
 use crate::view::View;
+use crate::window::{self, Page};
 
 /// What the rest of the app wants of the agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wish {
     /// An exchange with every remote, now.
     SyncNow,
     /// Another role in the mesh.
     Role(Role),
+    /// An answer to a question.
+    Answer {
+        /// The question's thread.
+        thread: String,
+        /// The question.
+        question: String,
+        /// The offered action.
+        action: String,
+    },
     /// The end.
     Stop,
 }
@@ -33,7 +43,7 @@ const REDRAW_AT_MOST_EVERY: Duration = Duration::from_millis(250);
 /// ends the main loop, from where that wish comes.
 pub(crate) async fn host(
     agent: Agent,
-    app: AppHandle,
+    (app, page): (AppHandle, Page),
     tray: Arc<Tray>,
     mut shown: View,
     mut wishes: UnboundedReceiver<Wish>,
@@ -41,8 +51,10 @@ pub(crate) async fn host(
     let mut signalled = std::pin::pin!(signals::end_wanted());
     let mut is_ending = false;
     let mut events = agent.subscribe();
+    let mut questions = Vec::new();
     loop {
-        let (view, stale_after) = View::of(&agent.status(), agent.mesh().as_ref(), Time::now());
+        let mesh = agent.mesh();
+        let (view, stale_after) = View::of(&agent.status(), mesh.as_ref(), &questions, Time::now());
         let stale_at = stale_after.map(|after| Instant::now() + after);
         if view != shown {
             redraw(&app, &tray, shown, view.clone());
@@ -61,18 +73,63 @@ pub(crate) async fn host(
                     // The click has moved the check mark already; it is set anew by what holds now.
                     shown.mesh = None;
                 }
+                Some(Wish::Answer { thread, question, action }) => {
+                    if let Err(error) = answer(&agent, &thread, question, action).await {
+                        // The window tells what has become of the question.
+                        tracing::warn!("the answer was not sent: {error}");
+                        window::show_or_log(&app, &page.of_inbox(Some(&thread)));
+                    }
+                }
                 Some(Wish::Stop) | None => break,
             },
             () = end_wanted(&agent, signalled.as_mut()), if !is_ending => {
                 is_ending = true;
                 app.exit(0);
             }
-            // Which event it was does not matter: the status is read whole.
-            event = events.next() => if event.is_none() { break },
+            event = events.next() => match event {
+                // The status is read whole whichever event it was; the questions, when it may be about them.
+                Some(event) => if let Some(read) = questions_after(&event, &agent).await {
+                    questions = read;
+                },
+                None => break,
+            },
             () = reached(stale_at) => {}
         }
     }
     agent.stop().await;
+}
+
+/// Answers a question the way the API does.
+async fn answer(
+    agent: &Agent,
+    thread: &str,
+    question: String,
+    action: String,
+) -> Result<(), edgesync_agent::api::Error> {
+    let wish = ReplyNotify {
+        to: Some(question),
+        action: Some(action),
+        ..ReplyNotify::default()
+    };
+    agent.reply(thread.to_owned(), wish).await
+}
+
+/// Returns the questions that wait, if `event` may have changed them. The first event of all, and the one after a gap, is the status.
+async fn questions_after(event: &Event, agent: &Agent) -> Option<Vec<NotifyMessage>> {
+    match event {
+        Event::Status(_)
+        | Event::Message { .. }
+        | Event::Question { .. }
+        | Event::Thread { .. }
+        | Event::NotifySettings { .. } => match agent.questions().await {
+            Ok(questions) => Some(questions),
+            Err(error) => {
+                tracing::warn!("the questions that wait can't be read: {error}");
+                None
+            }
+        },
+        _ => None,
+    }
 }
 
 /// Waits until somebody at the API, or the system, asks for the end.

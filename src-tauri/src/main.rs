@@ -9,6 +9,8 @@ mod arguments;
 mod handover;
 mod host;
 mod lines;
+#[cfg(target_os = "linux")]
+mod notifications;
 mod shell;
 mod signals;
 mod tray;

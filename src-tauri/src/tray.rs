@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use edgesync_agent::api::Role;
+use edgesync_agent::notify::text::shown_on_a_line;
 use tauri::image::Image;
 use tauri::include_image;
 use tauri::menu::{CheckMenuItem, Menu, MenuEvent, MenuItem, PredefinedMenuItem, Submenu};
@@ -13,7 +14,7 @@ use tauri::{AppHandle, Wry};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::host::Wish;
-use crate::view::{Line, MeshLine, Shape, View};
+use crate::view::{Line, MeshLine, QuestionLine, Shape, View};
 use crate::window::{self, Page};
 use crate::words;
 
@@ -30,6 +31,11 @@ mod entry {
     pub(super) const ROLE: &str = "role-";
     /// Followed by the place in the list of repositories, from 0.
     pub(super) const REPOSITORY: &str = "repository-";
+    pub(super) const INBOX: &str = "inbox";
+    /// Followed by a thread's id.
+    pub(super) const THREAD: &str = "thread of ";
+    /// Followed by a question's id, a stroke, and the place in its answers, from 0.
+    pub(super) const ANSWER: &str = "answer to ";
 }
 
 /// The roles in the order of the menu.
@@ -37,6 +43,8 @@ const ROLES: [Role; 3] = [Role::Peer, Role::Hub, Role::Leaf];
 
 /// How many entries stand before the repositories' lines.
 const BEFORE_REPOSITORIES: usize = 1;
+/// How many stand between these and the questions.
+const BEFORE_QUESTIONS: usize = 1;
 
 /// The tray: handles to what changes in it.
 pub(crate) struct Tray {
@@ -47,12 +55,20 @@ pub(crate) struct Tray {
     mesh: MenuItem<Wry>,
     roles: Vec<CheckMenuItem<Wry>>,
     repositories: Mutex<Vec<MenuItem<Wry>>>,
-    /// What the repositories' lines lead to now.
+    questions: Mutex<Questions>,
+    /// What the entries lead to now.
     lines: Lines,
 }
 
-/// The lines that lead to repositories, shared with the one who is told of a click.
-type Lines = Arc<Mutex<Vec<Line>>>;
+/// What entries lead to, shared with the one who is told of a click.
+type Lines = Arc<Mutex<Targets>>;
+
+/// What entries lead to.
+#[derive(Debug, Default)]
+struct Targets {
+    repositories: Vec<Line>,
+    questions: Vec<QuestionLine>,
+}
 
 impl Tray {
     /// Puts the icon into the tray, showing `view`. Runs on the main thread. Panels on Linux read the icon from a file; it
@@ -99,9 +115,11 @@ impl Tray {
             mesh,
             roles,
             repositories: Mutex::default(),
+            questions: Mutex::default(),
             lines,
         };
         tray.list(&view.repositories)?;
+        tray.ask(&view.questions, view.more_questions)?;
         tray.tell_mesh(view.mesh.as_ref())?;
         Ok(Arc::new(tray))
     }
@@ -123,6 +141,9 @@ impl Tray {
         if view.repositories != shown.repositories {
             self.list(&view.repositories)?;
         }
+        if view.questions != shown.questions || view.more_questions != shown.more_questions {
+            self.ask(&view.questions, view.more_questions)?;
+        }
         if view.mesh != shown.mesh {
             self.tell_mesh(view.mesh.as_ref())?;
         }
@@ -143,7 +164,7 @@ impl Tray {
     /// Makes the repositories' lines say `lines`, adding and removing entries only when their number changed: a menu that is
     /// rebuilt while it is open closes under the person's hand.
     fn list(&self, lines: &[Line]) -> tauri::Result<()> {
-        *lock(&self.lines) = lines.to_vec();
+        lock(&self.lines).repositories = lines.to_vec();
         let mut items = lock(&self.repositories);
         while items.len() > lines.len() {
             if let Some(item) = items.pop() {
@@ -167,6 +188,108 @@ impl Tray {
         }
         Ok(())
     }
+}
+
+impl Tray {
+    /// Makes the menu have these questions, and a line for `more`. An entry that stays is left alone: the person's hand may be on it.
+    fn ask(&self, lines: &[QuestionLine], more: usize) -> tauri::Result<()> {
+        lock(&self.lines).questions = lines.to_vec();
+        let before = BEFORE_REPOSITORIES + lock(&self.repositories).len() + BEFORE_QUESTIONS;
+        let mut questions = lock(&self.questions);
+        questions.end(&self.menu)?;
+        questions.keep(lines, &self.menu)?;
+        for (place, line) in lines.iter().enumerate() {
+            if questions
+                .entries
+                .get(place)
+                .is_none_or(|(id, _)| *id != line.id)
+            {
+                let entry = question_menu(self.menu.app_handle(), line)?;
+                self.menu.insert(&entry, before + place)?;
+                questions.entries.insert(place, (line.id.clone(), entry));
+            }
+        }
+        questions.finish(&self.menu, before + lines.len(), more)
+    }
+}
+
+/// The menu's entries for questions.
+#[derive(Default)]
+struct Questions {
+    /// Each with its question's id.
+    entries: Vec<(String, Submenu<Wry>)>,
+    /// Leads to the inbox, when there are more.
+    more: Option<MenuItem<Wry>>,
+    /// The line below, when there are any.
+    below: Option<PredefinedMenuItem<Wry>>,
+}
+
+impl Questions {
+    /// Takes away what stands below the questions.
+    fn end(&mut self, menu: &Menu<Wry>) -> tauri::Result<()> {
+        if let Some(more) = self.more.take() {
+            menu.remove(&more)?;
+        }
+        if let Some(below) = self.below.take() {
+            menu.remove(&below)?;
+        }
+        Ok(())
+    }
+
+    /// Takes away the entries that are not among `lines`, or stand in another order there.
+    fn keep(&mut self, lines: &[QuestionLine], menu: &Menu<Wry>) -> tauri::Result<()> {
+        let mut from = 0;
+        let mut kept = Vec::new();
+        for (id, entry) in self.entries.drain(..) {
+            let later = lines.iter().skip(from).position(|line| line.id == id);
+            match later {
+                Some(skipped) => {
+                    from += skipped + 1;
+                    kept.push((id, entry));
+                }
+                None => menu.remove(&entry)?,
+            }
+        }
+        self.entries = kept;
+        Ok(())
+    }
+
+    /// Puts what stands below the questions at `place`.
+    fn finish(&mut self, menu: &Menu<Wry>, place: usize, more: usize) -> tauri::Result<()> {
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        let app = menu.app_handle();
+        let below = PredefinedMenuItem::separator(app)?;
+        menu.insert(&below, place)?;
+        self.below = Some(below);
+        if more > 0 {
+            let text = match more {
+                1 => "1 more question".to_owned(),
+                _ => format!("{more} more questions"),
+            };
+            let item = MenuItem::with_id(app, entry::INBOX, text, true, None::<&str>)?;
+            menu.insert(&item, place)?;
+            self.more = Some(item);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the entry of a question, with its answers and the way to the window under it.
+fn question_menu(app: &AppHandle, line: &QuestionLine) -> tauri::Result<Submenu<Wry>> {
+    let menu = Submenu::new(app, literal(&line.text), true)?;
+    for (place, answer) in line.answers.iter().enumerate() {
+        let id = format!("{}{}-{place}", entry::ANSWER, line.id);
+        let label = literal(&shown_on_a_line(&answer.label));
+        menu.append(&MenuItem::with_id(app, id, label, true, None::<&str>)?)?;
+    }
+    if !line.answers.is_empty() {
+        menu.append(&PredefinedMenuItem::separator(app)?)?;
+    }
+    let id = format!("{}{}", entry::THREAD, line.thread);
+    menu.append(&MenuItem::with_id(app, id, "Open", true, None::<&str>)?)?;
+    Ok(menu)
 }
 
 /// Returns the entry that has the roles under it, none of them checked yet. Its own label never changes: panels do not show it
@@ -197,6 +320,17 @@ fn chosen(
         entry::OPEN => window::show_or_log(app, page),
         entry::QUIT => app.exit(0),
         entry::MESH => window::show_or_log(app, &page.of_mesh()),
+        entry::INBOX => window::show_or_log(app, &page.of_inbox(None)),
+        id if id.starts_with(entry::THREAD) => {
+            let thread = id.strip_prefix(entry::THREAD);
+            window::show_or_log(app, &page.of_inbox(thread));
+        }
+        id if id.starts_with(entry::ANSWER) => {
+            // A question that is decided meanwhile has left the list.
+            if let Some(wish) = answer(id, &lock(lines).questions) {
+                let _ = wishes.send(wish);
+            }
+        }
         id if id.starts_with(entry::ROLE) => {
             if let Some(role) = place_in(id, entry::ROLE).and_then(|place| ROLES.get(place)) {
                 // As above.
@@ -205,13 +339,25 @@ fn chosen(
         }
         id => {
             let place = place_in(id, entry::REPOSITORY);
-            let line = place.and_then(|place| lock(lines).get(place).cloned());
+            let line = place.and_then(|place| lock(lines).repositories.get(place).cloned());
             match line.and_then(|line| line.name) {
                 Some(name) => window::show_or_log(app, &page.of_repository(&name)),
                 None => window::show_or_log(app, page),
             }
         }
     }
+}
+
+/// Returns the answer that an entry's id means.
+fn answer(id: &str, questions: &[QuestionLine]) -> Option<Wish> {
+    let (question, place) = id.strip_prefix(entry::ANSWER)?.rsplit_once('-')?;
+    let line = questions.iter().find(|line| line.id == question)?;
+    let action = line.answers.get(place.parse::<usize>().ok()?)?;
+    Some(Wish::Answer {
+        thread: line.thread.clone(),
+        question: line.id.clone(),
+        action: action.id.clone(),
+    })
 }
 
 /// Returns the place that stands after `prefix` in an entry's id.
@@ -233,6 +379,8 @@ fn picture(shape: Shape) -> Image<'static> {
         (Shape::Arrow, true) => include_image!("../icons/tray/syncing.template.png"),
         (Shape::Broken, false) => include_image!("../icons/tray/error.panel.png"),
         (Shape::Broken, true) => include_image!("../icons/tray/error.template.png"),
+        (Shape::Dot, false) => include_image!("../icons/tray/question.panel.png"),
+        (Shape::Dot, true) => include_image!("../icons/tray/question.template.png"),
     }
 }
 

@@ -2,12 +2,21 @@
 
 use std::time::Duration;
 
-use edgesync_agent::api::{LinkState, Mesh, Repository, Role, State, Status, Time};
+use edgesync_agent::api::{
+    Action, LinkState, Mesh, NotifyMessage, Priority, Repository, Role, State, Status, Time,
+};
+use edgesync_agent::notify::text::{excerpt, shown_on_a_line};
 
 use crate::words::{self, Words};
 
 /// The longest list of repositories in the menu; the window has them all.
 const MOST_REPOSITORIES: usize = 8;
+
+/// The most questions in the menu; the inbox has them all.
+const MOST_QUESTIONS: usize = 5;
+
+/// How much of a question stands in the menu, in bytes.
+const MOST_BYTES: usize = 60;
 
 /// The shape of the tray icon. Never a colour alone: panels are dark or light, and people see colours differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +27,8 @@ pub(crate) enum Shape {
     Arrow,
     /// A broken ring: somebody has to look.
     Broken,
+    /// A ring with a dot: a question waits for an answer.
+    Dot,
 }
 
 impl Shape {
@@ -41,6 +52,10 @@ pub(crate) struct View {
     pub(crate) status: String,
     /// A line for each repository, when there is more than the one that the status line speaks of.
     pub(crate) repositories: Vec<Line>,
+    /// The questions that wait, the most important first.
+    pub(crate) questions: Vec<QuestionLine>,
+    /// How many questions more are in the inbox.
+    pub(crate) more_questions: usize,
     /// Whether there is a remote to sync with.
     pub(crate) can_sync: bool,
     /// The mesh's line, and the role in it.
@@ -76,6 +91,43 @@ impl MeshLine {
     }
 }
 
+/// A question with its answers, as an entry of the menu with entries under it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct QuestionLine {
+    /// The question's id.
+    pub(crate) id: String,
+    /// Its thread's id.
+    pub(crate) thread: String,
+    /// What it says, and who asks.
+    pub(crate) text: String,
+    /// The answers that it offers.
+    pub(crate) answers: Vec<Action>,
+}
+
+impl QuestionLine {
+    fn of(question: &NotifyMessage) -> Self {
+        let urgent = match question.priority {
+            Priority::Urgent => "Urgent · ",
+            _ => "",
+        };
+        let who = match question.from_name.trim() {
+            "" => &question.project,
+            name => name,
+        };
+        let asked = shown_on_a_line(&excerpt(&question.body, MOST_BYTES));
+        Self {
+            id: question.id.clone(),
+            thread: question.thread.clone(),
+            text: format!(
+                "{urgent}{} · {}",
+                excerpt(&asked, MOST_BYTES),
+                shown_on_a_line(who)
+            ),
+            answers: question.actions.clone(),
+        }
+    }
+}
+
 /// A line of the menu that leads to a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
@@ -86,9 +138,19 @@ pub(crate) struct Line {
 }
 
 impl View {
-    /// Returns what to show for `status` and `mesh` at `now`, and how long it stays true; for ever when `None`.
-    pub(crate) fn of(status: &Status, mesh: Option<&Mesh>, now: Time) -> (Self, Option<Duration>) {
-        let listed: Vec<&Repository> = status.repositories.iter().filter(is_listed).collect();
+    /// Returns what to show for `status`, `mesh` and the `questions` that wait (the most important first) at `now`, and how long it
+    /// stays true; for ever when `None`.
+    pub(crate) fn of(
+        status: &Status,
+        mesh: Option<&Mesh>,
+        questions: &[NotifyMessage],
+        now: Time,
+    ) -> (Self, Option<Duration>) {
+        let listed: Vec<&Repository> = status
+            .repositories
+            .iter()
+            .filter(|it| is_listed(it))
+            .collect();
         let state = State::worst(listed.iter().map(|repository| &repository.state));
         let headline = headline(&listed, &state, now);
         let mut stale_after = headline.stale_after;
@@ -107,10 +169,28 @@ impl View {
             let text = format!("{hidden} more");
             repositories.push(Line { text, name: None });
         }
+        let waits = |question: &&NotifyMessage| question.expires_at.is_none_or(|end| end > now);
+        let waiting: Vec<_> = questions.iter().filter(waits).collect();
+        let ends = waiting.iter().filter_map(|question| {
+            let left = question.expires_at?.unix_millis() - now.unix_millis();
+            u64::try_from(left).ok().map(Duration::from_millis)
+        });
+        stale_after = stale_after.into_iter().chain(ends).min();
         let view = Self {
-            shape: Shape::of(&state),
+            // A question can be answered; what else is wrong stands in the first line all the same.
+            shape: if waiting.is_empty() {
+                Shape::of(&state)
+            } else {
+                Shape::Dot
+            },
             status: headline.text,
             repositories,
+            more_questions: waiting.len().saturating_sub(MOST_QUESTIONS),
+            questions: waiting
+                .into_iter()
+                .take(MOST_QUESTIONS)
+                .map(QuestionLine::of)
+                .collect(),
             can_sync: status
                 .repositories
                 .iter()
@@ -122,7 +202,7 @@ impl View {
 }
 
 /// Whether a repository is the person's own. The one that holds questions and answers is the app's, and only its trouble is told.
-fn is_listed(repository: &&Repository) -> bool {
+fn is_listed(repository: &Repository) -> bool {
     !repository.notify || Shape::of(&repository.state) == Shape::Broken
 }
 
@@ -201,7 +281,7 @@ mod tests {
 
     #[test]
     fn an_agent_without_repositories_says_so() {
-        let (view, stale_after) = View::of(&status(vec![]), None, at(0));
+        let (view, stale_after) = View::of(&status(vec![]), None, &[], at(0));
         assert_eq!(view.status, "No repositories yet");
         assert_eq!(
             (view.shape, view.can_sync, stale_after),
@@ -214,6 +294,7 @@ mod tests {
         let (view, stale_after) = View::of(
             &status(vec![repository("a", State::UpToDate { at: at(0) })]),
             None,
+            &[],
             at(12),
         );
         assert_eq!(view.status, "Up to date · 10 s ago");
@@ -229,7 +310,7 @@ mod tests {
             repository("src", failing()),
             repository("notes", State::Local),
         ];
-        let (view, _) = View::of(&status(repositories), None, at(120));
+        let (view, _) = View::of(&status(repositories), None, &[], at(120));
         assert_eq!(view.shape, Shape::Broken);
         assert_eq!(view.status, "src: Can't sync with example.org · for 2 min");
         let lines: Vec<_> = view
@@ -251,17 +332,47 @@ mod tests {
     fn the_repository_of_questions_is_told_of_only_when_it_is_in_trouble() {
         let mut own = repository("notify", State::Local);
         own.notify = true;
-        let (view, _) = View::of(&status(vec![own.clone()]), None, at(0));
+        let (view, _) = View::of(&status(vec![own.clone()]), None, &[], at(0));
         assert_eq!(view.status, "No repositories yet");
         own.state = State::Missing {
             message: "gone".into(),
             hint: None,
         };
-        let (view, _) = View::of(&status(vec![own]), None, at(0));
+        let (view, _) = View::of(&status(vec![own]), None, &[], at(0));
         assert_eq!(
             (view.shape, view.status.as_str()),
             (Shape::Broken, "notify: File can't be opened")
         );
+    }
+
+    fn question(number: u32, priority: Priority) -> NotifyMessage {
+        let asked = serde_json::json!({
+            "id": format!("msg-{number}"), "thread": format!("thread-{number}"), "project": "demo", "from": "", "from_name": "ci",
+            "sender": "trusted", "time": at(0), "body": format!("Number {number}\u{202e}?\nReally?"), "priority": priority,
+            "kind": "question", "actions": [{ "id": "yes", "label": "Yes" }], "takes_text": false, "reply_to": null, "action": null,
+            "media": [], "expires_at": at(60), "default": null, "click": null, "tags": [], "late": false,
+            "question": { "kind": "open" }, "delivered_to": [],
+        });
+        serde_json::from_value(asked).expect("a message")
+    }
+
+    #[test]
+    fn questions_stand_in_the_menu_until_they_expire_and_change_the_icon() {
+        let mut questions = vec![question(1, Priority::Urgent)];
+        questions.extend((2..=7).map(|number| question(number, Priority::ActionRequired)));
+        let (view, stale_after) = View::of(&status(vec![]), None, &questions, at(30));
+        assert_eq!((view.shape, view.questions.len()), (Shape::Dot, 5));
+        assert_eq!(
+            (view.more_questions, stale_after),
+            (2, Some(Duration::from_secs(30)))
+        );
+        assert_eq!(
+            view.questions[0].text,
+            "Urgent · Number 1<U+202E>? Really? · ci"
+        );
+        let (view, stale_after) = View::of(&status(vec![]), None, &questions, at(60));
+        assert_eq!((view.shape, view.questions.len()), (Shape::Ring, 0));
+        assert_eq!((view.more_questions, stale_after), (0, None));
     }
 
     #[test]
@@ -269,7 +380,7 @@ mod tests {
         let repositories = (0..11)
             .map(|n| repository(&n.to_string(), State::Local))
             .collect();
-        let (view, _) = View::of(&status(repositories), None, at(0));
+        let (view, _) = View::of(&status(repositories), None, &[], at(0));
         assert_eq!(view.repositories.len(), MOST_REPOSITORIES + 1);
         let last = view.repositories.last().expect("there are lines");
         assert_eq!((last.text.as_str(), &last.name), ("3 more", &None));

@@ -2,6 +2,8 @@
 //! closed over X11. Pictures of the screen are left in `test-results/desktop`.
 
 mod app;
+mod daemon;
+mod notifications;
 mod process;
 mod screen;
 mod stock;

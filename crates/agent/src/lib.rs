@@ -56,7 +56,7 @@ pub use events::Subscription;
 pub use home::{HOME_VARIABLE, Home, HomeError};
 pub use identity::{Identity, IdentityError};
 pub use mesh::{JoinUrl, JoinUrlError, MeshConfig, MeshError};
-pub use notifier::{Heard, Notification, NotificationKey, Notifier, Service};
+pub use notifier::{Heard, Notification, NotificationKey, Notifier};
 pub use repository::browse::check_in;
 pub use runtime::Runtime;
 pub use shell::{Headless, Shell, ShellError};

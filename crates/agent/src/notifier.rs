@@ -1,7 +1,7 @@
 //! What shows notifications, behind a small trait that the tray app implements. What is shown, when, how often, and what an answer
 //! means is decided in [`crate::notifications`]; whoever implements this only carries.
 
-use crate::api::Priority;
+use crate::api::{NotifierInfo, Priority};
 
 /// Names a notification between the agent and whoever shows it. Of one key at most one is on the screen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +40,7 @@ pub struct Notification {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     /// There is somebody who shows notifications, and shows none of ours: it just came, or came back.
-    Ready(Service),
+    Ready(NotifierInfo),
     /// Nobody shows notifications any more.
     Gone,
     /// A person clicked the notification, and none of its buttons.
@@ -54,15 +54,6 @@ pub enum Heard {
         /// Whether a person took it away; otherwise its time was over, or it could not be shown.
         by_person: bool,
     },
-}
-
-/// Who shows notifications.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
-    /// Its name for people.
-    pub name: String,
-    /// Whether it has buttons.
-    pub buttons: bool,
 }
 
 /// Shows notifications. What becomes of them is told as [`Heard`], in the order in which it happened. A notification that is

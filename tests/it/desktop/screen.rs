@@ -2,6 +2,7 @@
 //! person's desktop.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,6 +14,7 @@ use x11rb::protocol::xproto::{
 };
 use x11rb::rust_connection::RustConnection;
 
+use super::daemon::Daemon;
 use super::process::{Program, until};
 use super::tray_host::TrayHost;
 use crate::workspace;
@@ -98,6 +100,24 @@ impl Desktop {
         TrayHost::start(&self.bus_address).await
     }
 
+    /// Adds a notification daemon that can do this to the desktop.
+    pub(super) async fn daemon(&self, capabilities: &[&str]) -> Result<Daemon> {
+        Daemon::start(&self.bus_address, capabilities).await
+    }
+
+    /// Connects to this desktop's session bus.
+    pub(super) async fn bus(&self) -> Result<zbus::Connection> {
+        let bus = zbus::connection::Builder::address(self.bus_address.as_str());
+        Ok(bus.build().await?)
+    }
+
+    /// Writes a program that others on this desktop find by its name, and returns its file.
+    pub(super) fn write_program(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let file = self.path("bin").join(name);
+        write_program(&file, text)?;
+        Ok(file)
+    }
+
     /// This desktop's own folder.
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
@@ -115,7 +135,12 @@ impl Desktop {
 
     /// Returns one of the project's programs, to be started on this desktop with its files in this desktop's folder.
     pub(super) fn program(&self, name: &str) -> Result<Command> {
-        let mut command = Command::new(workspace::built(name));
+        self.command(workspace::built(name))
+    }
+
+    /// Returns a program, to be started on this desktop with its files in this desktop's folder.
+    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Result<Command> {
+        let mut command = Command::new(program);
         let search = std::env::var("PATH").context("PATH is set")?;
         command
             .env("PATH", format!("{}:{search}", self.path("bin").display()))

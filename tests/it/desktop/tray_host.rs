@@ -170,14 +170,36 @@ impl Icon {
         children.into_iter().map(entry).collect()
     }
 
+    /// Waits for an entry with this label in the menu itself, and returns it.
+    pub(super) async fn entry(&self, label: &str) -> Result<Entry> {
+        let find = |menu: &[Entry]| menu.iter().find(|entry| entry.label == label).cloned();
+        let menu = self.menu_when(label, |menu| find(menu).is_some()).await?;
+        find(&menu).context("it was seen")
+    }
+
     /// Clicks the entry with this label, also one that opens beside another.
     pub(super) async fn click(&self, label: &str) -> Result<()> {
         let menu = self.menu().await?;
-        let entry = menu
+        let all = menu
             .iter()
-            .flat_map(|entry| std::iter::once(entry).chain(&entry.entries))
+            .flat_map(|entry| std::iter::once(entry).chain(&entry.entries));
+        self.click_one_of(all, label).await
+    }
+
+    /// Clicks the entry with this label that opens beside the one called `above`.
+    pub(super) async fn click_in(&self, above: &str, label: &str) -> Result<()> {
+        let above = self.entry(above).await?;
+        self.click_one_of(above.entries.iter(), label).await
+    }
+
+    async fn click_one_of(
+        &self,
+        mut entries: impl Iterator<Item = &Entry>,
+        label: &str,
+    ) -> Result<()> {
+        let entry = entries
             .find(|entry| entry.label == label)
-            .with_context(|| format!("no {label:?} in {menu:#?}"))?;
+            .with_context(|| format!("no {label:?}"))?;
         ensure!(entry.enabled, "{label:?} is not enabled");
         self.call_menu("Event", &(entry.id, "clicked", Variant::from(0i32), 0u32))
             .await?;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Message, Thread } from "../lib/types";
-import { actionOfKey, expiryWords, fateWords, inOrder, waitingThreads } from "./words";
+import { actionOfKey, expiryWords, fateWords, inOrder, waitingThreads, whereWords } from "./words";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
 
@@ -55,4 +55,14 @@ test("digits choose among what is offered, and only while it waits", () => {
   for (const [asked, key] of [[message(), "3"], [message(), "0"], [message(), "a"], [null, "1"], [message({ question: { kind: "overdue" } }), "1"]] as const) {
     expect(actionOfKey(asked, key)).toBe(null);
   }
+});
+
+test("where an answer came from is told where it says more than who", () => {
+  const by = (id: string | null, by_name: string | null) => ({ kind: "resolved", source: "answer", answer: "yes", label: "Yes", message: null, by: id, by_name, time: "" }) as const;
+  const nameOf = (id: string) => (id === "b".repeat(64) ? "studio-mac" : undefined);
+  expect(whereWords(by("a".repeat(64), "laptop"), "a".repeat(64), nameOf)).toBe("on this device");
+  expect(whereWords(by("b".repeat(64), "Ada"), "a".repeat(64), nameOf)).toBe("on studio-mac");
+  expect(whereWords(by("b".repeat(64), "studio-mac"), "a".repeat(64), nameOf)).toBe("");
+  expect(whereWords(by("c".repeat(64), "Ada"), null, nameOf)).toBe("on cccccccc");
+  expect(whereWords(by(null, null), null, nameOf)).toBe("");
 });

@@ -42,8 +42,16 @@ export interface FateWords {
   words: string;
 }
 
-/** What has become of a question that nobody can answer any more. */
-export function fateWords(message: Message, state: Exclude<QuestionState, { kind: "open" }>): FateWords {
+/** Where an answer came from: this device, or another by its name where that says more than who answered. */
+export function whereWords(state: Extract<QuestionState, { kind: "resolved" }>, here: string | null, nameOf: (id: string) => string | undefined): string {
+  if (state.by === null) return "";
+  if (state.by === here) return "on this device";
+  const device = nameOf(state.by) ?? state.by.slice(0, 8);
+  return device === state.by_name ? "" : `on ${device}`;
+}
+
+/** What has become of a question that nobody can answer any more; `where` is where the answer came from. */
+export function fateWords(message: Message, state: Exclude<QuestionState, { kind: "open" }>, where = ""): FateWords {
   switch (state.kind) {
     case "sent":
       return { look: "working", words: `Sent: ${labelOf(message, state.answer)} · waiting for the one who asked` };
@@ -51,7 +59,7 @@ export function fateWords(message: Message, state: Exclude<QuestionState, { kind
       return { look: "needs", words: "Time is over · the one who asked has not said anything yet" };
     case "resolved": {
       const answer = state.label ?? (state.answer === null ? "" : labelOf(message, state.answer));
-      if (state.source === "answer") return { look: "ok", words: `${answer} · answered${state.by_name ? ` by ${state.by_name}` : ""}` };
+      if (state.source === "answer") return { look: "ok", words: `${answer} · answered${state.by_name ? ` by ${state.by_name}` : ""}${where && ` ${where}`}` };
       if (state.source === "default") return { look: "quiet", words: `Expired without an answer: ${answer} by default` };
       return { look: "quiet", words: state.source === "expired" ? "Expired without an answer" : "Taken back by the one who asked" };
     }

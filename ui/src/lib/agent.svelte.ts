@@ -2,7 +2,7 @@
 import * as api from "./api";
 import { ownOf, withRepository } from "./state";
 import { dropToken, token } from "./token";
-import type { AgentEvent, AgentInfo, Job, Mesh, Pause, Repository, Status, Thread } from "./types";
+import type { AgentEvent, AgentInfo, Job, Mesh, NotifySettings, Pause, Repository, Status, Thread } from "./types";
 
 export type Connection = "connecting" | "connected" | "lost" | "signed-out";
 
@@ -18,6 +18,7 @@ const own = $derived(ownOf(repositories));
 let jobs = $state.raw<Job[]>([]);
 let mesh = $state.raw<Mesh | null>(null);
 let threads = $state.raw<Thread[] | null>(null);
+let notify = $state.raw<NotifySettings | null>(null);
 /** Counts what was heard of messages, so that an open conversation knows when to look again. */
 let heard = $state(0);
 
@@ -36,6 +37,10 @@ export const agent = {
   get repositories() {
     return own;
   },
+  /** The one that holds the questions and answers, where the agent has them. */
+  get notifyRepository() {
+    return repositories.find((each) => each.notify);
+  },
   get jobs() {
     return jobs;
   },
@@ -46,6 +51,10 @@ export const agent = {
   /** `null` until the agent has told of them, and where it runs without notify. */
   get threads() {
     return threads;
+  },
+  /** What a person chose about notifications; `null` where the agent runs without notify. */
+  get notify() {
+    return notify;
   },
   get heard() {
     return heard;
@@ -61,6 +70,7 @@ export const agent = {
   noteJob,
   noteMesh,
   noteThread,
+  noteNotify,
 };
 
 function noteStatus(status: Status): void {
@@ -89,6 +99,10 @@ function noteMesh(changed: Mesh): void {
 function noteThread(changed: Thread): void {
   const others = (threads ?? []).filter((each) => each.id !== changed.id);
   threads = [changed, ...others];
+}
+
+function noteNotify(changed: NotifySettings): void {
+  notify = changed;
 }
 
 let reading = false;
@@ -133,6 +147,13 @@ function take(event: AgentEvent): void {
       heard += 1;
       void readThreads();
       break;
+    case "thread":
+      noteThread(event.thread);
+      break;
+    case "notify_settings":
+      // The stream does not tell who shows notifications; nobody new does by a choice.
+      noteNotify({ ...event.settings, notifier: notify?.notifier ?? null });
+      break;
     case "folded":
     case "log":
     case "beat":
@@ -158,7 +179,12 @@ async function follow(): Promise<void> {
 
 async function opened(): Promise<void> {
   if (connection === "connected") return;
-  [jobs, mesh, threads] = await Promise.all([api.jobs(), api.mesh().catch(unlessPart), api.threads().catch(unlessPart)]);
+  [jobs, mesh, threads, notify] = await Promise.all([
+    api.jobs(),
+    api.mesh().catch(unlessPart),
+    api.threads().catch(unlessPart),
+    api.notifySettings().catch(unlessPart),
+  ]);
   connection = "connected";
 }
 

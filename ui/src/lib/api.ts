@@ -11,7 +11,9 @@ import type {
   Join,
   Mesh,
   Message,
+  NotifySettings,
   Problem,
+  QuietHours,
   Repository,
   Role,
   Status,
@@ -178,6 +180,18 @@ export const conversation = (id: string, signal?: AbortSignal) => json<Conversat
 export const reply = (id: string, body: { to?: string; action?: string; body?: string }) => json<Message>("POST", `${thread(id)}/reply`, body);
 
 export const setDone = (id: string, done: boolean) => json<Thread>("POST", `${thread(id)}/done`, { done });
+
+/** Tells that a person has the thread before the eyes. */
+export const seen = (id: string) => nothing("POST", `${thread(id)}/seen`);
+
+export const notifySettings = () => json<NotifySettings>("GET", "/notify/settings");
+
+export const setQuiet = (quiet: QuietHours | null) => json<NotifySettings>("PUT", "/notify/settings/quiet", { quiet });
+
+export const setMuted = (project: string, muted: boolean) => json<NotifySettings>("PUT", `/notify/settings/projects/${encodeURIComponent(project)}`, { muted });
+
+/** Shows a notification to look at. */
+export const testNotification = () => nothing("POST", "/shell/test-notification");
 
 /** An attached file. */
 export async function mediaOf(message: string, name: string): Promise<Blob> {

@@ -21,6 +21,7 @@ export function commandsFor(repositories: Repository[], current: string | null, 
     { id: "overview", name: "Overview", about: "", does: { go: to.overview() } },
     ...ordered.filter((each) => each.name !== current).flatMap((each) => commandsOf(each, has.paused)),
     ...(has.inbox ? [{ id: "inbox", name: "Inbox", about: "", does: { go: to.inbox() } }] : []),
+    ...(has.inbox ? [{ id: "settings", name: "Settings", about: "", does: { go: to.choices() } }] : []),
     ...(has.mesh ? [{ id: "mesh", name: "Mesh", about: "", does: { go: to.mesh() } }] : []),
     ...(syncing ? [{ id: "sync", name: "Sync all now", about: "", does: { sync: null } }] : []),
     ...(has.paused

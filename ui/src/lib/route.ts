@@ -10,6 +10,7 @@ export type Route =
   | { page: "settings"; name: string }
   | { page: "inbox"; thread: string | null }
   | { page: "mesh" }
+  | { page: "choices" }
   | { page: "unknown" };
 
 /** Finds the place that `pathname` names. */
@@ -19,6 +20,7 @@ export function parseRoute(pathname: string): Route {
   if (head === undefined) return { page: "overview" };
   if (head === "inbox") return { page: "inbox", thread: name ?? null };
   if (head === "mesh" && name === undefined) return { page: "mesh" };
+  if (head === "settings" && name === undefined) return { page: "choices" };
   if (head === "add") {
     if (name === undefined || name === "existing") return { page: "add", way: "existing" };
     if (name === "create" || name === "clone") return { page: "add", way: name };
@@ -55,6 +57,7 @@ export const to = {
   overview: () => "/",
   inbox: (thread: string | null = null) => (thread === null ? "/inbox" : `/inbox/${part(thread)}`),
   mesh: () => "/mesh",
+  choices: () => "/settings",
   add: (way: "existing" | "create" | "clone" = "existing") => (way === "existing" ? "/add" : `/add/${way}`),
   timeline: (name: string) => `/r/${part(name)}/timeline`,
   checkIn: (name: string, hash: string) => `/r/${part(name)}/c/${part(hash)}`,

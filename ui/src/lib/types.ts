@@ -245,6 +245,19 @@ export interface Thread {
   done: boolean;
 }
 
+/** What a person chose about notifications. */
+export interface NotifySettings {
+  quiet: QuietHours | null;
+  muted: string[];
+  notifier: { name: string; buttons: boolean } | null;
+}
+
+/** Times of day, `22:00`. */
+export interface QuietHours {
+  from: string;
+  until: string;
+}
+
 export interface Conversation {
   thread: Thread;
   messages: Message[];
@@ -258,6 +271,8 @@ export type AgentEvent =
   | { event: "mesh"; mesh: Mesh }
   | { event: "message"; message: Message; show: boolean }
   | { event: "question"; message: Message }
+  | { event: "thread"; thread: Thread }
+  | { event: "notify_settings"; settings: NotifySettings }
   | { event: "folded"; from: string; from_name: string; count: number }
   | { event: "log"; at: string; level: string; message: string; repository: string | null }
   | { event: "beat" };

@@ -159,8 +159,7 @@ impl Driver {
             } => self.machine.folded(from, from_name, *count, now()),
             Event::Thread { thread } if thread.done => self.machine.put_away(&thread.id),
             // What is put back waits again, and so may what is no longer muted.
-            Event::Thread { .. } => return None,
-            Event::NotifySettings { .. } => return None,
+            Event::Thread { .. } | Event::NotifySettings { .. } => return None,
             _ => Vec::new(),
         };
         Some(effects)
@@ -168,17 +167,7 @@ impl Driver {
 
     fn hear(&mut self, heard: Heard) -> Vec<Effect> {
         match &heard {
-            Heard::Ready(service) => {
-                tracing::debug!(
-                    name = service.name,
-                    buttons = service.buttons,
-                    "notifications"
-                );
-                self.notifications.set_service(Some(NotifierInfo {
-                    name: service.name.clone(),
-                    buttons: service.buttons,
-                }));
-            }
+            Heard::Ready(service) => self.notifications.set_service(Some(service.clone())),
             Heard::Gone => self.notifications.set_service(None),
             _ => {}
         }

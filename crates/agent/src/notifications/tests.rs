@@ -2,10 +2,10 @@
 
 use super::machine::{Effect, Machine, Now};
 use crate::api::{
-    Action, Code, Error, MessageKind, NotifyMessage, NotifySettings, Priority, QuestionState,
-    QuietHours, Sender, Time, TimeOfDay,
+    Action, Code, Error, MessageKind, NotifierInfo, NotifyMessage, NotifySettings, Priority,
+    QuestionState, QuietHours, Sender, Time, TimeOfDay,
 };
-use crate::notifier::{Heard, Notification, NotificationKey, Service};
+use crate::notifier::{Heard, Notification, NotificationKey};
 
 /// Noon of a day without change of clocks.
 const NOON: u16 = 12 * 60;
@@ -73,7 +73,7 @@ fn key(number: u32) -> NotificationKey {
 }
 
 fn ready(buttons: bool) -> Heard {
-    Heard::Ready(Service {
+    Heard::Ready(NotifierInfo {
         name: "stand-in".into(),
         buttons,
     })
@@ -97,11 +97,12 @@ fn night() -> NotifySettings {
 
 /// The notifications that effects show.
 fn shown(effects: &[Effect]) -> Vec<&Notification> {
-    let show = |effect| match effect {
-        &Effect::Show(ref notification) => Some(notification),
+    let effects = effects.iter();
+    let show = effects.filter_map(|effect| match effect {
+        Effect::Show(notification) => Some(notification),
         _ => None,
-    };
-    effects.iter().filter_map(show).collect()
+    });
+    show.collect()
 }
 
 fn keys(effects: &[Effect]) -> Vec<&str> {
@@ -109,11 +110,12 @@ fn keys(effects: &[Effect]) -> Vec<&str> {
 }
 
 fn withdrawn(effects: &[Effect]) -> Vec<&str> {
-    let down = |effect| match effect {
-        &Effect::Withdraw(ref key) => Some(key.as_str()),
+    let effects = effects.iter();
+    let down = effects.filter_map(|effect| match effect {
+        Effect::Withdraw(key) => Some(key.as_str()),
         _ => None,
-    };
-    effects.iter().filter_map(down).collect()
+    });
+    down.collect()
 }
 
 #[test]
