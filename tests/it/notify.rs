@@ -10,6 +10,7 @@ use crate::mesh::{Agent, Place, run, wait};
 /// Who asks, and who answers.
 const CI: usize = 0;
 const ADA: usize = 1;
+const BEN: usize = 2;
 
 /// A code that both repositories of messages have, so that they replicate.
 const CODE: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -48,7 +49,7 @@ fn piped(command: &mut Command) -> Child {
 }
 
 fn start(place: &Place, who: usize, flags: &[&str]) -> Agent {
-    let name = ["ci", "ada"][who];
+    let name = ["ci", "ada", "ben"][who];
     let flags = [&["--notify", "--peer-id", name], flags].concat();
     place.start(who, &flags)
 }
@@ -243,4 +244,57 @@ fn a_bus_that_refuses_ends_with_3_and_one_that_is_not_there_with_4() {
     let (status, answer) = Ask::start(&place, CI, &["--nats", &wrong, "Deploy?"]).end();
     assert_eq!(status.code(), Some(4), "{answer}");
     assert_eq!(answer["error"]["code"], "unreachable");
+}
+
+#[test]
+fn two_who_answer_apart_learn_of_the_one_answer_that_ask_returned() {
+    let place = Place::new(3);
+    for who in [CI, ADA, BEN] {
+        run(place
+            .edgesync(who)
+            .args(["notify", "init", "--project-code", CODE]));
+    }
+    let ci = start(&place, CI, &[]);
+    let join = ["--join", ci.address("leaf")];
+    let people: Vec<Agent> = [ADA, BEN].map(|who| start(&place, who, &join)).into();
+    let ask = Ask::start(
+        &place,
+        CI,
+        &["--action", "Yes", "--action", "No", "Deploy?"],
+    );
+    let asked: Vec<Value> = people.iter().map(|it| question(it, "Deploy?")).collect();
+    // Both go where nobody hears them, and answer there.
+    people.into_iter().for_each(Agent::stop);
+    let thread = asked[0]["thread"].as_str().expect("a thread");
+    for (who, action) in [(ADA, "Yes"), (BEN, "No")] {
+        let reply = ["notify", "reply", "--thread", thread, "--action", action];
+        run(place.edgesync(who).args(reply));
+    }
+    let people: Vec<Agent> = [ADA, BEN].map(|who| start(&place, who, &join)).into();
+    let (status, returned) = ask.end();
+    assert!(status.success(), "{returned}");
+    let path = format!(
+        "notify/messages/{}",
+        asked[0]["id"].as_str().expect("an id")
+    );
+    for agent in people.iter().chain([&ci]) {
+        wait(|| agent.api("GET", &path, None)["question"]["kind"] == "resolved");
+        let decided = agent.api("GET", &path, None);
+        for member in ["answer", "message", "by", "source"] {
+            assert_eq!(decided["question"][member], returned[member], "{member}");
+        }
+    }
+    // The other answer is kept, and called late.
+    let conversation = format!("notify/threads/{thread}");
+    wait(|| {
+        let messages = ci.api("GET", &conversation, None)["messages"].clone();
+        let late = |it: &&Value| it["late"] == json!(true);
+        messages
+            .as_array()
+            .expect("messages")
+            .iter()
+            .filter(late)
+            .count()
+            == 1
+    });
 }

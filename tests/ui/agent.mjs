@@ -17,6 +17,7 @@ const program = process.env.EDGESYNC_PROGRAM ?? path.join(target, "debug", "edge
  * @property {(method: string, route: string, body?: unknown) => Promise<any>} call asks the API
  * @property {() => Promise<void>} stop ends the agent; a later `start` continues in the same home and folder
  * @property {(options?: string[], listen?: string) => Promise<void>} start
+ * @property {(...args: string[]) => import("node:child_process").ChildProcessWithoutNullStreams} run starts a command in the agent's home
  * @property {() => Promise<void>} remove ends the agent and deletes its folder
  */
 
@@ -59,6 +60,9 @@ export async function startAgent(options = []) {
       const text = await response.text();
       if (!response.ok) throw new Error(`${method} ${route}: ${response.status} ${text}`);
       return text === "" ? null : JSON.parse(text);
+    },
+    run(...args) {
+      return spawn(program, args, { cwd: nowhere, env: environment });
     },
     async stop() {
       if (!child) return;

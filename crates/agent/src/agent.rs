@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
-use edgesync_bus::SharedBus;
 use libfossil::name::ProjectCode;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -29,7 +28,7 @@ use crate::mesh::{Mesh, MeshConfig, MeshError};
 use crate::net::{self, Door};
 use crate::notifications::{Notifications, Place};
 use crate::notifier::{Heard, Notifier};
-use crate::notify::{self, Post, Setting, moving};
+use crate::notify;
 use crate::pair::DeviceName;
 use crate::pause::Pauses;
 use crate::runtime::{Runtime, RuntimeFile};
@@ -219,9 +218,8 @@ impl Agent {
             route: address("nats-route", addresses.routes),
             version: crate::VERSION.to_owned(),
         };
-        if let Some(path) = core.notify_path.clone() {
-            open_notify(&core, path, mesh.bus()).await?;
-        }
+        let begun = notify::begin(&core, mesh.bus()).await;
+        begun.map_err(StartError::Repository)?;
         let router = http::router(Arc::clone(&core), api_address, &runtime.token);
         let door = Door {
             name: "api",
@@ -443,6 +441,7 @@ fn build(
         stopped: CancellationToken::new(),
         quit: CancellationToken::new(),
         notify: OnceLock::new(),
+        phones: OnceLock::new(),
         notify_path,
         notifications: OnceLock::new(),
         repositories: RwLock::new(BTreeMap::new()),
@@ -480,39 +479,6 @@ fn open_members(
         path: config.home.state_file(),
         source,
     })
-}
-
-/// Opens the repository of questions and answers, and begins to keep it.
-async fn open_notify(core: &Arc<Core>, path: PathBuf, bus: SharedBus) -> Result<(), StartError> {
-    let hosting = Arc::clone(core);
-    let hosted = blocking(move || {
-        let known = hosting.all().into_iter().find(|it| it.path() == path);
-        match known {
-            Some(hosted) => Ok(hosted),
-            None => hosting
-                .host_existing(&path, Vec::new())
-                .map_err(StartError::Repository),
-        }
-    })
-    .await?;
-    let post = Post::open(Setting {
-        hosted,
-        events: Arc::clone(&core.events),
-        state: Arc::clone(&core.state),
-        trust: Arc::clone(&core.trust),
-        identity: core.identity.clone(),
-        name: core.peer_id.clone(),
-        tasks: core.tasks.clone(),
-        farewells: core.farewells.clone(),
-        stopped: core.stopped.clone(),
-    });
-    let post = post.await.map_err(StartError::Repository)?;
-    post.attach(bus).await;
-    core.tasks
-        .spawn(moving::keep_moving(Arc::clone(core), Arc::clone(&post)));
-    // It is opened once in a run.
-    let _ = core.notify.set(post);
-    Ok(())
 }
 
 fn host_all(core: &Core, config: &Config) -> Result<(), StartError> {

@@ -24,6 +24,7 @@ use crate::mesh::{Mesh, Parts};
 use crate::notifications::Notifications;
 use crate::notify::{self, Post};
 use crate::pause::Pauses;
+use crate::phone::Phones;
 use crate::repository::{Facts, Hosted, create, file_error};
 use crate::shell::Shell;
 use crate::state::StateDb;
@@ -62,6 +63,8 @@ pub(crate) struct Core {
     pub(crate) quit: CancellationToken,
     /// Questions and answers, where the agent has them.
     pub(crate) notify: OnceLock<Arc<Post>>,
+    /// Phones that answer them.
+    pub(crate) phones: OnceLock<Arc<Phones>>,
     /// The file with them, canonical.
     pub(crate) notify_path: Option<PathBuf>,
     /// Notifications, where there is a desktop to show them.

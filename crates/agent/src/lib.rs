@@ -37,6 +37,7 @@ pub mod notify;
 )]
 mod pair;
 mod pause;
+mod phone;
 mod replication;
 mod repository;
 mod runtime;

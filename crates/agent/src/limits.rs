@@ -141,6 +141,24 @@ pub(crate) const BUS_REPLY: Duration = Duration::from_secs(60);
 /// The longest that one request waits for an answer; who wants to wait longer asks again.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
+/// Largest body of a phone's request: an answer in words.
+pub(crate) const DEVICE_BODY_BYTES: usize = 128 * 1024;
+
+/// The longest that a phone's request waits until a person has decided about its pairing.
+pub(crate) const DEVICE_WAIT: Duration = Duration::from_secs(20);
+
+/// How often it is looked whether an offer or a pairing is over.
+pub(crate) const DEVICE_TICK: Duration = Duration::from_secs(1);
+
+/// How long after a failure it is tried again to let phones in: a laptop comes back into its network.
+pub(crate) const DEVICE_DOOR_AGAIN: Duration = Duration::from_secs(15);
+
+/// How long a listener that was shut may hold its address.
+pub(crate) const DEVICE_DOOR_SHUTS: Duration = Duration::from_secs(1);
+
+/// How often it is written down that a phone was here.
+pub(crate) const DEVICE_USE_NOTED: Duration = Duration::from_secs(60);
+
 /// Longest sleep of the replication machine's driver. It is woken earlier by anything that is due.
 pub(crate) const BUS_IDLE: Duration = Duration::from_secs(3600);
 

@@ -68,6 +68,8 @@ pub(crate) async fn serve(
             }
         });
     }
+    // Nobody is kept waiting who comes now, and the address is free again.
+    drop(listener);
     connections.close();
     connections.wait().await;
 }

@@ -388,6 +388,7 @@ fn open_checked(path: &Path) -> Result<Connection, Unusable> {
         LATER,
         crate::pair::TABLES,
         crate::members::TABLES,
+        crate::phone::TABLES,
         pauses::TABLE,
     ] {
         connection.execute_batch(tables).map_err(judge)?;

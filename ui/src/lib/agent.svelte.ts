@@ -2,7 +2,7 @@
 import * as api from "./api";
 import { ownOf, withRepository } from "./state";
 import { dropToken, token } from "./token";
-import type { AgentEvent, AgentInfo, Job, Mesh, NotifySettings, Pause, Repository, Status, Thread } from "./types";
+import type { AgentEvent, AgentInfo, Devices, Job, Mesh, NotifySettings, Pause, Repository, Status, Thread } from "./types";
 
 export type Connection = "connecting" | "connected" | "lost" | "signed-out";
 
@@ -17,6 +17,7 @@ let repositories = $state.raw<Repository[]>([]);
 const own = $derived(ownOf(repositories));
 let jobs = $state.raw<Job[]>([]);
 let mesh = $state.raw<Mesh | null>(null);
+let devices = $state.raw<Devices | null>(null);
 let threads = $state.raw<Thread[] | null>(null);
 let notify = $state.raw<NotifySettings | null>(null);
 /** Counts what was heard of messages, so that an open conversation knows when to look again. */
@@ -47,6 +48,10 @@ export const agent = {
   /** `null` until the agent has told of it, and where it has no bus. */
   get mesh() {
     return mesh;
+  },
+  /** Phones; `null` until the agent has told of them, and where it runs without notify. */
+  get devices() {
+    return devices;
   },
   /** `null` until the agent has told of them, and where it runs without notify. */
   get threads() {
@@ -142,6 +147,9 @@ function take(event: AgentEvent): void {
     case "mesh":
       noteMesh(event.mesh);
       break;
+    case "devices":
+      devices = event.devices;
+      break;
     case "message":
     case "question":
       heard += 1;
@@ -179,11 +187,12 @@ async function follow(): Promise<void> {
 
 async function opened(): Promise<void> {
   if (connection === "connected") return;
-  [jobs, mesh, threads, notify] = await Promise.all([
+  [jobs, mesh, threads, notify, devices] = await Promise.all([
     api.jobs(),
     api.mesh().catch(unlessPart),
     api.threads().catch(unlessPart),
     api.notifySettings().catch(unlessPart),
+    api.devices().catch(unlessPart),
   ]);
   connection = "connected";
 }

@@ -4,11 +4,13 @@ import type {
   CheckIn,
   Conversation,
   Created,
+  Devices,
   FileContent,
   FileDiff,
   FileList,
   Job,
   Join,
+  MadeOffer,
   Mesh,
   Message,
   NotifySettings,
@@ -169,6 +171,19 @@ export const trusted = (signal?: AbortSignal) => json<Trusted[]>("GET", "/mesh/t
 export const trust = (body: { endpoint_id: string; name?: string }) => json<Trusted>("POST", "/mesh/trusted", body);
 
 export const distrust = (endpointId: string) => nothing("DELETE", `/mesh/trusted/${encodeURIComponent(endpointId)}`);
+
+export const devices = () => json<Devices>("GET", "/devices");
+
+export const offerPhone = (body: { listen?: string; public_url?: string }) => json<MadeOffer>("POST", "/devices/offer", body);
+
+export const withdrawOffer = () => nothing("DELETE", "/devices/offer");
+
+export const acceptDevice = (id: string, body: { name?: string; projects: string[] | null; answers: boolean }) =>
+  send("POST", `/devices/pending/${encodeURIComponent(id)}/accept`, body);
+
+export const refuseDevice = (id: string) => nothing("DELETE", `/devices/pending/${encodeURIComponent(id)}`);
+
+export const revokeDevice = (id: string) => nothing("DELETE", `/devices/${encodeURIComponent(id)}`);
 
 export const threads = () => json<Thread[]>("GET", "/notify/threads");
 

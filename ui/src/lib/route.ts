@@ -11,6 +11,7 @@ export type Route =
   | { page: "inbox"; thread: string | null }
   | { page: "mesh" }
   | { page: "choices" }
+  | { page: "devices" }
   | { page: "unknown" };
 
 /** Finds the place that `pathname` names. */
@@ -21,6 +22,7 @@ export function parseRoute(pathname: string): Route {
   if (head === "inbox") return { page: "inbox", thread: name ?? null };
   if (head === "mesh" && name === undefined) return { page: "mesh" };
   if (head === "settings" && name === undefined) return { page: "choices" };
+  if (head === "devices" && name === undefined) return { page: "devices" };
   if (head === "add") {
     if (name === undefined || name === "existing") return { page: "add", way: "existing" };
     if (name === "create" || name === "clone") return { page: "add", way: name };
@@ -58,6 +60,7 @@ export const to = {
   inbox: (thread: string | null = null) => (thread === null ? "/inbox" : `/inbox/${part(thread)}`),
   mesh: () => "/mesh",
   choices: () => "/settings",
+  devices: () => "/devices",
   add: (way: "existing" | "create" | "clone" = "existing") => (way === "existing" ? "/add" : `/add/${way}`),
   timeline: (name: string) => `/r/${part(name)}/timeline`,
   checkIn: (name: string, hash: string) => `/r/${part(name)}/c/${part(hash)}`,

@@ -263,6 +263,42 @@ export interface Conversation {
   messages: Message[];
 }
 
+export interface PendingDevice {
+  id: string;
+  name: string | null;
+  digits: string | null;
+  state: "meeting" | "comparing" | "accepted" | "ended";
+  why: string | null;
+  since: string;
+  until: string;
+}
+
+export interface Device {
+  id: string;
+  name: string;
+  projects: string[] | null;
+  answers: boolean;
+  paired_at: string;
+  used_at: string | null;
+  connected: boolean;
+}
+
+export interface Devices {
+  door: { listen: string; url: string; error: string | null } | null;
+  addresses: string[];
+  offer: { expires_at: string; tries: number } | null;
+  pending: PendingDevice[];
+  devices: Device[];
+}
+
+export interface MadeOffer {
+  url: string;
+  code: string;
+  svg: string;
+  text: string;
+  expires_at: string;
+}
+
 export type AgentEvent =
   | ({ event: "status" } & Status)
   | { event: "repository"; repository: Repository }
@@ -273,6 +309,7 @@ export type AgentEvent =
   | { event: "question"; message: Message }
   | { event: "thread"; thread: Thread }
   | { event: "notify_settings"; settings: NotifySettings }
+  | { event: "devices"; devices: Devices }
   | { event: "folded"; from: string; from_name: string; count: number }
   | { event: "log"; at: string; level: string; message: string; repository: string | null }
   | { event: "beat" };

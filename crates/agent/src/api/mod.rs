@@ -1,6 +1,7 @@
 //! The API's data, as `docs/api.md` describes it. Agent, page and command line share these types, so `--json` prints what the
 //! API answers. Nothing here acts.
 
+mod devices;
 mod error;
 mod from_fossil;
 mod history;
@@ -15,6 +16,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use devices::{
+    AcceptDevice, Device, Devices, MadeOffer, MakeOffer, OpenOffer, PendingDevice, PendingState,
+    PhoneDoor, PhonePairing, PhoneSession,
+};
 pub use error::{Code, Error, ErrorBody};
 pub use history::{
     CheckIn, CheckInSummary, Diff, DiffLine, FileChange, FileChangeKind, FileContent, FileEntry,
@@ -164,6 +169,11 @@ pub enum Event {
         from_name: String,
         /// How many by now.
         count: u64,
+    },
+    /// A phone came, went, or is to be paired.
+    Devices {
+        /// How it stands with phones now.
+        devices: Box<Devices>,
     },
     /// Something worth telling happened.
     Log {

@@ -18,10 +18,10 @@ use crate::repository::Hosted;
 #[derive(Debug)]
 pub(super) struct Body<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _app: &App) -> Result<Self, Failure> {
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
         let kind = request
             .headers()
             .get(header::CONTENT_TYPE)
@@ -95,11 +95,11 @@ impl FromRequestParts<App> for Named {
 #[derive(Debug)]
 pub(super) struct Parameter(pub(super) String);
 
-impl FromRequestParts<App> for Parameter {
+impl<S: Send + Sync> FromRequestParts<S> for Parameter {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let parameters = RawPathParams::from_request_parts(parts, app)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let parameters = RawPathParams::from_request_parts(parts, state)
             .await
             .map_err(|error| undecodable(&error))?;
         Ok(Self(

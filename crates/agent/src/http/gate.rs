@@ -66,9 +66,7 @@ impl Gate {
                 ),
             );
         }
-        let announced =
-            sole(headers, &header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > limits::API_BODY_BYTES as u64) {
+        if announced_length(headers).is_some_and(|length| length > limits::API_BODY_BYTES as u64) {
             return Err(Error::new(Code::TooLarge, "the body is over 1 MiB"));
         }
         Ok(())
@@ -90,13 +88,18 @@ impl Gate {
 
 /// Refuses what may not come in, and marks every answer.
 pub(super) async fn check(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    let mut response = match gate.judge(&request) {
+    let response = match gate.judge(&request) {
         Ok(()) => next.run(request).await,
         Err(error) => {
             tracing::debug!(code = %error.code, path = request.uri().path(), "a request was refused");
             Failure(error).into_response()
         }
     };
+    mark(response)
+}
+
+/// Marks an answer so that it is harmless in a browser.
+pub(super) fn mark(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -136,8 +139,13 @@ fn login_token(login: &str) -> Option<Vec<u8>> {
     plain.strip_prefix(b":").map(<[u8]>::to_vec)
 }
 
+/// Returns how long the body is said to be.
+pub(super) fn announced_length(headers: &HeaderMap) -> Option<u64> {
+    sole(headers, &header::CONTENT_LENGTH).and_then(|length| length.parse().ok())
+}
+
 /// Returns the value of a header that is there exactly once and is plain text.
-fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+pub(super) fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
     if values.next().is_some() {

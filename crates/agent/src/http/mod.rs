@@ -2,6 +2,7 @@
 //! (and as `Origin`, when there is one), and for the API hold the token of the runtime file.
 
 mod desktop;
+mod devices;
 mod extract;
 mod gate;
 mod history;
@@ -9,6 +10,7 @@ mod mesh;
 mod notify;
 mod ntfy;
 mod page;
+mod phone;
 mod reply;
 mod repositories;
 mod settings;
@@ -26,6 +28,8 @@ use crate::api::Error;
 use crate::core::Core;
 use gate::Gate;
 use reply::Failure;
+
+pub(crate) use phone::router as phone_router;
 
 type App = Arc<Core>;
 
@@ -90,6 +94,14 @@ fn api() -> Router<App> {
         .route("/jobs", get(repositories::jobs))
         .route("/jobs/{id}", delete(repositories::cancel_job))
         .nest("/notify", notify_api())
+        .route("/devices", get(devices::show))
+        .route("/devices/{id}", delete(devices::revoke))
+        .route(
+            "/devices/offer",
+            post(devices::offer).delete(devices::withdraw),
+        )
+        .route("/devices/pending/{id}", delete(devices::refuse))
+        .route("/devices/pending/{id}/accept", post(devices::accept))
         .route("/mesh", get(mesh::show))
         .route("/mesh/role", put(mesh::set_role))
         .route("/mesh/joins", post(mesh::add_join))

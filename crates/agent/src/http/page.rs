@@ -33,23 +33,48 @@ pub(super) async fn serve(method: Method, uri: Uri) -> Response {
         .into_response();
     }
     let path = uri.path().trim_start_matches('/');
-    if let Some(file) = Built::get(path).filter(|_| path != "index.html") {
-        // The build puts a hash of the content into the names of these.
-        let lasting = path.starts_with("assets/");
-        return answer(
-            file.metadata.mimetype(),
-            file.data.into_owned(),
-            if lasting {
-                "max-age=31536000, immutable"
-            } else {
-                "no-cache"
-            },
-        );
+    if let Some(file) = file(path) {
+        return file;
     }
     if path.starts_with("assets/") {
-        return Failure(Error::not_found(format!("there is no {}", uri.path()))).into_response();
+        return nothing(&uri);
     }
-    match Built::get("index.html") {
+    front("index.html")
+}
+
+/// Answers requests of phones for their page's files, and for nothing else.
+pub(super) async fn serve_phone(method: Method, uri: Uri) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let get = matches!(method, Method::GET | Method::HEAD);
+    match path {
+        "" if get => front("phone.html"),
+        path if get => file(path).unwrap_or_else(|| nothing(&uri)),
+        _ => nothing(&uri),
+    }
+}
+
+fn nothing(uri: &Uri) -> Response {
+    Failure(Error::not_found(format!("there is no {}", uri.path()))).into_response()
+}
+
+/// Returns one of the files beside the pages.
+fn file(path: &str) -> Option<Response> {
+    let file = Built::get(path).filter(|_| !path.ends_with(".html"))?;
+    // The build puts a hash of the content into the names of these.
+    let caching = match path.starts_with("assets/") {
+        true => "max-age=31536000, immutable",
+        false => "no-cache",
+    };
+    Some(answer(
+        file.metadata.mimetype(),
+        file.data.into_owned(),
+        caching,
+    ))
+}
+
+/// Returns a page.
+fn front(name: &str) -> Response {
+    match Built::get(name) {
         Some(file) => answer(
             "text/html; charset=utf-8",
             file.data.into_owned(),

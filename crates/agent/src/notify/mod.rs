@@ -3,13 +3,14 @@
 //! - [`Office`]: desk and store together, on a repository that somebody else opened. No async, no network; [`Alone`] is it without a running agent.
 //! - [`compose`]: from what a front wants to say to a message.
 //! - [`show`]: from what is stored to what the API shows.
-//! - [`post`]: the running agent's side: one office, the bus, the clock and the events; [`hearing`]: what the bus brings; [`moving`]: going on in another mesh's repository; [`presence`]: who is there.
+//! - [`post`]: the running agent's side: one office, the bus, the clock and the events; [`hearing`]: what the bus brings; [`moving`]: going on in another mesh's repository; [`presence`]: who is there; [`opening`]: how it begins.
 
 mod alone;
 mod compose;
 mod hearing;
 pub(crate) mod moving;
 mod office;
+mod opening;
 mod place;
 mod post;
 mod presence;
@@ -22,6 +23,7 @@ mod tests;
 pub use alone::Alone;
 pub use edgesync_notify::text;
 pub(crate) use office::{Follows, Office};
+pub(crate) use opening::begin;
 pub(crate) use place::{ATTACHMENTS, ready};
 pub use place::{FILE_NAME, create, open};
 pub(crate) use post::{Post, Setting};

@@ -239,7 +239,7 @@ pub(crate) fn holds_messages(main: &Path, path: &Path) -> bool {
     path == main || path.parent() == main.parent() && is_behind(path)
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {

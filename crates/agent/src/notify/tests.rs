@@ -1,5 +1,7 @@
 //! Two agents' notify on a bus in memory, each with its own repository and keys.
 
+mod hostile;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

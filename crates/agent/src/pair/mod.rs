@@ -18,9 +18,9 @@ mod store;
 
 pub(crate) use claimant::{Claimant, ClaimantError};
 pub(crate) use code::{Secret, TypedCode};
-pub(crate) use desk::{Desk, Now, Pending, Refusal, Rights};
-pub(crate) use message::{Claim, DeviceName, Hello, Reveal};
-pub(crate) use offer::{OfferText, OfferTextError, Purpose};
+pub(crate) use desk::{Desk, Now, Paired, Pending, Refusal, Rights, Standing};
+pub(crate) use message::{Claim, DeviceName, DeviceNameError, Hello, Reveal, Why};
+pub(crate) use offer::{OfferSecret, OfferText, OfferTextError, Purpose};
 pub(crate) use proof::{Digits, Nonce, Party};
 pub(crate) use store::{TABLES, offers, set_offers};
 

@@ -42,12 +42,16 @@ pub(crate) fn offers(state: &StateDb) -> rusqlite::Result<Vec<KeptOffer>> {
     Ok(offers)
 }
 
-/// Replaces the open offers.
-pub(crate) fn set_offers(state: &StateDb, offers: &[KeptOffer]) -> rusqlite::Result<()> {
+/// Replaces the open offers for a purpose; agents and phones have a desk each.
+pub(crate) fn set_offers(
+    state: &StateDb,
+    purpose: Purpose,
+    offers: &[KeptOffer],
+) -> rusqlite::Result<()> {
     let mut connection = state.connection();
     let transaction = connection.transaction()?;
-    transaction.execute("DELETE FROM offer", [])?;
-    for offer in offers {
+    transaction.execute("DELETE FROM offer WHERE purpose = ?1", [purpose.as_str()])?;
+    for offer in offers.iter().filter(|it| it.purpose == purpose) {
         transaction.execute(
             "INSERT INTO offer(purpose, secret, typed, made_ms, tries) VALUES(?1, ?2, ?3, ?4, ?5)",
             params![
@@ -86,7 +90,7 @@ mod tests {
             made: Time::from_unix_millis(1),
             tries: 5,
         };
-        set_offers(&state, std::slice::from_ref(&offer)).expect("written");
+        set_offers(&state, Purpose::Agent, std::slice::from_ref(&offer)).expect("written");
         drop(state);
         let bytes = std::fs::read(&path).expect("read");
         let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);

@@ -78,7 +78,9 @@ impl Stand {
                 .expect("a database")
                 .0
         };
-        set_offers(&open(), &self.desk.kept()).expect("written");
+        for purpose in Purpose::ALL {
+            set_offers(&open(), purpose, &self.desk.kept()).expect("written");
+        }
         let kept = offers(&open()).expect("read");
         self.desk = Desk::new(host(), name("studio"), kept, now);
     }

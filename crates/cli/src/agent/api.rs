@@ -60,6 +60,20 @@ impl AgentApi {
         answer.or_fail(Kind::Remote, "the agent's answer")
     }
 
+    /// Sends `POST` with a body; there is no answer but that it was taken.
+    pub(crate) async fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), Failure> {
+        self.send(self.client.post(self.url(path)).json(body))
+            .await
+            .map(drop)
+    }
+
+    /// Sends `DELETE`.
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.send(self.client.delete(self.url(path)))
+            .await
+            .map(drop)
+    }
+
     /// Whether the agent was built with the app's page.
     pub(crate) async fn page_is_built(&self) -> Result<bool, Failure> {
         let request = self.client.get(format!("{}/", self.runtime.api));

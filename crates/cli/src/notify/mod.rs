@@ -1,6 +1,7 @@
 //! `edgesync notify`: what programs say and ask, and what people answer.
 
 mod ask;
+mod devices;
 pub(crate) mod place;
 mod read;
 mod send;
@@ -33,6 +34,9 @@ enum Verb {
     Log(read::Log),
     Status(read::Status),
     Trace(read::Trace),
+    Pair(devices::Pair),
+    Unpair(devices::Unpair),
+    Devices(devices::List),
 }
 
 impl Notify {
@@ -47,6 +51,9 @@ impl Notify {
             Verb::Log(verb) => verb.run(out),
             Verb::Status(verb) => verb.run(out),
             Verb::Trace(verb) => verb.run(out),
+            Verb::Pair(verb) => verb.run(out),
+            Verb::Unpair(verb) => verb.run(out),
+            Verb::Devices(verb) => verb.run(out),
         }
     }
 }

@@ -80,6 +80,35 @@ fn a_question_is_asked_and_answered_through_the_agent() {
 }
 
 #[test]
+fn a_question_whose_asking_program_was_killed_is_still_decided() {
+    let lab = Lab::new();
+    let _agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
+    let (mut child, thread) = ask(&lab, &["--actions", "Yes,No", "Deploy?"]);
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    lab.edgesync(&["notify", "reply", "--thread", &thread, "--action", "Yes"]);
+    let log = lab.edgesync(&["notify", "log", &thread]);
+    assert!(log.contains("from:ci resolved:yes"), "{log}");
+}
+
+#[test]
+fn a_question_waits_while_the_agent_of_its_asker_is_started_again() {
+    let lab = Lab::new();
+    let agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
+    let (child, thread) = ask(&lab, &["--actions", "Yes,No", "Deploy?"]);
+    agent.signal("TERM");
+    assert_eq!(agent.exit_code(), Some(0));
+    // Who waited is told that there is nobody to wait for any more.
+    assert_eq!(end(child), (4, String::new()));
+    let _agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
+    let threads = lab.json(&["notify", "threads"]);
+    assert_eq!(threads[0]["waiting"]["question"]["kind"], "open");
+    lab.edgesync(&["notify", "reply", "--thread", &thread, "--action", "No"]);
+    let log = lab.edgesync(&["notify", "log", &thread]);
+    assert!(log.contains("from:ci resolved:no"), "{log}");
+}
+
+#[test]
 fn answers_come_as_json_with_where_they_are_from() {
     let lab = Lab::new();
     let _agent = Agent::start(&lab, &["--notify"]);

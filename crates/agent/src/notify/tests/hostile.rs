@@ -1,0 +1,254 @@
+//! What does not count as an answer leaves a question waiting, and a flood becomes one notice: real messages on a bus, to a real agent.
+
+use edgesync_bus::Publish;
+use edgesync_notify::message::{Action, Fields, Kind, Message, Resolution, Source};
+use edgesync_notify::name::{Project, ThreadId};
+use edgesync_notify::sign::Signer;
+use edgesync_notify::subject;
+
+use super::super::vouch;
+use super::*;
+use crate::api::Priority;
+use crate::clock;
+
+/// Returns an answer to a question by one of its actions, in the name of `from`.
+fn answer(asked: &NotifyMessage, from: &Identity, seed: u8) -> Fields {
+    let project = Project::parse(&asked.project).expect("a project");
+    let thread: ThreadId = asked.thread.parse().expect("an id");
+    let id = MessageId::from_bytes([seed; 16]);
+    let mut fields = Fields::new(id, thread, project, clock::now(), "yes");
+    fields.from = from.endpoint_id().to_owned();
+    fields.kind = Kind::Answer;
+    fields.action_response = true;
+    fields.reply_to = Some(asked.id.parse().expect("an id"));
+    fields
+}
+
+async fn publish(bus: &SharedBus, message: &Message) {
+    let subject = subject::of_thread(&message.project, &message.thread);
+    let publish = Publish::new(subject, message.to_wire().into_bytes());
+    bus.publish(publish).await.expect("published");
+}
+
+fn signed(fields: &Fields, signer: &Signer) -> Message {
+    Message::signed(fields, signer).expect("a message")
+}
+
+/// Waits until the agent has refused so many messages.
+async fn refuses(agent: &Agent, count: u64) {
+    let refused = async {
+        while agent.post.status().await.expect("a status").refused < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, refused)
+        .await
+        .expect("it is refused");
+}
+
+/// Returns answers that do not count, and why.
+fn that_do_not_count(
+    asked: &NotifyMessage,
+    other: &NotifyMessage,
+    [ci, ada, eve]: [&Identity; 3],
+) -> Vec<(&'static str, Message)> {
+    let (by_ada, by_eve, by_ci) = (vouch::signer(ada), vouch::signer(eve), vouch::signer(ci));
+
+    let unsigned = Message::unsigned(&answer(asked, ada, 1)).expect("a message");
+    let stranger = signed(&answer(asked, eve, 2), &by_eve);
+    let impostor = signed(&answer(asked, ada, 3), &by_eve);
+    let mut fields = answer(asked, ada, 4);
+    fields.project = Project::parse("other").expect("a project");
+    let other_project = signed(&fields, &by_ada);
+    let mut fields = answer(asked, ada, 5);
+    fields.body = "delete_everything".to_owned();
+    let not_offered = signed(&fields, &by_ada);
+    let mut fields = answer(asked, ada, 6);
+    fields.thread = other.thread.parse().expect("an id");
+    let other_thread = signed(&fields, &by_ada);
+    // With the asker's own key, which it did not use.
+    let itself = signed(&answer(asked, ci, 7), &by_ci);
+    let mut fields = answer(asked, ada, 8);
+    fields.kind = Kind::Resolution;
+    fields.resolution = Some(Resolution {
+        source: Source::Answer,
+        answer: Some(id(asked)),
+        by: String::new(),
+        by_name: String::new(),
+    });
+    let decides = signed(&fields, &by_ada);
+    let text = signed(&answer(asked, ada, 9), &by_ada).to_wire();
+    let changed =
+        Message::read(text.replace("\"yes\"", "\"no\"").as_bytes()).expect("the form is good");
+    vec![
+        ("unsigned", unsigned),
+        ("by a stranger", stranger),
+        ("in another's name", impostor),
+        ("of another project", other_project),
+        ("not offered", not_offered),
+        ("of another thread", other_thread),
+        ("by the asker's key", itself),
+        ("a decision by somebody else", decides),
+        ("changed on the way", changed),
+    ]
+}
+
+#[tokio::test]
+async fn ask_keeps_waiting_on_every_kind_of_answer_that_does_not_count() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ci, ada, eve) = (
+        identity(&folder, "ci"),
+        identity(&folder, "ada"),
+        identity(&folder, "eve"),
+    );
+    let asker = start(&folder, "ci", &[&ada]).await;
+    let hub = Hub::default();
+    asker.join(&hub, "ci").await;
+    let bus: SharedBus = Arc::new(hub.join("everybody"));
+    let asked = asker.post.send(question()).await.expect("sent");
+    let other = asker.post.send(question()).await.expect("sent");
+    let kinds = that_do_not_count(&asked, &other, [&ci, &ada, &eve]);
+    let by_ada = vouch::signer(&ada);
+    let mut refused = 0;
+    for (what, message) in &kinds {
+        publish(&bus, message).await;
+        refused += 1;
+        refuses(&asker, refused).await;
+        let waits = asker
+            .post
+            .answer(id(&asked), Duration::ZERO)
+            .await
+            .expect("a question");
+        assert_eq!(waits.question, Some(QuestionState::Open), "{what}");
+    }
+    // One that counts is the answer; the next one comes too late and changes nothing.
+    let good = signed(&answer(&asked, &ada, 10), &by_ada);
+    publish(&bus, &good).await;
+    let decided = asker.post.answer(id(&asked), SOON).await.expect("decided");
+    assert_eq!(resolved(&decided).message, Some(good.id.to_string()));
+    asker.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_answer_and_one_after_the_end_are_kept_and_change_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ada = identity(&folder, "ada");
+    let asker = start(&folder, "ci", &[&ada]).await;
+    let hub = Hub::default();
+    asker.join(&hub, "ci").await;
+    let bus: SharedBus = Arc::new(hub.join("everybody"));
+    let by_ada = vouch::signer(&ada);
+    let asked = asker.post.send(question()).await.expect("sent");
+    publish(&bus, &signed(&answer(&asked, &ada, 10), &by_ada)).await;
+    let decided = asker.post.answer(id(&asked), SOON).await.expect("decided");
+    let mut fields = answer(&asked, &ada, 11);
+    fields.body = "no".to_owned();
+    let second = signed(&fields, &by_ada);
+    publish(&bus, &second).await;
+    let stored = async {
+        while asker.post.message(second.id).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, stored)
+        .await
+        .expect("it is kept");
+    assert!(asker.post.message(second.id).await.expect("a message").late);
+    let still = asker.post.message(id(&asked)).await.expect("a question");
+    assert_eq!(resolved(&still), resolved(&decided));
+
+    // After the end, by the asker's clock; what the answer's own clock says is nothing.
+    let wish = SendNotify {
+        expires_in_ms: Some(1),
+        ..question()
+    };
+    let short = asker.post.send(wish).await.expect("sent");
+    let expired = asker.post.answer(id(&short), SOON).await.expect("decided");
+    assert_eq!(resolved(&expired).source, AnswerSource::Expired);
+    let mut fields = answer(&short, &ada, 12);
+    fields.timestamp = libfossil::time::Timestamp::from_unix_millis(0);
+    publish(&bus, &signed(&fields, &by_ada)).await;
+    let late = async {
+        while !asker
+            .post
+            .message(MessageId::from_bytes([12; 16]))
+            .await
+            .is_ok_and(|it| it.late)
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, late)
+        .await
+        .expect("it is kept, as late");
+    let still = asker.post.message(id(&short)).await.expect("a question");
+    assert_eq!(resolved(&still), resolved(&expired));
+    asker.stop().await;
+}
+
+#[tokio::test]
+async fn ten_thousand_messages_of_one_sender_become_one_notice_and_what_is_urgent_passes() {
+    const FLOOD: u32 = 10_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let noisy = identity(&folder, "noisy");
+    let person = start(&folder, "ada", &[&noisy]).await;
+    let hub = Hub::default();
+    person.join(&hub, "ada").await;
+    let bus: SharedBus = Arc::new(hub.join("noisy"));
+    let signer = vouch::signer(&noisy);
+    let mut events = person.events.listen();
+    let began = std::time::Instant::now();
+    let counted = tokio::spawn(async move {
+        let (mut shown, mut notices) = (0_u32, 0_u32);
+        loop {
+            match events.recv().await {
+                Ok(event) => match &*event {
+                    Event::Message {
+                        message,
+                        show: true,
+                    } if message.priority == Priority::Urgent => {
+                        return (shown, notices);
+                    }
+                    Event::Message { show: true, .. } => shown += 1,
+                    Event::Folded { .. } => notices += 1,
+                    _ => {}
+                },
+                Err(error) => panic!("events are missed: {error}"),
+            }
+        }
+    });
+    let message = |number: u32| {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        let project = Project::parse("demo").expect("a project");
+        let mut fields = Fields::new(
+            MessageId::from_bytes(bytes),
+            ThreadId::from_bytes(bytes),
+            project,
+            clock::now(),
+            "again",
+        );
+        fields.from = noisy.endpoint_id().to_owned();
+        fields
+    };
+    for number in 0..FLOOD {
+        publish(&bus, &signed(&message(number), &signer)).await;
+    }
+    let mut urgent = message(FLOOD);
+    urgent.priority = Some(edgesync_notify::message::Priority::Urgent);
+    urgent.kind = Kind::Question;
+    urgent.actions = vec![Action::labelled("Stop it").expect("an action")];
+    publish(&bus, &signed(&urgent, &signer)).await;
+    let counted = tokio::time::timeout(SOON * 6, counted).await;
+    let (shown, notices) = counted.expect("the urgent one is shown").expect("counted");
+    // Usually one stretch of a minute; on a machine that takes longer, as many as it took.
+    let minutes = u32::try_from(began.elapsed().as_secs() / 60).expect("not for ever") + 1;
+    assert!(shown <= 30 * minutes, "{shown} shown in {minutes} min");
+    assert!(
+        (1..=2 * minutes).contains(&notices),
+        "{notices} notices in {minutes} min"
+    );
+    let status = person.post.status().await.expect("a status");
+    assert!(status.messages <= u64::from(31 * minutes), "{status:?}");
+    person.stop().await;
+}

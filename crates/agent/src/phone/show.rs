@@ -1,0 +1,103 @@
+//! Phones as people at the computer see them.
+
+use std::sync::atomic::Ordering;
+
+use super::{Phones, address, locked, why_words};
+use crate::api::{
+    Device, Devices, Event, OpenOffer, PendingDevice, PendingState, PhoneDoor, PhoneSession,
+};
+use crate::pair::{Pending, Purpose, Standing};
+
+impl Phones {
+    /// Tells everyone how it stands with phones.
+    pub(super) fn publish(&self) {
+        let devices = Box::new(self.show());
+        self.parts.events.publish(Event::Devices { devices });
+    }
+
+    /// Returns how it stands with phones.
+    pub(crate) fn show(&self) -> Devices {
+        let (offer, pending) = {
+            let desk = locked(&self.desk);
+            (desk.open(Purpose::Device), desk.pending())
+        };
+        let door = locked(&self.door)
+            .shown()
+            .map(|(listen, url, error)| PhoneDoor {
+                listen: listen.to_string(),
+                url,
+                error,
+            });
+        let mut devices: Vec<Device> = locked(&self.paired)
+            .values()
+            .map(|session| Device {
+                id: session.device.id.to_string(),
+                name: session.device.name.to_string(),
+                projects: session.device.projects.clone(),
+                answers: session.device.answers,
+                paired_at: session.device.paired,
+                used_at: session.device.used,
+                connected: session.streams.load(Ordering::Relaxed) > 0,
+            })
+            .collect();
+        devices.sort_by_key(|device| device.paired_at);
+        Devices {
+            door,
+            addresses: address::of_this_machine()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            offer: offer.map(|(expires_at, tries)| OpenOffer { expires_at, tries }),
+            pending: pending.iter().map(pending_device).collect(),
+            devices,
+        }
+    }
+
+    /// Returns what a phone is told of its session.
+    pub(crate) fn session(&self, device: &super::Device) -> PhoneSession {
+        PhoneSession {
+            name: device.name.to_string(),
+            host: self.parts.name.clone(),
+            projects: device.projects.clone(),
+            answers: device.answers,
+        }
+    }
+}
+
+fn pending_device(pending: &Pending) -> PendingDevice {
+    let (name, digits, state, why) = match &pending.standing {
+        Standing::Meeting => (None, None, PendingState::Meeting, None),
+        Standing::Comparing {
+            name,
+            digits,
+            accepted,
+            ..
+        } => {
+            let state = match accepted {
+                Some(_) => PendingState::Accepted,
+                None => PendingState::Comparing,
+            };
+            (
+                Some(name.to_string()),
+                Some(digits.to_string()),
+                state,
+                None,
+            )
+        }
+        Standing::Ended(why) => (
+            None,
+            None,
+            PendingState::Ended,
+            Some(why_words(*why).to_owned()),
+        ),
+    };
+    PendingDevice {
+        id: pending.party.to_string(),
+        name,
+        digits,
+        state,
+        why,
+        since: pending.since,
+        until: pending.until,
+    }
+}
