@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edgesync_agent::Agent;
-use edgesync_agent::api::{Event, NotifyMessage, ReplyNotify, Role, Time};
+use edgesync_agent::api::{Event, NotifyMessage, ReplyNotify, Role, SetPause, Time};
+use jiff::tz::TimeZone;
 use tauri::AppHandle;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
@@ -15,12 +16,17 @@ use crate::signals;
 use crate::tray::Tray;
 use crate::view::View;
 use crate::window::{self, Page};
+use crate::words;
 
 /// What the rest of the app wants of the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wish {
     /// An exchange with every remote, now.
     SyncNow,
+    /// No exchange for so long.
+    Pause(Length),
+    /// The end of the pause.
+    Resume,
     /// Another role in the mesh.
     Role(Role),
     /// An answer to a question.
@@ -35,6 +41,32 @@ pub(crate) enum Wish {
     /// The end.
     Stop,
 }
+
+/// How long a pause is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Half an hour.
+    Briefly,
+    /// Until the next morning.
+    UntilTomorrow,
+    /// Until a person ends it.
+    UntilResumed,
+}
+
+impl Length {
+    /// Returns the pause that begins at `now`.
+    fn pause(self, now: Time) -> SetPause {
+        let (for_ms, until) = match self {
+            Self::Briefly => (Some(BRIEFLY_MS), None),
+            Self::UntilTomorrow => (None, words::tomorrow(now, &TimeZone::system())),
+            Self::UntilResumed => (None, None),
+        };
+        SetPause { for_ms, until }
+    }
+}
+
+/// The short pause: as long as a call or a train ride through tunnels.
+const BRIEFLY_MS: u64 = 30 * 60 * 1000;
 
 /// A burst of events (a clone tells each step) redraws the menu at most this often.
 const REDRAW_AT_MOST_EVERY: Duration = Duration::from_millis(250);
@@ -66,6 +98,17 @@ pub(crate) async fn host(
                 Some(Wish::SyncNow) => if let Err(error) = agent.sync_now(None) {
                     tracing::warn!("nothing is synced: {error}");
                 },
+                Some(Wish::Pause(length)) => {
+                    let pause = || agent.pause(length.pause(Time::now()));
+                    if let Err(error) = tokio::task::block_in_place(pause) {
+                        tracing::warn!("the agent is not paused: {error}");
+                    }
+                }
+                Some(Wish::Resume) => {
+                    if let Err(error) = tokio::task::block_in_place(|| agent.resume()) {
+                        tracing::warn!("the agent is still paused: {error}");
+                    }
+                }
                 Some(Wish::Role(role)) => {
                     if let Err(error) = agent.set_role(role).await {
                         tracing::warn!("the role is as it was: {error}");

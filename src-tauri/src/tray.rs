@@ -13,7 +13,7 @@ use tauri::tray::{TrayIcon, TrayIconBuilder};
 use tauri::{AppHandle, Wry};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::host::Wish;
+use crate::host::{Length, Wish};
 use crate::view::{Line, MeshLine, QuestionLine, Shape, View};
 use crate::window::{self, Page};
 use crate::words;
@@ -27,6 +27,10 @@ mod entry {
     pub(super) const OPEN: &str = "open";
     pub(super) const QUIT: &str = "quit";
     pub(super) const MESH: &str = "mesh";
+    pub(super) const PAUSE_BRIEFLY: &str = "pause-briefly";
+    pub(super) const PAUSE_TODAY: &str = "pause-today";
+    pub(super) const PAUSE: &str = "pause";
+    pub(super) const RESUME: &str = "resume";
     /// Followed by the place in the list of roles, from 0.
     pub(super) const ROLE: &str = "role-";
     /// Followed by the place in the list of repositories, from 0.
@@ -52,6 +56,7 @@ pub(crate) struct Tray {
     menu: Menu<Wry>,
     status: MenuItem<Wry>,
     sync: MenuItem<Wry>,
+    resume: MenuItem<Wry>,
     mesh: MenuItem<Wry>,
     roles: Vec<CheckMenuItem<Wry>>,
     repositories: Mutex<Vec<MenuItem<Wry>>>,
@@ -93,9 +98,12 @@ impl Tray {
         );
         let mesh = MenuItem::with_id(app, entry::MESH, "Mesh", false, None::<&str>)?;
         let (role, roles) = role_menu(app)?;
+        let (pause, resume) = pause_menu(app, view.is_paused)?;
         let menu = Menu::with_items(
             app,
-            &[&status, &above, &sync, &open, &mesh, &role, &below, &quit],
+            &[
+                &status, &above, &sync, &pause, &open, &mesh, &role, &below, &quit,
+            ],
         )?;
 
         let (page, lines) = (page.clone(), Lines::default());
@@ -112,6 +120,7 @@ impl Tray {
             menu,
             status,
             sync,
+            resume,
             mesh,
             roles,
             repositories: Mutex::default(),
@@ -137,6 +146,9 @@ impl Tray {
         }
         if view.can_sync != shown.can_sync {
             self.sync.set_enabled(view.can_sync)?;
+        }
+        if view.is_paused != shown.is_paused {
+            self.resume.set_enabled(view.is_paused)?;
         }
         if view.repositories != shown.repositories {
             self.list(&view.repositories)?;
@@ -306,6 +318,23 @@ fn role_menu(app: &AppHandle) -> tauri::Result<(Submenu<Wry>, Vec<CheckMenuItem<
     Ok((menu, roles))
 }
 
+/// Returns the entry that has the pauses under it, and their end.
+fn pause_menu(app: &AppHandle, is_paused: bool) -> tauri::Result<(Submenu<Wry>, MenuItem<Wry>)> {
+    let menu = Submenu::new(app, "Pause", true)?;
+    let pauses = [
+        (entry::PAUSE_BRIEFLY, "For 30 minutes"),
+        (entry::PAUSE_TODAY, "Until tomorrow"),
+        (entry::PAUSE, "Until resumed"),
+    ];
+    for (id, label) in pauses {
+        menu.append(&MenuItem::with_id(app, id, label, true, None::<&str>)?)?;
+    }
+    menu.append(&PredefinedMenuItem::separator(app)?)?;
+    let resume = MenuItem::with_id(app, entry::RESUME, "Resume", is_paused, None::<&str>)?;
+    menu.append(&resume)?;
+    Ok((menu, resume))
+}
+
 /// Does what the chosen entry says.
 fn chosen(
     app: &AppHandle,
@@ -317,6 +346,10 @@ fn chosen(
     match event.id().as_ref() {
         // An agent that has ended wants nothing any more.
         entry::SYNC => drop(wishes.send(Wish::SyncNow)),
+        entry::PAUSE_BRIEFLY => drop(wishes.send(Wish::Pause(Length::Briefly))),
+        entry::PAUSE_TODAY => drop(wishes.send(Wish::Pause(Length::UntilTomorrow))),
+        entry::PAUSE => drop(wishes.send(Wish::Pause(Length::UntilResumed))),
+        entry::RESUME => drop(wishes.send(Wish::Resume)),
         entry::OPEN => window::show_or_log(app, page),
         entry::QUIT => app.exit(0),
         entry::MESH => window::show_or_log(app, &page.of_mesh()),
@@ -377,6 +410,8 @@ fn picture(shape: Shape) -> Image<'static> {
         (Shape::Ring, true) => include_image!("../icons/tray/up-to-date.template.png"),
         (Shape::Arrow, false) => include_image!("../icons/tray/syncing.panel.png"),
         (Shape::Arrow, true) => include_image!("../icons/tray/syncing.template.png"),
+        (Shape::Bar, false) => include_image!("../icons/tray/paused.panel.png"),
+        (Shape::Bar, true) => include_image!("../icons/tray/paused.template.png"),
         (Shape::Broken, false) => include_image!("../icons/tray/error.panel.png"),
         (Shape::Broken, true) => include_image!("../icons/tray/error.template.png"),
         (Shape::Dot, false) => include_image!("../icons/tray/question.panel.png"),

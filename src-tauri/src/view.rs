@@ -6,6 +6,7 @@ use edgesync_agent::api::{
     Action, LinkState, Mesh, NotifyMessage, Priority, Repository, Role, State, Status, Time,
 };
 use edgesync_agent::notify::text::{excerpt, shown_on_a_line};
+use jiff::tz::TimeZone;
 
 use crate::words::{self, Words};
 
@@ -25,6 +26,8 @@ pub(crate) enum Shape {
     Ring,
     /// A ring with an arrow: content moves, or waits to.
     Arrow,
+    /// A ring with a bar: nothing is synced for a while.
+    Bar,
     /// A broken ring: somebody has to look.
     Broken,
     /// A ring with a dot: a question waits for an answer.
@@ -37,6 +40,7 @@ impl Shape {
         match state {
             State::Never | State::Pending { .. } | State::Syncing { .. } => Self::Arrow,
             State::Error { .. } | State::Missing { .. } => Self::Broken,
+            State::Paused { .. } => Self::Bar,
             // Local, up to date, and states that this front does not know.
             _ => Self::Ring,
         }
@@ -56,6 +60,8 @@ pub(crate) struct View {
     pub(crate) questions: Vec<QuestionLine>,
     /// How many questions more are in the inbox.
     pub(crate) more_questions: usize,
+    /// Whether the whole agent is paused.
+    pub(crate) is_paused: bool,
     /// Whether there is a remote to sync with.
     pub(crate) can_sync: bool,
     /// The mesh's line, and the role in it.
@@ -152,7 +158,11 @@ impl View {
             .filter(|it| is_listed(it))
             .collect();
         let state = State::worst(listed.iter().map(|repository| &repository.state));
-        let headline = headline(&listed, &state, now);
+        let paused = status.pause.filter(|_| Shape::of(&state) != Shape::Broken);
+        let headline = match paused {
+            Some(pause) => words::paused(pause.until, now, &TimeZone::system()),
+            None => headline(&listed, &state, now),
+        };
         let mut stale_after = headline.stale_after;
         let mut repositories = Vec::new();
         if listed.len() > 1 {
@@ -178,10 +188,10 @@ impl View {
         stale_after = stale_after.into_iter().chain(ends).min();
         let view = Self {
             // A question can be answered; what else is wrong stands in the first line all the same.
-            shape: if waiting.is_empty() {
-                Shape::of(&state)
-            } else {
-                Shape::Dot
+            shape: match paused {
+                _ if !waiting.is_empty() => Shape::Dot,
+                Some(_) => Shape::Bar,
+                None => Shape::of(&state),
             },
             status: headline.text,
             repositories,
@@ -191,6 +201,7 @@ impl View {
                 .take(MOST_QUESTIONS)
                 .map(QuestionLine::of)
                 .collect(),
+            is_paused: status.pause.is_some(),
             can_sync: status
                 .repositories
                 .iter()
@@ -224,7 +235,7 @@ fn headline(listed: &[&Repository], state: &State, now: Time) -> Words {
 
 #[cfg(test)]
 mod tests {
-    use edgesync_agent::api::{AgentInfo, Code, Remote};
+    use edgesync_agent::api::{AgentInfo, Code, Pause, Remote};
 
     use super::*;
 
@@ -373,6 +384,19 @@ mod tests {
         let (view, stale_after) = View::of(&status(vec![]), None, &questions, at(60));
         assert_eq!((view.shape, view.questions.len()), (Shape::Ring, 0));
         assert_eq!((view.more_questions, stale_after), (0, None));
+    }
+
+    #[test]
+    fn a_pause_is_told_first_but_hides_no_trouble() {
+        let mut paused = status(vec![]);
+        paused.pause = Some(Pause { until: None });
+        let (view, _) = View::of(&paused, None, &[], at(0));
+        assert_eq!((view.shape, view.status.as_str()), (Shape::Bar, "Paused"));
+        assert!(view.is_paused);
+        paused.repositories.push(repository("src", failing()));
+        let (view, _) = View::of(&paused, None, &[], at(120));
+        assert_eq!(view.shape, Shape::Broken);
+        assert!(view.is_paused);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use edgesync_agent::api::{Phase, Remote, Role, State, Time};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tauri::Url;
 
 /// Ages under a minute are told in steps of this many seconds: true enough for a glance, and a menu that nobody looks at is
@@ -41,6 +43,7 @@ pub(crate) fn of(state: &State, remote: Option<&Remote>, now: Time) -> Words {
         State::UpToDate { at } => aged("Up to date · ", *at, now),
         State::Pending { at: Some(at) } => aged("Changes waiting · last synced ", *at, now),
         State::Pending { at: None } => Words::lasting("Changes waiting"),
+        State::Paused { until, .. } => paused(*until, now, &TimeZone::system()),
         State::Syncing { phase, done, total } => Words::lasting(progress(*phase, *done, *total)),
         State::Error {
             retry_at: Some(at), ..
@@ -50,6 +53,31 @@ pub(crate) fn of(state: &State, remote: Option<&Remote>, now: Time) -> Words {
         // A state that this front does not know yet: say nothing that may be wrong.
         _ => Words::lasting("See the window"),
     }
+}
+
+/// Returns that nothing is synced, and until when: with the day where it is another one than that of `now` in this `zone`.
+pub(crate) fn paused(until: Option<Time>, now: Time, zone: &TimeZone) -> Words {
+    let wall = |time: Time| {
+        let instant = Timestamp::from_millisecond(time.unix_millis()).unwrap_or_default();
+        instant.to_zoned(zone.clone())
+    };
+    let Some(until) = until.map(wall) else {
+        return Words::lasting("Paused");
+    };
+    let form = if until.date() == wall(now).date() {
+        "%H:%M"
+    } else {
+        "%-d %b, %H:%M"
+    };
+    Words::lasting(format!("Paused until {}", until.strftime(form)))
+}
+
+/// Returns the next morning at six: when a pause until tomorrow ends. Nothing where the calendar has no such time.
+pub(crate) fn tomorrow(now: Time, zone: &TimeZone) -> Option<Time> {
+    let now = Timestamp::from_millisecond(now.unix_millis()).ok()?;
+    let day = now.to_zoned(zone.clone()).date().tomorrow().ok()?;
+    let morning = day.at(6, 0, 0, 0).to_zoned(zone.clone()).ok()?;
+    Some(Time::from_unix_millis(morning.timestamp().as_millisecond()))
 }
 
 /// Returns a role's name.
@@ -264,6 +292,16 @@ mod tests {
             words(100),
             Words::lasting("Can't sync with sync.example.org · retrying now")
         );
+    }
+
+    #[test]
+    fn a_pause_says_until_when_and_the_day_where_it_is_another_one() {
+        let words = |until: Option<i64>| paused(until.map(at), at(3_600), &TimeZone::UTC).text;
+        assert_eq!(words(None), "Paused");
+        assert_eq!(words(Some(7_200)), "Paused until 02:00");
+        assert_eq!(words(Some(2 * 86_400)), "Paused until 3 Jan, 00:00");
+        let morning = tomorrow(at(3_600), &TimeZone::UTC);
+        assert_eq!(morning, Some(at(86_400 + 6 * 3_600)));
     }
 
     #[test]

@@ -45,6 +45,7 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
             "Local only",
             "",
             "Sync now",
+            "Pause",
             "Open EdgeSync",
             "Mesh · Peer · no peers",
             "Role in the mesh",
@@ -54,7 +55,7 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
     );
     assert_eq!(
         menu.iter().map(|entry| entry.enabled).collect::<Vec<_>>(),
-        [false, true, false, true, true, true, true, true],
+        [false, true, false, true, true, true, true, true, true],
         "the status is no button, and there is no remote to sync with"
     );
 
@@ -66,7 +67,7 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
         Some(json!({ "path": second })),
     )
     .await?;
-    let menu = icon.menu_when("two lines", |menu| menu.len() == 10).await?;
+    let menu = icon.menu_when("two lines", |menu| menu.len() == 11).await?;
     assert_eq!(
         labels(&menu)[..3],
         ["Local only", "my_notes · Local only", "second · Local only"]
@@ -83,7 +84,7 @@ async fn the_menu_tells_the_state_and_quit_ends_the_agent() -> Result<()> {
 
     app.call(Method::DELETE, "repositories/second", None)
         .await?;
-    icon.menu_when("the lines are gone", |menu| menu.len() == 8)
+    icon.menu_when("the lines are gone", |menu| menu.len() == 9)
         .await?;
     assert!(
         !app.program.has_line("window"),
@@ -166,6 +167,41 @@ async fn the_role_is_chosen_in_the_menu() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_pause_is_chosen_in_the_menu_and_shown_by_the_icon() -> Result<()> {
+    let desktop = Desktop::start().await?;
+    let tray = desktop.tray().await?;
+    let app = App::start(desktop.app()?.arg("--hidden"), &desktop.path("home")).await?;
+    let icon = tray.icon().await?;
+    let calm = std::fs::read(icon.picture().await?)?;
+    let can_resume = |menu: &[Entry]| {
+        let mut all = menu.iter().flat_map(|entry| &entry.entries);
+        all.any(|entry| entry.label == "Resume" && entry.enabled)
+    };
+    for (choice, words) in [
+        ("For 30 minutes", "Paused until "),
+        ("Until tomorrow", "Paused until "),
+        ("Until resumed", "Paused"),
+    ] {
+        icon.click_in("Pause", choice).await?;
+        icon.status_line(words).await?;
+        let barred = icon.other_picture(&calm).await?;
+        icon.menu_when("it can be resumed", can_resume).await?;
+        let status = app.call(Method::GET, "status", None).await?;
+        assert_eq!(
+            status["pause"]["until"].is_null(),
+            choice == "Until resumed",
+            "{status}"
+        );
+        icon.click_in("Pause", "Resume").await?;
+        icon.status_line("No repositories yet").await?;
+        assert_eq!(icon.other_picture(&barred).await?, calm);
+        icon.menu_when("it is resumed", |menu| !can_resume(menu))
+            .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_status_line_ages_and_sync_now_renews_it() -> Result<()> {
     let desktop = Desktop::start().await?;
     let tray = desktop.tray().await?;
@@ -244,7 +280,7 @@ async fn the_window_shows_the_agents_page_and_frees_its_memory_when_closed() -> 
     let add = json!({ "path": second });
     app.call(Method::POST, "repositories/add", Some(add))
         .await?;
-    icon.menu_when("two lines", |menu| menu.len() == 10).await?;
+    icon.menu_when("two lines", |menu| menu.len() == 11).await?;
     icon.click("second · Local only").await?;
     page.arrived("/r/second/timeline").await?;
 

@@ -56,9 +56,12 @@ pub enum Heard {
     },
 }
 
-/// Shows notifications. What becomes of them is told as [`Heard`], in the order in which it happened. A notification that is
-/// given while nobody shows any may be lost: after the next [`Heard::Ready`] all are given again.
+/// Shows notifications. What becomes of them is told as [`Heard`], in the order in which it happened. Notifications are given while
+/// somebody is [`Heard::Ready`]; one that comes when nobody is any more may be lost, because all are given again after the next one.
 pub trait Notifier: Send + Sync + 'static {
+    /// Looks for somebody who shows notifications, where nobody does. Returns at once.
+    fn wake(&self);
+
     /// Shows a notification, in place of the one with its key. Returns at once.
     fn show(&self, notification: Notification);
 

@@ -32,6 +32,7 @@ const BY_PERSON: u32 = 2;
 
 /// What the agent wants.
 enum Wish {
+    Wake,
     Show(Notification),
     Withdraw(Key),
 }
@@ -56,8 +57,13 @@ impl Freedesktop {
 }
 
 impl Notifier for Freedesktop {
-    fn show(&self, notification: Notification) {
+    fn wake(&self) {
         // Without a session bus nobody listens, and nothing is shown.
+        let _ = self.wishes.send(Wish::Wake);
+    }
+
+    fn show(&self, notification: Notification) {
+        // As above.
         let _ = self.wishes.send(Wish::Show(notification));
     }
 
@@ -89,6 +95,8 @@ async fn run(
                 None => return Ok(()),
             },
             wish = wishes.recv() => match wish {
+                Some(Wish::Wake) if screen.daemon.is_none() => screen.wake().await,
+                Some(Wish::Wake) => {}
                 Some(Wish::Show(notification)) => screen.show(notification).await,
                 Some(Wish::Withdraw(key)) => screen.withdraw(&key).await,
                 // The agent has stopped; what it showed goes with it.
@@ -200,8 +208,8 @@ impl Screen {
 
     async fn show(&mut self, notification: Notification) {
         let Some(daemon) = &self.daemon else {
-            // When it comes, the agent gives this one again.
-            return self.wake().await;
+            // It has just gone. When one comes, the agent gives this again.
+            return;
         };
         let Notification {
             key,

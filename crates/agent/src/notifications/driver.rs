@@ -189,6 +189,7 @@ impl Driver {
         while let Some(effect) = open.pop_front() {
             match effect {
                 Effect::Show(notification) => self.notifier.show(notification),
+                Effect::Wake => self.notifier.wake(),
                 Effect::Withdraw(key) => self.notifier.withdraw(&key),
                 Effect::Open(thread) => {
                     if let Err(error) = self.place.shell.open_inbox(thread.as_deref()) {

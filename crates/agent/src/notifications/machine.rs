@@ -35,6 +35,8 @@ pub(crate) struct Now {
 pub(crate) enum Effect {
     /// Show it, in place of the one with its key.
     Show(Notification),
+    /// Look for somebody who shows notifications: there is one to be shown.
+    Wake,
     /// Take it down.
     Withdraw(Key),
     /// A person answered: say so, and tell how it went by [`Machine::answered`].
@@ -52,8 +54,8 @@ pub(crate) enum Effect {
 #[derive(Debug, Default)]
 pub(crate) struct Machine {
     settings: NotifySettings,
-    /// Whether the daemon has buttons; as long as there is none, notifications are made for one that has.
-    without_buttons: bool,
+    /// Whether there is a daemon, and then whether it has buttons.
+    daemon: Option<bool>,
     entries: BTreeMap<Key, Entry>,
     /// Words that came in quiet hours, or were too many.
     held_words: u64,
@@ -214,10 +216,11 @@ impl Machine {
     pub(crate) fn heard(&mut self, heard: Heard, now: Now) -> Vec<Effect> {
         match heard {
             Heard::Ready(service) => {
-                self.without_buttons = !service.buttons;
+                self.daemon = Some(service.buttons);
                 self.show_again(now)
             }
             Heard::Gone => {
+                self.daemon = None;
                 // Words that were on the screen are not worth a second look; questions are.
                 self.entries.retain(|_, entry| entry.is_question());
                 Vec::new()
@@ -458,7 +461,7 @@ impl Machine {
 
     /// Shows an entry, for the first time or again.
     fn show(&mut self, key: &Key, now: Now, effects: &mut Vec<Effect>) {
-        let buttons = !self.without_buttons;
+        let daemon = self.daemon;
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
@@ -466,7 +469,11 @@ impl Machine {
         entry.times = entry.times.saturating_add(1);
         let repeats = entry.priority() == Priority::Urgent && entry.times < URGENT_TIMES;
         entry.again = repeats.then(|| later(now, URGENT_AGAIN_MS));
-        effects.push(Effect::Show(entry.notification(key, buttons, now)));
+        effects.push(match daemon {
+            Some(buttons) => Effect::Show(entry.notification(key, buttons, now)),
+            // When one comes, it is given everything that is to be on the screen.
+            None => Effect::Wake,
+        });
     }
 
     /// Forgets an entry, and takes it off the screen. One whose answer is on its way is kept until it is known how that went.

@@ -239,7 +239,8 @@ fn a_new_daemon_is_given_the_open_questions_but_not_what_a_person_took_away() {
 #[test]
 fn what_came_while_nobody_showed_it_is_shown_when_somebody_does() {
     let mut machine = Machine::default();
-    machine.arrived(question(1, &["Yes"]), at(0, 0));
+    let effects = machine.arrived(question(1, &["Yes"]), at(0, 0));
+    assert_eq!(effects, [Effect::Wake]);
     machine.arrived(message(2, "Backup done"), at(0, 0));
     assert_eq!(
         keys(&machine.heard(ready(true), at(0, 1))),
