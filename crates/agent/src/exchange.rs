@@ -7,9 +7,10 @@ use libfossil::xfer::{Budget, Request};
 
 use crate::api::{Error, Level};
 use crate::clock;
+use crate::memory;
 use crate::repository::{Hosted, Origin, file_error};
 
-/// Answers one sync request for a repository, within `budget` where the transport has a limit.
+/// Answers one sync request for a repository, within `budget` where the transport has a limit, when there is [memory] for it.
 ///
 /// # Errors
 /// `bad_request` when the bytes are no sync request, `repository` when the file cannot be used. What the client may not do is
@@ -24,6 +25,7 @@ pub(crate) async fn exchange(
         budget,
         ..Server::default()
     };
+    let _room = memory::for_message(&request).await?;
     let work = move |repository: &mut _| server.exchange(repository, &auth, request, clock::now);
     let reply = match hosted.write(work).await {
         Ok(Ok(reply)) => reply,

@@ -25,6 +25,7 @@ mod lock;
     reason = "the ways that lead here are being built"
 )]
 mod members;
+mod memory;
 mod mesh;
 mod net;
 mod notifications;
@@ -40,6 +41,7 @@ mod pause;
 mod phone;
 mod replication;
 mod repository;
+mod request_line;
 mod runtime;
 mod serve;
 mod share;

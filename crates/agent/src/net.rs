@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::limits;
+use crate::request_line::MendedLine;
 use crate::share::Shares;
 
 /// How long answers under way may take when the agent stops.
@@ -118,7 +119,10 @@ async fn converse(
         .title_case_headers(true)
         // A client that closes its sending half after the request still wants the answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(
+            TokioIo::new(MendedLine::new(stream)),
+            TowerToHyperService::new(router),
+        );
     let mut connection = std::pin::pin!(connection);
     let lifetime = async {
         match door.lifetime {

@@ -5,6 +5,8 @@ pub(crate) mod browse;
 mod create;
 mod facts;
 mod readers;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::collections::HashMap;
@@ -111,9 +113,10 @@ impl Hosted {
     ) -> std::io::Result<Self> {
         let facts = Facts::read(&path);
         let project = facts.as_ref().ok().map(|facts| facts.project_code.clone());
+        let writer = Writer::start(&name, &path)?;
         Ok(Self {
-            writer: Writer::start(&name, &path)?,
-            readers: Readers::new(&path),
+            readers: Readers::new(&path, Arc::clone(writer.used())),
+            writer,
             facts: Mutex::new(facts),
             facts_due: Notify::new(),
             revision: AtomicU64::new(0),
@@ -426,6 +429,7 @@ impl Hosted {
 
     async fn watch_over(self: Arc<Self>, touched: Arc<Notify>, poll: Duration) {
         let mut next_poll = Instant::now();
+        let mut idle_at = None;
         loop {
             tokio::select! {
                 () = self.closed.cancelled() => break,
@@ -438,7 +442,21 @@ impl Hosted {
                     self.look(Origin::Poll).await;
                     next_poll = Instant::now() + poll;
                 }
+                () = self.writer.used().notified() => idle_at = Some(Instant::now() + limits::IDLE),
+                () = until(idle_at) => {
+                    idle_at = None;
+                    self.rest().await;
+                }
             }
+        }
+    }
+
+    /// Gives back the memory that only makes reading faster.
+    async fn rest(&self) {
+        locked(&self.timelines).clear();
+        self.readers.rest().await;
+        if let Err(error) = self.writer.rest().await {
+            tracing::debug!(repository = self.name, %error, "memory was not given back");
         }
     }
 
@@ -486,6 +504,14 @@ impl Hosted {
         self.closed.cancel();
         self.readers.close();
         self.writer.close()
+    }
+}
+
+/// Waits for a time; for ever where there is none.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

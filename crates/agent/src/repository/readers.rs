@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libfossil::db::{Access, Repository};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::writer::{FileId, TaskError};
 use crate::limits;
@@ -14,6 +14,7 @@ use crate::limits;
 pub(crate) struct Readers {
     path: PathBuf,
     places: Semaphore,
+    used: Arc<Notify>,
     idle: Arc<Mutex<Vec<Reader>>>,
 }
 
@@ -24,8 +25,10 @@ struct Reader {
 }
 
 impl Readers {
-    pub(crate) fn new(path: &Path) -> Self {
+    /// Returns the readers of the file at `path`, which tell `used` of their work.
+    pub(crate) fn new(path: &Path, used: Arc<Notify>) -> Self {
         Self {
+            used,
             path: path.to_path_buf(),
             places: Semaphore::new(limits::READERS),
             idle: Arc::default(),
@@ -47,16 +50,34 @@ impl Readers {
                 .push(reader);
             Ok(value)
         });
-        done.await.unwrap_or_else(|error| {
+        let done = done.await.unwrap_or_else(|error| {
             Err(if error.is_panic() {
                 TaskError::Panicked
             } else {
                 TaskError::Closed
             })
-        })
+        });
+        self.used.notify_one();
+        done
     }
 
-    /// Closes the readers that nobody uses.
+    /// Closes the readers that nobody uses; new ones are opened when they are needed.
+    pub(crate) async fn rest(&self) {
+        let idle = Arc::clone(&self.idle);
+        let clear = move || {
+            idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        };
+        // Only a runtime that ends does not do it.
+        let _ = tokio::task::spawn_blocking(clear).await;
+    }
+
+    #[cfg(test)]
+    pub(super) fn are_at_rest(&self) -> bool {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.is_empty()
+    }
+
+    /// Closes the readers that nobody uses, and opens no more.
     pub(crate) fn close(&self) {
         self.places.close();
         self.idle

@@ -4,12 +4,12 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use libfossil::db::{Access, Error as FileError, Repository};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::api::{Code, Error};
 
@@ -81,6 +81,7 @@ type Task = Box<dyn FnOnce(&mut Desk) + Send>;
 /// A handle of the thread.
 #[derive(Debug)]
 pub(crate) struct Writer {
+    used: Arc<Notify>,
     tasks: Mutex<Option<mpsc::Sender<Task>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -98,6 +99,7 @@ impl Writer {
                 }
             })?;
         Ok(Self {
+            used: Arc::default(),
             tasks: Mutex::new(Some(sender)),
             thread: Mutex::new(Some(thread)),
         })
@@ -108,7 +110,19 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut Repository) -> T + Send + 'static,
     ) -> Result<T, TaskError> {
-        self.hand_over(move |desk| desk.work(work)).await
+        let done = self.hand_over(move |desk| desk.work(work)).await;
+        self.used.notify_one();
+        done
+    }
+
+    /// Returns what is told of each work that was done.
+    pub(crate) fn used(&self) -> &Arc<Notify> {
+        &self.used
+    }
+
+    /// Gives back the memory that only makes further work faster.
+    pub(crate) async fn rest(&self) -> Result<(), TaskError> {
+        self.hand_over(Desk::rest).await
     }
 
     /// Returns whether another program changed the file, or another file took its place, since this was asked last.
@@ -193,6 +207,13 @@ impl Desk {
                 tracing::error!(path = %self.path.display(), rest_ms = rest.as_millis(), "work on a repository panicked");
                 Err(TaskError::Panicked)
             }
+        }
+    }
+
+    fn rest(&mut self) -> Result<(), TaskError> {
+        match &self.open {
+            Some(open) => Ok(open.repository.release_memory()?),
+            None => Ok(()),
         }
     }
 

@@ -7,9 +7,9 @@ use futures_util::StreamExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
-use super::memory::Memory;
 use crate::api::{Code, Error};
 use crate::limits;
+use crate::memory::Room;
 
 /// Returns the whole body of `request`, and the room in `memory` that a large one takes.
 ///
@@ -17,7 +17,7 @@ use crate::limits;
 /// `too_large`, or `bad_request` when it stalls, comes too slowly or breaks off.
 pub(super) async fn read(
     request: Request,
-    memory: &Memory,
+    memory: &Room,
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Error> {
     let announced = request
         .headers()
@@ -53,7 +53,7 @@ pub(super) async fn read(
         }
         if large.is_none() && length > limits::SMALL_BODY_BYTES {
             large = Some(Large {
-                room: memory.body(most).await?,
+                room: memory.take(most).await?,
                 since: Instant::now(),
                 from: length,
             });
@@ -118,7 +118,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_large_body_that_trickles_gives_its_room_back() {
-        let memory = Memory::new();
+        let memory = Room::new(limits::LARGE_BODIES_BYTES);
         let piece = 64 * 1024;
         // Fast enough to never stall, and too slow to hold room for long.
         let slow = trickle(piece, limits::XFER_BODY_STALL / 2, LARGE);
@@ -126,7 +126,7 @@ mod tests {
         let refused = read(slow, &memory).await.expect_err("too slow");
         assert_eq!(refused.message, "the body comes too slowly");
         assert!(begun.elapsed() < limits::SMALL_BODY_DEADLINE);
-        let everything = memory.body(usize::MAX).await;
+        let everything = memory.take(usize::MAX).await;
         drop(everything.expect("all the room is free again"));
     }
 
@@ -134,17 +134,20 @@ mod tests {
     async fn a_large_body_on_a_slow_line_arrives() {
         let pause = Duration::from_millis(500);
         let piece = limits::LARGE_BODY_BYTES_PER_S / 2 + 1024;
-        let (body, room) = read(trickle(piece, pause, LARGE), &Memory::new())
-            .await
-            .expect("all of it");
+        let (body, room) = read(
+            trickle(piece, pause, LARGE),
+            &Room::new(limits::LARGE_BODIES_BYTES),
+        )
+        .await
+        .expect("all of it");
         assert_eq!(body.len(), LARGE);
         assert!(room.is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_large_body_waits_for_room_without_being_called_slow() {
-        let memory = Memory::new();
-        let all = memory.body(usize::MAX).await.expect("all the room");
+        let memory = Room::new(limits::LARGE_BODIES_BYTES);
+        let all = memory.take(usize::MAX).await.expect("all the room");
         let waiting = tokio::spawn({
             let memory = memory.clone();
             async move { read(trickle(LARGE, Duration::ZERO, LARGE), &memory).await }
@@ -158,8 +161,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_small_body_needs_no_room_and_has_its_time() {
-        let memory = Memory::new();
-        let _all = memory.body(usize::MAX).await.expect("all the room");
+        let memory = Room::new(limits::LARGE_BODIES_BYTES);
+        let _all = memory.take(usize::MAX).await.expect("all the room");
         let (body, room) = read(trickle(100, Duration::from_secs(10), 1000), &memory)
             .await
             .expect("all of it");

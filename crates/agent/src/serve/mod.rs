@@ -1,9 +1,8 @@
 //! The door for Fossil clients: `--serve-http`. One repository answers at any path; several are told apart by the first path
-//! segment, which is a name or a project code. Whatever comes here is a stranger's.
+//! segment, which is a name, a project code, or what the file is called. Whatever comes here is a stranger's.
 
 mod body;
 pub(crate) mod bus;
-mod memory;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,8 +19,9 @@ use percent_encoding::percent_decode_str;
 use crate::api::{Code, Error};
 use crate::core::Core;
 use crate::exchange::exchange;
+use crate::limits;
+use crate::memory::Room;
 use crate::repository::Hosted;
-use memory::Memory;
 
 const STUB: &str = "This is EdgeSync. It answers Fossil: clone this address with\n\n    fossil clone ADDRESS FILE.fossil\n\n\
                     where ADDRESS is what you typed into the browser.\n";
@@ -30,14 +30,15 @@ const STUB: &str = "This is EdgeSync. It answers Fossil: clone this address with
 #[derive(Debug, Clone)]
 struct Door {
     core: Arc<Core>,
-    memory: Memory,
+    /// For the large bodies of all connections.
+    bodies: Room,
 }
 
 /// Returns the router of the listener for Fossil clients.
 pub(crate) fn router(core: Arc<Core>) -> Router {
     let door = Door {
         core,
-        memory: Memory::new(),
+        bodies: Room::new(limits::LARGE_BODIES_BYTES),
     };
     Router::new()
         .route("/healthz", get(health))
@@ -86,14 +87,13 @@ async fn converse(door: &Door, request: Request) -> Result<Response, Error> {
         .get(header::COOKIE)
         .and_then(|cookie| cookie.to_str().ok())
         .map(ToOwned::to_owned);
-    let (body, body_room) = body::read(request, &door.memory).await?;
+    // The room is held until the reply is made. The body itself goes earlier, but only the repository's thread knows when.
+    let (body, _room) = body::read(request, &door.bodies).await?;
     let request = xfer::Request {
         content_type,
         body,
         cookie,
     };
-    // Both are held until the reply is made. The body itself goes earlier, but only the repository's thread knows when.
-    let _room = (body_room, door.memory.message(&request).await?);
     let auth = AuthContext {
         granted: None,
         address: address.unwrap_or_default(),
@@ -123,8 +123,18 @@ fn select(hosted: &[Arc<Hosted>], uri: &Uri) -> Result<Arc<Hosted>, Error> {
             .iter()
             .find(|hosted| hosted.project_code().as_deref() == Some(&*wish))
     };
+    // A name has no spaces or letters with accents; the file it was made from may. A plus sign may stand for a space.
+    let filed = || {
+        let spaced = wish.replace('+', " ");
+        let stem = |hosted: &Hosted| hosted.path().file_stem().map(ToOwned::to_owned);
+        let mut found = hosted
+            .iter()
+            .filter(|hosted| stem(hosted).is_some_and(|stem| stem == *wish || stem == *spaced));
+        found.next().filter(|_| found.next().is_none())
+    };
     named
         .or_else(coded)
+        .or_else(filed)
         .cloned()
         .ok_or_else(|| Error::not_found("there is no repository at this address"))
 }

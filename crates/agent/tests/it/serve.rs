@@ -65,14 +65,22 @@ async fn several_repositories_are_told_apart_by_name_and_by_project_code() {
     config.repositories = vec![
         place.repository("one.fossil"),
         place.repository("two.fossil"),
+        place.repository("three words.fossil"),
     ];
     let agent = start(config).await;
     let base = address(&agent).to_owned();
-    let code = agent.status().repositories[1]
-        .project_code
-        .clone()
+    let shown = agent.status().repositories;
+    let two = shown.iter().find(|shown| shown.name == "two");
+    let code = two
+        .and_then(|two| two.project_code.clone())
         .expect("a code");
-    for (path, name) in [("one", "c1"), (&*code, "c2"), ("one/any/path", "c3")] {
+    for (path, name) in [
+        ("one", "c1"),
+        (&*code, "c2"),
+        ("one/any/path", "c3"),
+        ("three-words", "c4"),
+        ("three%20words", "c5"),
+    ] {
         let file = place.path(&format!("{name}.fossil"));
         place.fossil(
             &place.path(""),
@@ -84,6 +92,8 @@ async fn several_repositories_are_told_apart_by_name_and_by_project_code() {
         (of("c1"), of("c2"), of("c3")),
         (of("one"), of("two"), of("one"))
     );
+    assert_eq!(of("c4"), of("three words"));
+    assert_eq!(of("c5"), of("three words"));
 
     let host = address(&agent).trim_start_matches("http://").to_owned();
     let long = format!("/{}", "a".repeat(8192));

@@ -37,6 +37,11 @@ impl ContentCache {
         }
     }
 
+    /// Returns how many bytes of content are held.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     /// Returns the content called `name` if it is held, and makes it the youngest.
     pub(crate) fn get(&mut self, name: &HashName) -> Option<Bytes> {
         let entry = self.entries.get_mut(name)?;

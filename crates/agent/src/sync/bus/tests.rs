@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use edgesync_bus::{Bus as _, Headers, Hub, Message, Publish, SharedBus};
+use futures_util::FutureExt as _;
 use libfossil::db::{Access, NewRepository, Repository, Visibility};
 use libfossil::name::{HashName, ProjectCode};
 use libfossil::xfer::client::{Client, Goal, Summary};
@@ -189,6 +190,32 @@ async fn two_agents_that_trust_each_other_become_equal() {
     assert_eq!(lab.artifacts("a"), lab.artifacts("b"));
     let again = lab.exchange(&b, "b", None).await.expect("exchanged");
     assert_eq!((again.artifacts_received, again.artifacts_sent), (0, 0));
+}
+
+#[tokio::test]
+async fn a_request_that_unpacks_to_much_waits_for_room_and_holds_up_no_small_one() {
+    let lab = Lab::new();
+    drop(lab.repository("a", &["one"]));
+    let a = lab.wire(1, &[], false);
+    let _served = lab.serve(&a, "a").await;
+    let all = crate::memory::everything().await;
+    let stranger = lab.hub.join("stranger");
+    let ask = |inbox: &'static str, lines: usize| Publish {
+        subject: format!("fossil.{}.sync", project()),
+        reply: Some(inbox.to_owned()),
+        headers: Headers::default(),
+        payload: frame::encode(ContentType::Packed, b"# nothing\n".repeat(lines)),
+    };
+    let mut large = stranger.subscribe("large", None).await.expect("subscribed");
+    let mut small = stranger.subscribe("small", None).await.expect("subscribed");
+    let request = ask("large", 1_000_000);
+    assert!(request.payload.len() < 100_000);
+    stranger.publish(request).await.expect("sent");
+    stranger.publish(ask("small", 1)).await.expect("sent");
+    assert!(small.next().await.is_some());
+    assert!(large.next().now_or_never().is_none());
+    drop(all);
+    assert!(large.next().await.is_some());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! A body waits before it is read, holding nothing but a connection, and a whole body waits before it is unpacked; who unpacks
 //! waits for nobody. So everyone gets on.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use libfossil::xfer::Request;
 use libfossil::xfer::frame;
@@ -15,52 +15,32 @@ use crate::limits;
 /// Bytes to a place of a semaphore, which cannot count as many bytes as there are.
 const PLACE_BYTES: usize = 1024;
 
-/// The room that there is, over all connections.
-#[derive(Debug, Clone)]
-pub(super) struct Memory {
-    bodies: Room,
-    messages: Room,
-}
+/// The room for large messages, over all doors and repositories of this process.
+static MESSAGES: LazyLock<Room> = LazyLock::new(|| Room::new(limits::LARGE_MESSAGES_BYTES));
 
+/// Some memory that strangers share.
 #[derive(Debug, Clone)]
-struct Room {
+pub(crate) struct Room {
     places: Arc<Semaphore>,
     total: usize,
 }
 
-impl Memory {
-    /// Returns the room that the [limits] leave.
-    pub(super) fn new() -> Self {
-        Self {
-            bodies: Room::new(limits::LARGE_BODIES_BYTES),
-            messages: Room::new(limits::LARGE_MESSAGES_BYTES),
-        }
-    }
+/// Waits for room for the message in a request and what is made of it; there is always room for small ones.
+///
+/// # Errors
+/// `internal` when the process ends.
+pub(crate) async fn for_message(request: &Request) -> Result<Option<OwnedSemaphorePermit>, Error> {
+    MESSAGES.for_message(request).await
+}
 
-    /// Waits for room for a body.
-    pub(super) async fn body(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
-        self.bodies.take(bytes).await
-    }
-
-    /// Waits for room for the message in a request and what is made of it; there is always room for small ones.
-    pub(super) async fn message(
-        &self,
-        request: &Request,
-    ) -> Result<Option<OwnedSemaphorePermit>, Error> {
-        let message = frame::message_bytes(request.content_type, &request.body);
-        if message <= limits::SMALL_MESSAGE_BYTES {
-            return Ok(None);
-        }
-        // An artifact is there twice while it is stored: as it came, and packed for its row.
-        self.messages
-            .take(message.saturating_mul(2))
-            .await
-            .map(Some)
-    }
+/// Takes all the room there is for messages.
+#[cfg(test)]
+pub(crate) async fn everything() -> OwnedSemaphorePermit {
+    MESSAGES.take(usize::MAX).await.expect("room")
 }
 
 impl Room {
-    fn new(total: usize) -> Self {
+    pub(crate) fn new(total: usize) -> Self {
         let total = total / PLACE_BYTES;
         Self {
             places: Arc::new(Semaphore::new(total)),
@@ -69,13 +49,25 @@ impl Room {
     }
 
     /// Waits for room for `bytes`. What is larger than all the room there is gets all of it.
-    async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
+    ///
+    /// # Errors
+    /// `internal` when the process ends.
+    pub(crate) async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
         let places = bytes.div_ceil(PLACE_BYTES).min(self.total);
         let places = u32::try_from(places).unwrap_or(u32::MAX);
         Arc::clone(&self.places)
             .acquire_many_owned(places)
             .await
             .map_err(|_| Error::internal("no room"))
+    }
+
+    async fn for_message(&self, request: &Request) -> Result<Option<OwnedSemaphorePermit>, Error> {
+        let message = frame::message_bytes(request.content_type, &request.body);
+        if message <= limits::SMALL_MESSAGE_BYTES {
+            return Ok(None);
+        }
+        // An artifact is there twice while it is stored: as it came, and packed for its row.
+        self.take(message.saturating_mul(2)).await.map(Some)
     }
 }
 
@@ -101,18 +93,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_small_body_that_promises_a_large_message_needs_room() {
-        let memory = Memory::new();
+        let memory = Room::new(limits::LARGE_MESSAGES_BYTES);
         let mut body = frame::encode(ContentType::Packed, b"# nothing\n".to_vec()).to_vec();
         let request = |body: &[u8]| Request {
             content_type: ContentType::Packed,
             body: body.to_vec().into(),
             cookie: None,
         };
-        let small = memory.message(&request(&body)).await.expect("no wait");
+        let small = memory.for_message(&request(&body)).await.expect("no wait");
         assert!(small.is_none());
         body[..4].copy_from_slice(&u32::MAX.to_be_bytes());
-        let large = memory.message(&request(&body)).await.expect("room");
+        let large = memory.for_message(&request(&body)).await.expect("room");
         assert!(large.is_some());
-        assert!(memory.message(&request(&body)).now_or_never().is_none());
+        assert!(memory.for_message(&request(&body)).now_or_never().is_none());
     }
 }
