@@ -272,6 +272,7 @@ mod tests {
                 pid: 1,
                 started_at: at(0),
                 shell: true,
+                notify: false,
             },
             state: State::worst(repositories.iter().map(|repository| &repository.state)),
             pause: None,

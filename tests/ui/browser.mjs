@@ -47,9 +47,14 @@ export async function openPage(browser, agent, options = {}) {
   page.on("console", (message) => {
     if (/Content.Security.Policy/i.test(message.text())) errors.push(message.text());
   });
+  /** @type {string[]} */
+  const missed = [];
+  page.on("response", (response) => {
+    if (response.status() === 404) missed.push(response.url());
+  });
   await page.goto(`${agent.api}/#token=${agent.token}`);
   await page.getByRole("heading", { name: "Overview" }).waitFor();
-  return { page, errors };
+  return { page, errors, missed };
 }
 
 /**

@@ -16,6 +16,8 @@ let browser;
 let page;
 /** @type {string[]} */
 let errors;
+/** @type {string[]} */
+let missed;
 
 const timeout = 60_000;
 const honest = "let admin = false;\n";
@@ -26,7 +28,7 @@ before(async () => {
   agent = await startAgent();
   await agent.call("POST", "/repositories/add", { path: sampleRepository(agent.folder, "sample") });
   await agent.call("POST", "/repositories/add", { path: trickyRepository() });
-  ({ page, errors } = await openPage(browser, agent, { width: 720, height: 480 }));
+  ({ page, errors, missed } = await openPage(browser, agent, { width: 720, height: 480 }));
 });
 
 after(async () => {
@@ -80,6 +82,10 @@ test("the README introduces the files; nothing of it runs", { timeout }, async (
   await document.getByRole("link", { name: "the code" }).click();
   await page.waitForURL(`${agent.api}/r/sample/files/tip/src/main.rs`);
   assert.deepEqual(errors, []);
+});
+
+test("the page asks for nothing that this agent does without", { timeout }, () => {
+  assert.deepEqual(missed, []);
 });
 
 test("a link to a line of a document shows its source", { timeout }, async () => {

@@ -94,6 +94,7 @@ impl Core {
                 pid: std::process::id(),
                 started_at: self.started_at,
                 shell: self.shell.is_desktop(),
+                notify: self.notify.get().is_some(),
             },
             state: match pause {
                 Some(pause) if repositories.is_empty() => worst.in_pause(pause),

@@ -177,7 +177,7 @@ async function follow(): Promise<void> {
     for await (const event of api.events(abort.signal)) {
       clearTimeout(silence);
       silence = setTimeout(() => abort.abort(), silence_ms);
-      if (event.event === "status") await opened();
+      if (event.event === "status") await opened(event.agent);
       take(event);
     }
   } finally {
@@ -185,19 +185,19 @@ async function follow(): Promise<void> {
   }
 }
 
-async function opened(): Promise<void> {
+async function opened(agent: AgentInfo): Promise<void> {
   if (connection === "connected") return;
+  const asked = agent.notify ? [api.threads(), api.notifySettings()] as const : [null, null];
   [jobs, mesh, threads, notify, devices] = await Promise.all([
     api.jobs(),
     api.mesh().catch(unlessPart),
-    api.threads().catch(unlessPart),
-    api.notifySettings().catch(unlessPart),
+    ...asked,
     api.devices().catch(unlessPart),
   ]);
   connection = "connected";
 }
 
-/** An agent without a bus has no mesh, one without notify no threads. */
+/** An agent without a bus has no mesh. */
 function unlessPart(thrown: unknown): null {
   if (api.problemOf(thrown).code === "not_found") return null;
   throw thrown;

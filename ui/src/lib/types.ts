@@ -55,6 +55,8 @@ export interface AgentInfo {
   pid: number;
   started_at: string;
   shell: boolean;
+  /** Whether it keeps questions; without, there are no threads to ask for. */
+  notify: boolean;
 }
 
 /** Nothing is pulled or pushed by itself; `until` is `null` when a person ends it. */

@@ -71,6 +71,9 @@ pub struct AgentInfo {
     pub started_at: Time,
     /// Whether a desktop is attached.
     pub shell: bool,
+    /// Whether it keeps questions and their answers; without, `/notify/` is not there.
+    #[serde(default)]
+    pub notify: bool,
 }
 
 /// One repository of the agent.

@@ -130,4 +130,11 @@ fn completions_and_manual_pages_come_from_the_parser() {
     lab.edgesync(&["man", "pages"]);
     let page = std::fs::read_to_string(lab.path("pages/edgesync-sync-start.1")).expect("a page");
     assert!(page.contains("serve\\-http"), "{page}");
+    let synopsis = page
+        .split("\n.SH ")
+        .find(|section| section.starts_with("SYNOPSIS"));
+    let synopsis = synopsis.expect("a synopsis");
+    for option in [r"\fB\-\-serve\-http\fR \fIADDR\fR", r"\fB\-\-poll\fR \fI"] {
+        assert!(synopsis.contains(option), "{option}: {synopsis}");
+    }
 }
