@@ -1,6 +1,7 @@
 //! The sync protocol: our client and server against each other and against stock, and what hostile peers send.
 
 mod budgets;
+mod everything;
 mod hostile_servers;
 mod lost_sources;
 mod our_client;
