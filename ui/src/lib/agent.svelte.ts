@@ -187,13 +187,8 @@ async function follow(): Promise<void> {
 
 async function opened(agent: AgentInfo): Promise<void> {
   if (connection === "connected") return;
-  const asked = agent.notify ? [api.threads(), api.notifySettings()] as const : [null, null];
-  [jobs, mesh, threads, notify, devices] = await Promise.all([
-    api.jobs(),
-    api.mesh().catch(unlessPart),
-    ...asked,
-    api.devices().catch(unlessPart),
-  ]);
+  const asked = agent.notify ? ([api.threads(), api.notifySettings(), api.devices()] as const) : ([null, null, null] as const);
+  [jobs, mesh, threads, notify, devices] = await Promise.all([api.jobs(), api.mesh().catch(unlessPart), ...asked]);
   connection = "connected";
 }
 
