@@ -336,7 +336,9 @@ impl Member {
         let exchanged = line.exchange(self.hosted.writer(), start, progress).await;
         self.show_progress(None);
         let looked = self.look(Arrival::Pull(trigger)).await;
-        if looked.as_ref().is_ok_and(|changed| *changed) {
+        // Another look may have been first to see what came; the rest of the agent has to hear of it all the same.
+        let came = exchanged.as_ref().is_ok_and(|it| received(it) > 0);
+        if came || looked.as_ref().is_ok_and(|changed| *changed) {
             self.hosted.changed(Origin::Bus);
         }
         let who = peer.map_or_else(|| "the bus".to_owned(), |peer| short(peer.as_str()));

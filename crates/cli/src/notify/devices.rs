@@ -101,7 +101,8 @@ impl Pair {
             };
             let of_phone =
                 |it: &&PendingDevice| phone.is_none() || phone.as_deref() == Some(&it.id);
-            let fresh = |it: &&PendingDevice| it.since >= started(&made);
+            // Those that began before the offer was made are another's.
+            let fresh = |it: &&PendingDevice| before.pending.iter().all(|old| old.id != it.id);
             let pending = devices.pending.iter().filter(of_phone).rfind(fresh);
             match (pending, &phone) {
                 (Some(pending), _) if pending.state == PendingState::Ended => {
@@ -124,7 +125,7 @@ impl Pair {
                 (None, None) if devices.offer.is_none() => {
                     let words =
                         "the code no longer counts: its time is over, or somebody tried too often";
-                    return Err(Failure::new(Kind::TimedOut, words));
+                    return Err(Failure::new(Kind::Failed, words));
                 }
                 _ => {}
             }
@@ -157,12 +158,6 @@ fn only_address(devices: &Devices) -> Option<String> {
         (None, [only]) => Some(only.clone()),
         _ => None,
     }
-}
-
-/// Pairings that began before the offer was made are another's.
-fn started(made: &MadeOffer) -> Time {
-    const OFFER_LIFE_MS: i64 = 600_000;
-    Time::from_unix_millis(made.expires_at.unix_millis() - OFFER_LIFE_MS)
 }
 
 fn show(made: &MadeOffer, out: Output) -> Result<(), Failure> {
