@@ -1,12 +1,12 @@
 // Every screen, in light and dark, with little, nothing, much and trouble in it.
 
-import { copyFileSync, mkdirSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { startAgent } from "./agent.mjs";
 import { inspect, openBrowser, openPage, visit } from "./browser.mjs";
-import { branchyRepository, emptyRepository, largeRepository, sampleRepository } from "./fossil.mjs";
+import { branchyRepository, emptyRepository, fossil, largeRepository, sampleRepository } from "./fossil.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -46,6 +46,7 @@ async function addSample() {
   await add(largeRepository(full.folder, "rows", { checkIns: 1000, files: 1000 }));
   oldest = (await full.call("GET", "/repositories/rows/timeline?offset=999&limit=1")).rows[0].hash;
   await add(branchyRepository(full.folder, "branches"));
+  await add(oddRepository());
   await add(emptyRepository(full.folder, "unreachable"));
   // Port 9 is discard's: nobody answers there.
   await full.call("PUT", "/repositories/unreachable/remote", { url: "http://127.0.0.1:9/nowhere" });
@@ -53,6 +54,18 @@ async function addSample() {
   await add(gone);
   rmSync(gone);
   await full.call("POST", "/repositories/gone/sync").catch(() => undefined);
+}
+
+/** A file without a line, and one with a thousand long ones. */
+function oddRepository() {
+  const file = emptyRepository(full.folder, "odd");
+  const work = path.join(full.folder, "odd-work");
+  fossil(full.folder, ["open", "--workdir", work, file]);
+  writeFileSync(path.join(work, "empty.txt"), "");
+  writeFileSync(path.join(work, "long.txt"), `${"a long line of the file ".repeat(20)}\n`.repeat(1000));
+  fossil(full.folder, ["addremove"], { cwd: work });
+  fossil(full.folder, ["commit", "--no-warnings", "-m", "Nothing and much"], { cwd: work });
+  return file;
 }
 
 /** @type {Map<string, ReturnType<typeof openPage>>} */
@@ -101,6 +114,8 @@ const screens = [
   { name: "file", place: "/r/sample/files/tip/src/main.rs#L5-9", agent: () => full, ready: (page) => page.locator(".line.marked").nth(4).waitFor() },
   { name: "file-image", place: "/r/sample/files/tip/icon.png", agent: () => full, ready: (page) => shows(page, "2 × 2") },
   { name: "file-binary", place: "/r/sample/files/tip/data.bin", agent: () => full, ready: (page) => shows(page, "is binary") },
+  { name: "file-empty", place: "/r/odd/files/tip/empty.txt", agent: () => full, ready: (page) => page.getByRole("treeitem", { name: "empty.txt" }).waitFor() },
+  { name: "file-1000", place: "/r/odd/files/tip/long.txt", agent: () => full, ready: (page) => page.locator(".line").nth(20).waitFor() },
   { name: "settings", place: "/r/sample/settings", agent: () => full, ready: (page) => shows(page, "Forget sample") },
   { name: "settings-error", place: "/r/unreachable/settings", agent: () => full, ready: (page) => page.getByRole("alert").first().waitFor() },
   { name: "unknown", place: "/r/nobody/timeline", agent: () => full, ready: (page) => shows(page, "There is no repository called") },
