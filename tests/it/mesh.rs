@@ -391,3 +391,44 @@ fn a_role_changes_while_commits_flow() {
     changing.receives("commit-1");
     assert!(other.holds("commit-3"));
 }
+
+#[test]
+fn what_can_be_cloned_from_others_is_listed_and_rights_can_be_taken() {
+    let place = Place::new(2);
+    let first = place.start(0, &[]);
+    let second = place.start(1, &["--join", first.address("leaf")]);
+    second.meets(1);
+    let list = || {
+        let text = run(place.edgesync(1).args(["peers", "--repos", "--json"]));
+        serde_json::from_str::<Value>(&text).expect("JSON")
+    };
+    wait(|| !list().as_array().expect("a list").is_empty());
+    let listed = list();
+    assert_eq!(listed[0]["endpoint_id"], json!(place.ids[0]));
+    let repository = &listed[0]["repositories"][0];
+    assert_eq!(
+        [&repository["name"], &repository["here"]],
+        [&json!("project"), &json!(true)]
+    );
+    assert_eq!(
+        repository["project_code"].as_str().map(str::len),
+        Some(40),
+        "{listed}"
+    );
+
+    let id = "5f".repeat(32);
+    first.api("POST", "mesh/trusted", Some(&json!({ "endpoint_id": id })));
+    let unpair = || {
+        place
+            .edgesync(0)
+            .args(["unpair", &id])
+            .output()
+            .expect("it runs")
+    };
+    assert!(unpair().status.success());
+    let trusted = first.api("GET", "mesh/trusted", None).to_string();
+    assert!(!trusted.contains(&id), "{trusted}");
+    let again = unpair();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("no agent of that id"));
+}

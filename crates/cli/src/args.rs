@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::agent::control::Open;
 use crate::agent::doctor::Doctor;
-use crate::agent::peers::Peers;
+use crate::agent::peers::{Peers, Unpair};
 use crate::agent::sync::Sync;
 use crate::mcp::Mcp;
 use crate::notify::Notify;
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Id,
 
     Peers(Peers),
+
+    Unpair(Unpair),
 
     Notify(Notify),
 

@@ -47,6 +47,7 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
         Command::Sync(sync) => sync.run(out),
         Command::Id => agent::id::run(out),
         Command::Peers(peers) => peers.run(out),
+        Command::Unpair(unpair) => unpair.run(out),
         Command::Notify(notify) => notify.run(out),
         Command::Mcp(mcp) => mcp.run(),
         Command::Doctor(doctor) => doctor.run(out),

@@ -255,6 +255,8 @@ pub struct Peer {
     pub trusted: bool,
     /// Those of this agent's repositories that it has as well, by name.
     pub repositories: Vec<String>,
+    /// What this agent can clone from it, as it has last told.
+    pub available: Vec<Available>,
     /// Its last sign of life.
     pub heard_at: Option<Time>,
     /// The end of the last exchange with it.

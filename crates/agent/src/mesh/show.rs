@@ -66,40 +66,36 @@ impl Mesh {
         .collect()
     }
 
+    /// Returns what this agent can clone from another, as that has last told.
+    fn available(&self, id: &EndpointId) -> Vec<api::Available> {
+        let hosted = self.replication.hosted();
+        let here: BTreeSet<String> = hosted.iter().filter_map(|it| it.project_code()).collect();
+        let told = self.parts.members.told(id).into_iter();
+        let offered = told.flat_map(|told| told.repositories);
+        let show = |it: crate::members::Offered| api::Available {
+            here: here.contains(&it.project_code),
+            name: it.name,
+            project_code: it.project_code,
+            size: it.size,
+            capabilities: it.capabilities,
+        };
+        offered.map(show).collect()
+    }
+
     fn show_members(&self, view: &View) -> Vec<api::Member> {
-        let here: BTreeSet<String> = self
-            .replication
-            .hosted()
-            .iter()
-            .filter_map(|it| it.project_code())
-            .collect();
-        let show = |(id, member): (&EndpointId, &crate::members::Member)| {
-            let told = self.parts.members.told(id);
-            let offered = |it: crate::members::Offered| api::Available {
-                here: here.contains(&it.project_code),
-                name: it.name,
-                project_code: it.project_code,
-                size: it.size,
-                capabilities: it.capabilities,
-            };
-            api::Member {
-                endpoint_id: id.to_string(),
-                name: member.name.to_string(),
-                capabilities: member.everywhere.iter().collect(),
-                projects: member
-                    .in_projects
-                    .iter()
-                    .map(|(project, letters)| (project.clone(), letters.iter().collect()))
-                    .collect(),
-                vouched_by: member.vouched_by.iter().map(ToString::to_string).collect(),
-                since: Time::from_unix_millis(member.since),
-                told_at: told.as_ref().map(|told| told.at),
-                repositories: told
-                    .into_iter()
-                    .flat_map(|told| told.repositories)
-                    .map(offered)
-                    .collect(),
-            }
+        let show = |(id, member): (&EndpointId, &crate::members::Member)| api::Member {
+            endpoint_id: id.to_string(),
+            name: member.name.to_string(),
+            capabilities: member.everywhere.iter().collect(),
+            projects: member
+                .in_projects
+                .iter()
+                .map(|(project, letters)| (project.clone(), letters.iter().collect()))
+                .collect(),
+            vouched_by: member.vouched_by.iter().map(ToString::to_string).collect(),
+            since: Time::from_unix_millis(member.since),
+            told_at: self.parts.members.told(id).map(|told| told.at),
+            repositories: self.available(id),
         };
         view.members.iter().map(show).collect()
     }
@@ -204,6 +200,7 @@ impl Mesh {
             round_trip_ms: None,
             trusted: id.is_some_and(|id| register.knows(&id)),
             repositories: Vec::new(),
+            available: id.map(|id| self.available(&id)).unwrap_or_default(),
             heard_at: None,
             last_ok: None,
             error: None,

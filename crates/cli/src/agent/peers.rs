@@ -1,29 +1,102 @@
-//! `edgesync peers`, and the mesh's lines in `sync status`: whom the running agent hears, and how.
+//! `edgesync peers` and `unpair`, and the mesh's lines in `sync status`: whom the running agent hears, and how.
 
 use std::time::Duration;
 
 use clap::Args;
-use edgesync_agent::api::{LinkKind, LinkState, Mesh, Peer, PeerKind, Role, Time};
+use edgesync_agent::EndpointId;
+use edgesync_agent::api::{Available, LinkKind, LinkState, Mesh, Peer, PeerKind, Role, Time};
+use serde::Serialize;
 
 use crate::agent::api::AgentApi;
 use crate::agent::runtime;
 use crate::error::{Failure, Kind};
 use crate::output::{Output, printable};
-use crate::units::format_age;
+use crate::units::{format_age, format_size};
 
 /// List the other agents that the running agent hears
 #[derive(Args)]
-pub(crate) struct Peers {}
+pub(crate) struct Peers {
+    /// List what can be cloned from each of them
+    #[arg(long)]
+    repos: bool,
+}
+
+/// Take all rights from another agent: a member of the mesh is revoked for ever, everywhere
+#[derive(Args)]
+pub(crate) struct Unpair {
+    /// Its endpoint id, as `edgesync id` prints it there
+    #[arg(value_name = "ID")]
+    id: EndpointId,
+}
+
+impl Unpair {
+    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        let agent = AgentApi::find()?;
+        let path = format!("mesh/members/{}", self.id);
+        runtime()?.block_on(agent.delete(&path))?;
+        let done = Unpaired {
+            unpaired: self.id.to_string(),
+        };
+        out.print(&done, |done| format!("unpaired: {}\n", done.unpaired))
+    }
+}
+
+/// What `unpair` prints with `--json`.
+#[derive(Serialize)]
+struct Unpaired {
+    unpaired: String,
+}
+
+/// What can be cloned from one peer.
+#[derive(Serialize)]
+struct Offering<'a> {
+    peer: &'a str,
+    endpoint_id: Option<&'a str>,
+    repositories: &'a [Available],
+}
 
 impl Peers {
-    #[expect(clippy::unused_self, reason = "every command runs itself")]
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         let agent = AgentApi::find()?;
         let mesh = runtime()?
             .block_on(mesh(&agent))?
             .ok_or_else(|| Failure::new(Kind::Failed, "the running agent has no bus"))?;
-        out.print(&mesh.peers, |peers| table(peers, Time::now()))
+        if !self.repos {
+            return out.print(&mesh.peers, |peers| table(peers, Time::now()));
+        }
+        let offering = |peer: &'_ Peer| !peer.available.is_empty();
+        let offerings: Vec<Offering<'_>> = mesh
+            .peers
+            .iter()
+            .filter(|peer| offering(peer))
+            .map(|peer| Offering {
+                peer: &peer.name,
+                endpoint_id: peer.endpoint_id.as_deref(),
+                repositories: &peer.available,
+            })
+            .collect();
+        out.print(&offerings, |offerings| repository_lines(offerings))
     }
+}
+
+/// Returns a line for each repository that others have: its project, size, name, from whom, and whether it is here as well.
+fn repository_lines(offerings: &[Offering<'_>]) -> String {
+    if offerings.is_empty() {
+        return "nothing can be cloned from others\n".to_owned();
+    }
+    let lines = offerings.iter().flat_map(|offering| {
+        offering.repositories.iter().map(|it| {
+            format!(
+                "{}  {:>10}  {}  from {}{}\n",
+                printable(&it.project_code),
+                format_size(it.size),
+                printable(&it.name),
+                printable(offering.peer),
+                if it.here { ", is here" } else { "" }
+            )
+        })
+    });
+    lines.collect()
 }
 
 /// Asks the agent for its mesh; an agent without a bus has none.
@@ -180,6 +253,7 @@ mod tests {
             round_trip_ms: Some(3.24),
             trusted: true,
             repositories: vec!["docs".to_owned(), "src".to_owned()],
+            available: vec![],
             heard_at: None,
             last_ok: Some(at(110)),
             error: None,
@@ -212,6 +286,28 @@ mod tests {
         stranger\u{202e}  connected for 2 min, not trusted             through others  -           -
         tablet            error: the reply's signature does not match  direct          3.2 ms      12 s ago   docs, src
         ");
+    }
+
+    #[test]
+    fn each_repository_of_another_has_a_line() {
+        let repository = |name: &str, here| Available {
+            name: name.to_owned(),
+            project_code: "ab".repeat(20),
+            size: 250 * 1024,
+            capabilities: "gio".to_owned(),
+            here,
+        };
+        let repositories = [repository("docs", true), repository("src\u{202e}", false)];
+        let offering = Offering {
+            peer: "studio",
+            endpoint_id: None,
+            repositories: &repositories,
+        };
+        insta::assert_snapshot!(repository_lines(&[offering]), @r"
+        abababababababababababababababababababab   250.0 KiB  docs  from studio, is here
+        abababababababababababababababababababab   250.0 KiB  src\u{202e}  from studio
+        ");
+        assert_eq!(repository_lines(&[]), "nothing can be cloned from others\n");
     }
 
     #[test]

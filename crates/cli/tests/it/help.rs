@@ -13,6 +13,7 @@ const COMMANDS: &[&str] = &[
     "sync resume",
     "id",
     "peers",
+    "unpair",
     "doctor",
     "notify",
     "notify init",
