@@ -8,4 +8,5 @@ mod mesh;
 mod news;
 mod notify;
 mod tidy;
+mod tunnel;
 mod workspace;

@@ -74,6 +74,8 @@ pub struct Config {
     pub notify: Option<PathBuf>,
     /// Codes of projects in which unsigned messages on the bus count like those of trusted agents.
     pub accept_unsigned: Vec<ProjectCode>,
+    /// The file of the identity key; that of the home when it is not given.
+    pub identity: Option<PathBuf>,
     /// The agent's part of the mesh.
     pub mesh: MeshConfig,
 }
@@ -96,6 +98,7 @@ impl Config {
             trust: Vec::new(),
             accept_unsigned: Vec::new(),
             notify: None,
+            identity: None,
             mesh: MeshConfig::default(),
         }
     }
@@ -272,6 +275,11 @@ impl Agent {
         self.core.identity.endpoint_id()
     }
 
+    /// Returns the ticket with which others reach this agent over the tunnel, once it says where it is; nothing without a tunnel.
+    pub async fn ticket(&self) -> Option<String> {
+        self.core.mesh().ok()?.ticket_soon().await
+    }
+
     /// Returns what `GET /api/v1/status` answers.
     pub fn status(&self) -> Status {
         self.core.status()
@@ -389,7 +397,10 @@ fn build(
     shell: Arc<dyn Shell>,
     http: Option<String>,
 ) -> Result<Arc<Core>, StartError> {
-    let identity = Identity::of(&config.home)?;
+    let identity = match &config.identity {
+        Some(file) => Identity::in_file(file)?,
+        None => Identity::of(&config.home)?,
+    };
     let (state, aside) = StateDb::open(&config.home.state_file())?;
     let state = Arc::new(state);
     let unsigned = config.accept_unsigned.iter().map(ToString::to_string);

@@ -48,19 +48,28 @@ impl Identity {
     /// # Errors
     /// [`IdentityError`] when there is a key that cannot be used, or none can be made.
     pub fn of(home: &Home) -> Result<Self, IdentityError> {
-        let path = home.identity_file();
+        Self::in_file(&home.identity_file())
+    }
+
+    /// Returns the identity whose key is in this file, making it on first use.
+    ///
+    /// # Errors
+    /// [`IdentityError`] when there is a key that cannot be used, or none can be made.
+    pub fn in_file(path: &Path) -> Result<Self, IdentityError> {
         let io_error = |source| IdentityError::Io {
-            path: path.clone(),
+            path: path.to_path_buf(),
             source,
         };
-        match fs::read(&path) {
-            Ok(text) => Self::parse(&text, &path),
+        match fs::read(path) {
+            Ok(text) => Self::parse(&text, path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut secret = [0; 32];
                 getrandom::fill(&mut secret).map_err(IdentityError::Random)?;
-                let identity = Self::from_secret(&secret)
-                    .ok_or_else(|| IdentityError::Damaged { path: path.clone() })?;
-                write_private(&path, format!("{}\n", to_hex(&secret)).as_bytes())
+                let identity =
+                    Self::from_secret(&secret).ok_or_else(|| IdentityError::Damaged {
+                        path: path.to_path_buf(),
+                    })?;
+                write_private(path, format!("{}\n", to_hex(&secret)).as_bytes())
                     .map_err(io_error)?;
                 Ok(identity)
             }

@@ -55,10 +55,11 @@ mod watch;
 mod wire;
 
 pub use agent::{Agent, Config, StartError};
+pub use edgesync_tunnel::Relay;
 pub use events::Subscription;
 pub use home::{HOME_VARIABLE, Home, HomeError};
 pub use identity::{Identity, IdentityError};
-pub use mesh::{JoinUrl, JoinUrlError, MeshConfig, MeshError};
+pub use mesh::{JoinUrl, JoinUrlError, MeshConfig, MeshError, TunnelConfig};
 pub use notifier::{Heard, Notification, NotificationKey, Notifier};
 pub use repository::browse::check_in;
 pub use runtime::Runtime;

@@ -189,6 +189,9 @@ pub(crate) const CLOCK_SLACK: Duration = Duration::from_secs(60);
 /// Devices that wait to be paired at once; anybody who reaches the agent can knock.
 pub(crate) const PENDING: usize = 8;
 
+/// How long a start waits for the tunnel to learn an address of its own before it says where it is.
+pub(crate) const OWN_ADDRESS: Duration = Duration::from_secs(3);
+
 /// Longest text of an offer. A ticket with many addresses has about 600 bytes; a QR code holds 2,953.
 pub(crate) const OFFER_TEXT_BYTES: usize = 2048;
 

@@ -64,6 +64,9 @@ const LATER: &str = "
     ) STRICT;
 ";
 
+/// The setting that holds the tunnel's UDP port.
+const TUNNEL_PORT: &str = "tunnel-port";
+
 /// The setting that holds the role in the mesh.
 const ROLE: &str = "role";
 
@@ -298,21 +301,39 @@ impl StateDb {
 
     /// Returns the role in the mesh that a person chose.
     pub(crate) fn role(&self) -> rusqlite::Result<Option<Role>> {
-        let value: Option<String> = self
-            .connection()
-            .query_row("SELECT value FROM setting WHERE name = ?1", [ROLE], |row| {
-                row.get(0)
-            })
-            .optional()?;
+        let value = self.setting(ROLE)?;
         Ok(value.and_then(|value| value.parse().ok()))
     }
 
     /// Remembers the role in the mesh that a person chose.
     pub(crate) fn set_role(&self, role: Role) -> rusqlite::Result<()> {
+        self.set_setting(ROLE, role.as_str())
+    }
+
+    /// Returns the UDP port that the tunnel had last.
+    pub(crate) fn tunnel_port(&self) -> rusqlite::Result<Option<u16>> {
+        let value: Option<String> = self.setting(TUNNEL_PORT)?;
+        Ok(value.and_then(|value| value.parse().ok()))
+    }
+
+    /// Remembers the UDP port of the tunnel.
+    pub(crate) fn set_tunnel_port(&self, port: u16) -> rusqlite::Result<()> {
+        self.set_setting(TUNNEL_PORT, &port.to_string())
+    }
+
+    fn setting(&self, name: &str) -> rusqlite::Result<Option<String>> {
+        self.connection()
+            .query_row("SELECT value FROM setting WHERE name = ?1", [name], |row| {
+                row.get(0)
+            })
+            .optional()
+    }
+
+    fn set_setting(&self, name: &str, value: &str) -> rusqlite::Result<()> {
         self.connection()
             .execute(
                 "INSERT OR REPLACE INTO setting(name, value) VALUES(?1, ?2)",
-                [ROLE, role.as_str()],
+                [name, value],
             )
             .map(drop)
     }

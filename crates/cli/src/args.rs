@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Print this agent's endpoint id, making its identity on first use
     Id,
 
+    /// Print the running agent's ticket, with which others reach it over the tunnel
+    Ticket,
+
     Peers(Peers),
 
     Unpair(Unpair),

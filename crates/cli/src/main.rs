@@ -46,6 +46,7 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
     match command {
         Command::Sync(sync) => sync.run(out),
         Command::Id => agent::id::run(out),
+        Command::Ticket => agent::id::ticket(out),
         Command::Peers(peers) => peers.run(out),
         Command::Unpair(unpair) => unpair.run(out),
         Command::Notify(notify) => notify.run(out),

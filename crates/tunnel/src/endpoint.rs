@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::connections::Connections;
-use crate::gate::{Admission, NOT_ADMITTED, may_come};
+use crate::gate::{Admission, NOT_ADMITTED, NOT_PAIRED, may_come};
 use crate::info::{Event, LinkInfo, RelayState};
 use crate::limits;
 use crate::peer::PeerId;
@@ -289,7 +289,7 @@ impl Tunnel {
         let (code, reason) = if self.0.stop.is_cancelled() {
             (DONE, &b"closed"[..])
         } else {
-            (NOT_ADMITTED, &b"not paired"[..])
+            (NOT_ADMITTED, NOT_PAIRED.as_bytes())
         };
         for connection in self.0.connections.matching(fits) {
             connection.close(VarInt::from_u32(code), reason);

@@ -13,6 +13,9 @@ use crate::protocol::Protocol;
 /// The code with which a connection of someone who may not come is closed.
 pub(crate) const NOT_ADMITTED: u32 = 403;
 
+/// The reason that is given with it; it stands in the error that the other end reads.
+pub const NOT_PAIRED: &str = "not paired";
+
 /// Says who may come, for all protocols but [`Protocol::Pair`].
 pub type Admission = Arc<dyn Fn(&PeerId, Protocol) -> bool + Send + Sync>;
 
@@ -46,7 +49,7 @@ impl EndpointHooks for Gate {
             Some(protocol) => {
                 // Nobody need listen.
                 let _ = self.events.send(Event::Refused { peer, protocol });
-                refused(b"not paired")
+                refused(NOT_PAIRED.as_bytes())
             }
         }
     }

@@ -134,6 +134,13 @@ export interface Join {
   peer: string | null;
 }
 
+/** The way of a link over the tunnel. */
+export interface TunnelWay {
+  path: "direct" | "relay";
+  address: string;
+  round_trip_ms: number | null;
+}
+
 export interface Peer {
   endpoint_id: string | null;
   name: string;
@@ -144,6 +151,7 @@ export interface Peer {
   dialled: boolean;
   address: string | null;
   round_trip_ms: number | null;
+  tunnel: TunnelWay | null;
   trusted: boolean;
   repositories: string[];
   heard_at: string | null;

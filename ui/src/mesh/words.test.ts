@@ -16,6 +16,7 @@ const peer = (more: Partial<Peer> = {}): Peer => ({
   dialled: false,
   address: null,
   round_trip_ms: 3.2,
+  tunnel: null,
   trusted: true,
   repositories: [],
   heard_at: null,
@@ -40,6 +41,8 @@ test("a link says how messages come and who made it", () => {
   expect(linkKind(peer())).toBe("direct, from there");
   expect(linkKind(peer({ link: "leaf", dialled: true }))).toBe("leaf link, from here");
   expect(linkKind(peer({ link: "via" }))).toBe("through others");
+  const over = (path: "direct" | "relay") => linkKind(peer({ tunnel: { path, address: "192.0.2.1:7", round_trip_ms: 2 } }));
+  expect([over("direct"), over("relay")]).toEqual(["tunnel, from there", "tunnel by relay, from there"]);
 });
 
 test("round trips have three digits at most", () => {

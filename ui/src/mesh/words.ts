@@ -52,8 +52,9 @@ export function linkWords(state: LinkState, now: number): LinkWords {
 export function linkKind(peer: Peer): string {
   if (peer.link === null) return "—";
   if (peer.link === "via") return "through others";
-  const kind = peer.link === "leaf" ? "leaf link" : "direct";
-  return peer.dialled ? `${kind}, from here` : `${kind}, from there`;
+  const from = peer.dialled ? "from here" : "from there";
+  if (peer.tunnel) return `${peer.tunnel.path === "relay" ? "tunnel by relay" : "tunnel"}, ${from}`;
+  return `${peer.link === "leaf" ? "leaf link" : "direct"}, ${from}`;
 }
 
 /** `3.2 ms`, `140 ms`, `1.2 s`. */

@@ -22,6 +22,8 @@ pub struct Mesh {
     pub cluster: String,
     /// Where this agent listens.
     pub addresses: Vec<Address>,
+    /// This agent's ticket, with which others reach it over the tunnel; `null` without one.
+    pub ticket: Option<String>,
     /// Whom it was told to dial.
     pub joins: Vec<Join>,
     /// The mesh that this agent is in; `null` before it is paired with anyone.
@@ -178,7 +180,7 @@ pub enum AddressKind {
 pub struct Join {
     /// Names the join in paths.
     pub id: String,
-    /// `nats-leaf://HOST:PORT` or `nats-route://HOST:PORT`.
+    /// `nats-leaf://HOST:PORT`, `nats-route://HOST:PORT`, `iroh:TICKET` or `iroh:ID`.
     pub url: String,
     /// Who added it.
     pub from: Chosen,
@@ -251,6 +253,8 @@ pub struct Peer {
     pub address: Option<String>,
     /// A message there and back, in milliseconds.
     pub round_trip_ms: Option<f64>,
+    /// How packets go, for a link over the tunnel.
+    pub tunnel: Option<TunnelWay>,
     /// Whether its content is taken.
     pub trusted: bool,
     /// Those of this agent's repositories that it has as well, by name.
@@ -263,6 +267,27 @@ pub struct Peer {
     pub last_ok: Option<Time>,
     /// Why the last exchange failed.
     pub error: Option<PeerError>,
+}
+
+/// The way of a link over the tunnel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TunnelWay {
+    /// Whether somebody stands between.
+    pub path: TunnelPath,
+    /// The other end's address, or the relay's.
+    pub address: String,
+    /// A packet there and back, in milliseconds.
+    pub round_trip_ms: Option<f64>,
+}
+
+/// Whether somebody stands between two ends of the tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TunnelPath {
+    /// Nobody: from machine to machine.
+    Direct,
+    /// A relay, which sees nothing but encrypted packets.
+    Relay,
 }
 
 /// What a peer is.

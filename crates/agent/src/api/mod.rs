@@ -28,7 +28,7 @@ pub use history::{
 pub use mesh::{
     AddJoin, AddTrusted, Address, AddressKind, Available, Chosen, Counters, FoundBy, Join,
     LinkKind, LinkState, Member, Mesh, MeshInfo, Peer, PeerError, PeerKind, Revoked, Role,
-    RoleError, SetRole, Trusted,
+    RoleError, SetRole, Trusted, TunnelPath, TunnelWay,
 };
 pub use notify::{
     Action, AnswerSource, DoneNotify, MessageKind, NotifyConversation, NotifyMessage,

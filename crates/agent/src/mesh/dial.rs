@@ -2,16 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use edgesync_tunnel::NOT_PAIRED;
 use natsd::leaf::LeafRemote;
 use natsd::{Close, Link, LinkStatus, Target};
-use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::gate::credentials;
 use super::join::{JoinUrl, Way};
 use super::{Mesh, locked, role};
 use crate::api::{self, Chosen, Code, Error, Level, LinkState, Role, Time};
-use crate::limits;
 use crate::trust::EndpointId;
 
 /// The joins and their links.
@@ -37,6 +36,8 @@ struct Entry {
     from: Chosen,
     /// Closes the link when dropped.
     link: Option<DropGuard>,
+    /// The role in which the link was begun.
+    role: Role,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -94,11 +95,16 @@ impl Dialler {
         let live = inner.live.clone();
         let mut retired = Vec::new();
         for entry in &mut inner.entries {
-            let unused = role::unused(role, &entry.url);
+            let unused = role::unused(role, &entry.url).or_else(|| mesh.cannot_dial(&entry.url));
             let spare = role == Role::Leaf && live.as_ref() != Some(&entry.id);
             if unused.is_none() && !spare {
+                let other_way = entry.url.way() == Way::Tunnel
+                    && (entry.role == Role::Leaf) != (role == Role::Leaf);
+                if other_way {
+                    retired.extend(entry.link.take());
+                }
                 if entry.link.is_none() {
-                    entry.begin(mesh);
+                    entry.begin(mesh, role);
                 }
                 continue;
             }
@@ -157,6 +163,7 @@ impl Inner {
             url: url.clone(),
             from,
             link: None,
+            role: self.role,
             seen: Arc::new(Mutex::new(Seen { state, peer: None })),
         });
         Some(id)
@@ -167,7 +174,7 @@ impl Inner {
         let leaves = || {
             self.entries
                 .iter()
-                .filter(|entry| entry.url.way() == Way::Leaf)
+                .filter(|entry| entry.url.way() != Way::Route)
         };
         let present = leaves().find(|entry| Some(&entry.id) == self.live.as_ref());
         let stands = leaves().find(|entry| entry.stands());
@@ -180,7 +187,7 @@ impl Inner {
         let leaves: Vec<&Entry> = self
             .entries
             .iter()
-            .filter(|entry| entry.url.way() == Way::Leaf)
+            .filter(|entry| entry.url.way() != Way::Route)
             .collect();
         let at = leaves.iter().position(|entry| entry.id == id);
         let next = at.and_then(|at| leaves.iter().cycle().nth(at + 1));
@@ -205,7 +212,8 @@ impl Entry {
     }
 
     /// Begins to dial.
-    fn begin(&mut self, mesh: &Arc<Mesh>) {
+    fn begin(&mut self, mesh: &Arc<Mesh>, role: Role) {
+        self.role = role;
         self.see(LinkState::Connecting { since: Time::now() });
         let stop = mesh.parts.stopped.child_token();
         let follower = Follower {
@@ -229,6 +237,23 @@ impl Entry {
             },
             Way::Route => {
                 let link = server.dial_route(Target::Tcp(self.url.address().to_owned()));
+                mesh.parts.tasks.spawn(follower.follow(link));
+            }
+            Way::Tunnel => {
+                let target = self.url.ticket().zip(mesh.tunnel.as_ref());
+                // Without a tunnel it is not dialled.
+                let Some(target) = target.map(|(ticket, tunnel)| tunnel.target(ticket, role))
+                else {
+                    return;
+                };
+                let link = match role {
+                    Role::Leaf => {
+                        let mut remote = LeafRemote::new(target);
+                        remote.credentials = credentials(&mesh.parts.keys);
+                        server.dial_leaf(remote)
+                    }
+                    Role::Peer | Role::Hub => server.dial_route(target),
+                };
                 mesh.parts.tasks.spawn(follower.follow(link));
             }
         }
@@ -261,7 +286,8 @@ impl Follower {
                     close,
                     server_name,
                 } => {
-                    self.failed(why, self.hint(close, server_name.as_deref()));
+                    let hint = self.hint(&why, close, server_name.as_deref());
+                    self.failed(why, hint);
                     self.mesh.dialler.fail_over(&self.mesh, &self.id);
                 }
                 _ => {}
@@ -276,15 +302,8 @@ impl Follower {
 
     /// Ends the link; when the agent stops, once others were told over it.
     async fn part(&self) {
-        let parts = &self.mesh.parts;
-        if parts.stopped.is_cancelled() {
-            parts.farewells.close();
-            // Who is not told in time finds out by our silence.
-            let _ = timeout(
-                limits::BUS_FAREWELL.saturating_mul(2),
-                parts.farewells.wait(),
-            )
-            .await;
+        if self.mesh.parts.stopped.is_cancelled() {
+            self.mesh.farewell().await;
         }
     }
 
@@ -318,7 +337,11 @@ impl Follower {
     }
 
     /// Returns what to do about a link that is down for this reason.
-    fn hint(&self, close: Close, server_name: Option<&str>) -> Option<String> {
+    fn hint(&self, why: &str, close: Close, server_name: Option<&str>) -> Option<String> {
+        if self.url.way() == Way::Tunnel && why.contains(NOT_PAIRED) {
+            let own = self.mesh.parts.keys.id();
+            return Some(format!("List this agent there: --iroh-peer {own}"));
+        }
         let peer = server_name.and_then(|name| name.parse::<EndpointId>().ok());
         match (close, peer) {
             (Close::Refused, Some(_)) => {

@@ -3,6 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use edgesync_tunnel::{PeerId, Ticket, TicketError};
+
+use crate::trust::EndpointId;
+
+/// What stands before a ticket or an id.
+const TUNNEL: &str = "iroh:";
+
 /// How another server is joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -10,13 +17,16 @@ pub(crate) enum Way {
     Leaf,
     /// As a member of its cluster.
     Route,
+    /// Over the tunnel: as a leaf or a member, whichever this agent is.
+    Tunnel,
 }
 
-/// `nats-leaf://HOST:PORT` or `nats-route://HOST:PORT`.
+/// `nats-leaf://HOST:PORT`, `nats-route://HOST:PORT`, or `iroh:TICKET` or `iroh:ID` for one that is reached over the tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinUrl {
     way: Way,
     address: String,
+    ticket: Option<Ticket>,
 }
 
 /// A text is no address of another agent.
@@ -24,8 +34,13 @@ pub struct JoinUrl {
 #[non_exhaustive]
 pub enum JoinUrlError {
     /// The port for clients was given, or another scheme.
-    #[error("{0}: agents are joined by nats-leaf://HOST:PORT or nats-route://HOST:PORT")]
+    #[error(
+        "{0}: agents are joined by nats-leaf://HOST:PORT, nats-route://HOST:PORT or iroh:TICKET"
+    )]
     Scheme(String),
+    /// What should be a ticket or an id is none.
+    #[error("{0}")]
+    Ticket(#[from] TicketError),
     /// There is no host or no port.
     #[error("{0}: HOST:PORT is expected; a running agent prints its own")]
     Address(String),
@@ -40,12 +55,42 @@ impl JoinUrl {
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
+
+    /// Who is reached over the tunnel, and where.
+    pub(crate) fn ticket(&self) -> Option<&Ticket> {
+        self.ticket.as_ref()
+    }
+
+    /// Returns the address of an agent that is reached over the tunnel, of which the ticket or the id is given.
+    ///
+    /// # Errors
+    /// [`JoinUrlError::Ticket`] when it is neither.
+    pub fn over_tunnel(text: &str) -> Result<Self, JoinUrlError> {
+        let ticket = match text.trim().parse::<PeerId>() {
+            Ok(id) => Ticket::of(id),
+            Err(_) => text.parse()?,
+        };
+        Ok(Self {
+            way: Way::Tunnel,
+            address: text.trim().to_ascii_lowercase(),
+            ticket: Some(ticket),
+        })
+    }
+
+    /// Returns the identity of who is reached over the tunnel; of others it is not known before they answer.
+    pub fn peer(&self) -> Option<EndpointId> {
+        let ticket = self.ticket.as_ref()?;
+        Some(EndpointId::from(*ticket.peer.as_bytes()))
+    }
 }
 
 impl FromStr for JoinUrl {
     type Err = JoinUrlError;
 
     fn from_str(text: &str) -> Result<Self, JoinUrlError> {
+        if let Some(ticket) = text.strip_prefix(TUNNEL) {
+            return Self::over_tunnel(ticket);
+        }
         let (scheme, rest) = text
             .split_once("://")
             .ok_or_else(|| JoinUrlError::Scheme(text.to_owned()))?;
@@ -71,6 +116,7 @@ impl FromStr for JoinUrl {
         Ok(Self {
             way,
             address: address.to_owned(),
+            ticket: None,
         })
     }
 }
@@ -78,10 +124,11 @@ impl FromStr for JoinUrl {
 impl fmt::Display for JoinUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.way {
-            Way::Leaf => "nats-leaf",
-            Way::Route => "nats-route",
+            Way::Leaf => "nats-leaf://",
+            Way::Route => "nats-route://",
+            Way::Tunnel => TUNNEL,
         };
-        write!(f, "{scheme}://{}", self.address)
+        write!(f, "{scheme}{}", self.address)
     }
 }
 
@@ -95,9 +142,29 @@ mod tests {
             "nats-leaf://127.0.0.1:7422",
             "nats-route://[::1]:6222",
             "nats-leaf://studio.local:1",
+            &format!("iroh:{}", "07".repeat(32)),
         ] {
             let url: JoinUrl = text.parse().expect(text);
             assert_eq!(url.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_ticket_says_who_is_joined() {
+        let id = EndpointId::from([7; 32]);
+        let ticket = Ticket::of(PeerId::from([7; 32])).to_string();
+        for text in [ticket.clone(), ticket.to_uppercase(), id.to_string()] {
+            let url: JoinUrl = format!("iroh:{text}").parse().expect("a ticket");
+            assert_eq!((url.way(), url.peer()), (Way::Tunnel, Some(id)));
+            assert_eq!(JoinUrl::over_tunnel(&text), Ok(url));
+        }
+        for bad in [
+            "iroh:",
+            "iroh:edgesync1",
+            &format!("iroh:{}", &ticket[..40]),
+        ] {
+            let refused = bad.parse::<JoinUrl>();
+            assert!(matches!(refused, Err(JoinUrlError::Ticket(_))), "{bad}");
         }
     }
 

@@ -8,6 +8,7 @@ mod gate;
 mod join;
 mod role;
 mod show;
+mod tunnel;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,11 +19,13 @@ use edgesync_replica::Input;
 use natsd::auth::{Judge, Policy, Rules};
 use natsd::{Addresses, Event as ServerEvent, Options, RouteOptions, Server};
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{self, Chosen, Error, Role, Time};
 use crate::events::Events;
+use crate::limits;
 use crate::members::{Members, Spread};
 use crate::replication::{Replication, Setup};
 use crate::state::StateDb;
@@ -31,7 +34,10 @@ use crate::trust::{Keys, Trust};
 use crate::wire::Wire;
 use dial::Dialler;
 use gate::Gate;
+use join::Way;
 pub use join::{JoinUrl, JoinUrlError};
+use tunnel::Tunnel;
+pub use tunnel::TunnelConfig;
 
 /// The name of the agent's own connection to its server.
 const OWN_CLIENT: &str = "edgesync-agent";
@@ -52,6 +58,8 @@ pub struct MeshConfig {
     pub route_listen: SocketAddr,
     /// Whom to dial.
     pub joins: Vec<JoinUrl>,
+    /// The tunnel; without it only addresses are dialled.
+    pub tunnel: Option<TunnelConfig>,
     /// What subjects begin with.
     pub prefix: String,
     /// Answer sync requests.
@@ -67,6 +75,7 @@ impl Default for MeshConfig {
             leaf_listen: loopback,
             route_listen: loopback,
             joins: Vec::new(),
+            tunnel: None,
             prefix: crate::wire::PREFIX.to_owned(),
             serve: true,
         }
@@ -102,6 +111,7 @@ pub(crate) struct Mesh {
     /// One change of the role at a time.
     changing: tokio::sync::Mutex<()>,
     dialler: Dialler,
+    tunnel: Option<Tunnel>,
     replication: Arc<Replication>,
     spread: Arc<Spread>,
     since: Time,
@@ -114,6 +124,9 @@ pub enum MeshError {
     /// The server did not start.
     #[error(transparent)]
     Server(#[from] natsd::StartError),
+    /// The tunnel did not open.
+    #[error(transparent)]
+    Tunnel(#[from] edgesync_tunnel::OpenError),
     /// The agent's own connection to its server failed.
     #[error("the agent cannot use its own NATS server: {0}")]
     Client(#[from] edgesync_bus::ConnectError),
@@ -179,6 +192,12 @@ impl Mesh {
         let role = Arc::new(Mutex::new(role));
         let spread = spread(&parts, &replication, wire, &role);
         let dialler = Dialler::new(&config.joins, &parts.state.joins()?);
+        let tunnel = match &config.tunnel {
+            Some(wanted) => {
+                Some(Tunnel::open(wanted, &parts.keys, &parts.trust, &parts.state).await?)
+            }
+            None => None,
+        };
         let mesh = Arc::new(Self {
             config,
             parts,
@@ -188,6 +207,7 @@ impl Mesh {
             role,
             changing: tokio::sync::Mutex::default(),
             dialler,
+            tunnel,
             replication,
             spread,
             since: Time::now(),
@@ -201,6 +221,12 @@ impl Mesh {
         // Before anything is dialled, so that no link comes up unseen.
         let events = self.server.events();
         self.parts.tasks.spawn(Arc::clone(self).watch_links(events));
+        if let Some(events) = self.tunnel_events() {
+            self.parts.tasks.spawn(Arc::clone(self).serve_tunnel());
+            self.parts
+                .tasks
+                .spawn(Arc::clone(self).watch_tunnel(events));
+        }
         let (role, _) = *locked(&self.role);
         self.dialler.dial(self, role);
         // Whoever runs a NATS server can let this key in.
@@ -275,6 +301,9 @@ impl Mesh {
     pub(crate) fn trust_changed(&self) {
         self.server.set_policy(self.policy.clone());
         self.spread.greet();
+        if let Some(tunnel) = &self.tunnel {
+            tunnel.trust_changed(&self.parts.trust);
+        }
         self.publish();
     }
 
@@ -308,6 +337,19 @@ impl Mesh {
         self.dialler.dial(self, locked(&self.role).0);
         self.publish();
         Ok(())
+    }
+
+    /// Returns why this agent cannot dial an address in any role.
+    fn cannot_dial(&self, url: &JoinUrl) -> Option<&'static str> {
+        let off = url.way() == Way::Tunnel && self.tunnel.is_none();
+        off.then_some("the tunnel is off; start the agent with --iroh")
+    }
+
+    /// Waits until who has to was told that this agent stops. Who is not told in time finds out by its silence.
+    async fn farewell(&self) {
+        self.parts.farewells.close();
+        let told = self.parts.farewells.wait();
+        let _ = timeout(limits::BUS_FAREWELL.saturating_mul(2), told).await;
     }
 
     /// Tells everyone how the mesh is now.

@@ -58,5 +58,10 @@ mod tests {
         assert_eq!(dials(Role::Peer), [true, true]);
         assert_eq!(dials(Role::Hub), [false, true]);
         assert_eq!(dials(Role::Leaf), [true, false]);
+        // Over the tunnel each dials in its own way.
+        let tunnel: JoinUrl = format!("iroh:{}", "07".repeat(32)).parse().expect("an id");
+        for role in [Role::Peer, Role::Hub, Role::Leaf] {
+            assert_eq!(unused(role, &tunnel), None);
+        }
     }
 }

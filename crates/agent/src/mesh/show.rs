@@ -8,8 +8,8 @@ use natsd::proto::Kind;
 
 use super::{Mesh, locked};
 use crate::api::{
-    self, Address, AddressKind, Counters, FoundBy, LinkKind, LinkState, Mesh as Shown, MeshInfo,
-    Peer, PeerError, PeerKind, Time,
+    self, Address, AddressKind, Code, Counters, FoundBy, LinkKind, LinkState, Mesh as Shown,
+    MeshInfo, Peer, PeerError, PeerKind, Time,
 };
 use crate::members::View;
 use crate::replication::Standing;
@@ -34,6 +34,7 @@ impl Mesh {
             endpoint_id: self.parts.keys.id().to_string(),
             cluster: self.server.cluster_name().unwrap_or_default(),
             addresses: self.show_addresses(),
+            ticket: self.tunnel.as_ref().map(|it| it.ticket().to_string()),
             joins: self.dialler.show(),
             mesh: view.mesh.as_ref().map(|mesh| MeshInfo {
                 id: mesh.id.to_string(),
@@ -159,6 +160,7 @@ impl Mesh {
             };
             peers.entry(name.to_string()).or_insert_with(stranger);
         }
+        self.show_refused(&mut peers);
         for link in links {
             // One that has not introduced itself is no peer yet.
             let Some(name) = link.server_name.clone() else {
@@ -174,10 +176,36 @@ impl Mesh {
             peer.dialled = link.dialled;
             peer.address.clone_from(&link.remote);
             peer.round_trip_ms = link.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0);
+            if let Some(tunnel) = self.tunnel.as_ref().filter(|_| !is_tcp(link)) {
+                let id: Option<EndpointId> = name.parse().ok();
+                peer.tunnel = id.and_then(|id| tunnel.way(&id));
+                peer.address = peer.tunnel.as_ref().map(|way| way.address.clone());
+            }
             let since = before(now, link.age);
             peer.state = LinkState::Connected { since };
         }
         peers.into_values().collect()
+    }
+
+    /// Adds who wanted a link over the tunnel and was turned away.
+    fn show_refused(&self, peers: &mut BTreeMap<String, Peer>) {
+        let refused = self.tunnel.as_ref().map(|it| it.refused(&self.parts.trust));
+        for (id, at) in refused.unwrap_or_default() {
+            let name = id.to_string();
+            let stranger = || Peer {
+                heard_at: Some(at),
+                state: LinkState::Error {
+                    code: Code::Forbidden,
+                    message: "it wanted a link over the tunnel and is not trusted".to_owned(),
+                    hint: Some("If you know this agent, trust it.".to_owned()),
+                    since: at,
+                    retry_at: None,
+                },
+                link: None,
+                ..self.unknown(&name)
+            };
+            peers.entry(name.clone()).or_insert_with(stranger);
+        }
     }
 
     /// Returns a peer of which nothing but the name is known.
@@ -198,6 +226,7 @@ impl Mesh {
             dialled: false,
             address: None,
             round_trip_ms: None,
+            tunnel: None,
             trusted: id.is_some_and(|id| register.knows(&id)),
             repositories: Vec::new(),
             available: id.map(|id| self.available(&id)).unwrap_or_default(),
@@ -235,6 +264,12 @@ impl Mesh {
             slow_consumers: stats.slow_consumers,
         }
     }
+}
+
+/// Whether a link runs over TCP, which alone has an address and a port.
+fn is_tcp(link: &ConnectionStats) -> bool {
+    let remote = link.remote.as_deref();
+    remote.is_some_and(|remote| remote.parse::<SocketAddr>().is_ok())
 }
 
 /// Returns the time that was this long before.

@@ -86,6 +86,7 @@ impl Binding {
 
 /// All keys of an agent. Holds secrets; shows none.
 pub(crate) struct Keys {
+    secret: [u8; KEY_BYTES],
     id: EndpointId,
     nkey: Ed25519KeyPair,
     message: Ed25519KeyPair,
@@ -101,6 +102,7 @@ impl Keys {
         let (nkey_public, message_public) = (public(&nkey)?, public(&message)?);
         let signature = identity.sign(&bound(&nkey_public, &message_public));
         Some(Self {
+            secret: *secret,
             id: EndpointId(public(&identity)?),
             nkey,
             message,
@@ -110,6 +112,11 @@ impl Keys {
                 signature: signature.as_ref().try_into().ok()?,
             },
         })
+    }
+
+    /// The identity's secret half, for the tunnel, whose connections prove the identity itself.
+    pub(crate) fn secret(&self) -> &[u8; KEY_BYTES] {
+        &self.secret
     }
 
     pub(crate) fn id(&self) -> EndpointId {

@@ -1,11 +1,12 @@
 //! The flags of `sync start` that are about the mesh.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{BoolishValueParser, FalseyValueParser};
 use edgesync_agent::api::Role;
-use edgesync_agent::{Config, EndpointId, JoinUrl};
+use edgesync_agent::{Config, EndpointId, JoinUrl, TunnelConfig};
 use libfossil::name::ProjectCode;
 
 use crate::error::{Failure, Kind, OrFail};
@@ -62,6 +63,34 @@ pub(crate) struct MeshFlags {
     #[arg(long = "trust", value_name = "ID")]
     trusted: Vec<String>,
 
+    /// Open the tunnel, by which agents reach each other by their keys, through NATs
+    #[arg(long, env = "EDGESYNC_IROH", value_parser = FalseyValueParser::new())]
+    iroh: bool,
+
+    /// The file of this agent's identity key, instead of the one in its folder
+    #[arg(long, value_name = "FILE", env = "EDGESYNC_IROH_KEY")]
+    iroh_key: Option<PathBuf>,
+
+    /// The ticket or id of an agent to reach over the tunnel, which may then read and write here; may be given again [env: EDGESYNC_IROH_PEER=, several separated by spaces]
+    #[arg(long = "iroh-peer", value_name = "TICKET|ID")]
+    iroh_peers: Vec<String>,
+
+    /// The UDP address of the tunnel, otherwise all interfaces; may be given again [env: EDGESYNC_IROH_LISTEN=, several separated by spaces]
+    #[arg(long = "iroh-listen", value_name = "ADDR")]
+    iroh_listen: Vec<String>,
+
+    /// A relay at which agents meet that cannot reach each other; may be given again [env: EDGESYNC_RELAY_URL=, several separated by spaces]
+    #[arg(long = "relay-url", value_name = "URL")]
+    relays: Vec<String>,
+
+    /// Use no relay (this is so unless --relay-url or --iroh-public is given)
+    #[arg(long, env = "EDGESYNC_NO_RELAY", value_parser = FalseyValueParser::new())]
+    no_relay: bool,
+
+    /// Publish this agent's addresses in iroh's public lookup, and use its public relays
+    #[arg(long, env = "EDGESYNC_IROH_PUBLIC", value_parser = FalseyValueParser::new())]
+    iroh_public: bool,
+
     /// What the subjects on the bus begin with
     #[arg(
         long,
@@ -79,6 +108,7 @@ pub(crate) struct MeshFlags {
 impl MeshFlags {
     /// Puts the flags where the agent looks for them.
     pub(crate) fn fill(self, config: &mut Config) -> Result<(), Failure> {
+        self.tunnel(config)?;
         for text in list(self.trusted, "EDGESYNC_TRUST") {
             let id: EndpointId = text.parse().or_fail(Kind::Usage, "--trust")?;
             config.trust.push(id);
@@ -110,6 +140,45 @@ impl MeshFlags {
         mesh.leaf_listen = self.leaf_listen;
         mesh.route_listen = self.route_listen;
         mesh.serve = self.serve_nats && !self.no_serve_nats;
+        Ok(())
+    }
+
+    /// Puts the flags about the tunnel where the agent looks for them.
+    fn tunnel(&self, config: &mut Config) -> Result<(), Failure> {
+        let peers = list(self.iroh_peers.clone(), "EDGESYNC_IROH_PEER");
+        let relays = list(self.relays.clone(), "EDGESYNC_RELAY_URL");
+        let listen = list(self.iroh_listen.clone(), "EDGESYNC_IROH_LISTEN");
+        let asked = !peers.is_empty() || !relays.is_empty() || !listen.is_empty();
+        if !self.iroh && (asked || self.no_relay || self.iroh_public) {
+            return Err(Failure::new(Kind::Usage, "the tunnel is off").hint("add --iroh"));
+        }
+        if self.no_relay && (!relays.is_empty() || self.iroh_public) {
+            let both = "--no-relay stands against --relay-url and --iroh-public";
+            return Err(Failure::new(Kind::Usage, both));
+        }
+        config.identity.clone_from(&self.iroh_key);
+        for text in peers {
+            let url = JoinUrl::over_tunnel(&text).or_fail(Kind::Usage, "--iroh-peer")?;
+            config.trust.extend(url.peer());
+            config.mesh.joins.push(url);
+        }
+        if self.iroh {
+            let mut tunnel = TunnelConfig {
+                public: self.iroh_public,
+                ..TunnelConfig::default()
+            };
+            for text in relays {
+                tunnel
+                    .relays
+                    .push(text.parse().or_fail(Kind::Usage, "--relay-url")?);
+            }
+            for text in listen {
+                tunnel
+                    .listen
+                    .push(text.parse().or_fail(Kind::Usage, "--iroh-listen")?);
+            }
+            config.mesh.tunnel = Some(tunnel);
+        }
         Ok(())
     }
 }

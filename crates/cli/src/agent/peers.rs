@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 use edgesync_agent::EndpointId;
-use edgesync_agent::api::{Available, LinkKind, LinkState, Mesh, Peer, PeerKind, Role, Time};
+use edgesync_agent::api::{
+    Available, LinkKind, LinkState, Mesh, Peer, PeerKind, Role, Time, TunnelPath,
+};
 use serde::Serialize;
 
 use crate::agent::api::AgentApi;
@@ -180,7 +182,7 @@ fn row(peer: &Peer, now: Time) -> [String; 6] {
     [
         printable(&peer.name),
         state,
-        peer.link.map_or_else(dash, link_word),
+        peer.link.map_or_else(dash, |link| link_word(link, peer)),
         peer.round_trip_ms
             .map_or_else(dash, |millis| format!("{millis:.1} ms")),
         peer.last_ok
@@ -197,14 +199,18 @@ fn role_word(role: Role) -> &'static str {
     }
 }
 
-fn link_word(link: LinkKind) -> String {
-    match link {
-        LinkKind::Route => "direct",
+fn link_word(link: LinkKind, peer: &Peer) -> String {
+    let kind = match link {
+        LinkKind::Route => "route",
         LinkKind::Leaf => "leaf",
         LinkKind::Via => "through others",
         _ => "other",
+    };
+    match peer.tunnel.as_ref().map(|way| way.path) {
+        Some(TunnelPath::Direct) => format!("{kind}, tunnel"),
+        Some(TunnelPath::Relay) => format!("{kind}, tunnel by relay"),
+        None => kind.to_owned(),
     }
-    .to_owned()
 }
 
 /// Returns a link's state in words, with its age.
@@ -250,6 +256,7 @@ mod tests {
             link: Some(LinkKind::Route),
             dialled: true,
             address: None,
+            tunnel: None,
             round_trip_ms: Some(3.24),
             trusted: true,
             repositories: vec!["docs".to_owned(), "src".to_owned()],

@@ -124,7 +124,8 @@ impl Start {
             let agent = Agent::start(config, Arc::new(Headless))
                 .await
                 .map_err(|error| not_started(&error))?;
-            let announced = announce(&agent, out);
+            let ticket = agent.ticket().await;
+            let announced = announce(&agent, ticket.as_deref(), out);
             while announced.is_ok() {
                 tokio::select! {
                     signal = signals.next() => match signal {
@@ -194,7 +195,7 @@ impl Start {
 }
 
 /// Says where the agent answers, and last that it is ready.
-fn announce(agent: &Agent, out: Output) -> Result<(), Failure> {
+fn announce(agent: &Agent, ticket: Option<&str>, out: Output) -> Result<(), Failure> {
     let runtime = agent.runtime();
     let status = agent.status();
     if !out.json {
@@ -211,6 +212,9 @@ fn announce(agent: &Agent, out: Output) -> Result<(), Failure> {
             out.line(format!("{name:<6} {url}"))?;
         }
         out.line(format!("id     {}", agent.endpoint_id()))?;
+        if let Some(ticket) = ticket {
+            out.line(format!("ticket {ticket}"))?;
+        }
         for repository in &status.repositories {
             if let Some(url) = &repository.clone_url {
                 out.line(format!("clone  {url}"))?;
@@ -248,7 +252,7 @@ fn announce(agent: &Agent, out: Output) -> Result<(), Failure> {
         "http": runtime.http,
         "api": runtime.api,
         "token": runtime.token,
-        "ticket": null,
+        "ticket": ticket,
     }))
 }
 

@@ -12,6 +12,7 @@ const COMMANDS: &[&str] = &[
     "sync pause",
     "sync resume",
     "id",
+    "ticket",
     "peers",
     "unpair",
     "doctor",

@@ -176,7 +176,15 @@ impl Session {
             match read {
                 Ok(0) => return Close::Hangup,
                 Ok(count) => self.adapt(count),
-                Err(_) => return Close::ReadFailed,
+                Err(error) => {
+                    // A link over another transport knows more than that.
+                    match &self.peer {
+                        Peer::Client(_) => {}
+                        Peer::Route(route) => route.report(&error.to_string()),
+                        Peer::Leaf(leaf) => leaf.report(&error.to_string()),
+                    }
+                    return Close::ReadFailed;
+                }
             }
             if conn.is_closed() {
                 // Whoever closed it counts on nothing more coming this way.

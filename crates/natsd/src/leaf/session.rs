@@ -147,6 +147,13 @@ impl Leaf {
         received.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Notes for whoever dialled why the connection is about to end; the first reason stays.
+    pub(crate) fn report(&self, text: &str) {
+        if let Side::Dialling(dialled) = &self.side {
+            dialled.progress.because(text);
+        }
+    }
+
     /// Tells whoever dialled why the link ended.
     pub(crate) fn ended(self, why: Close) {
         let Side::Dialling(dialled) = self.side else {

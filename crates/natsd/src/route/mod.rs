@@ -139,7 +139,7 @@ impl Route {
     }
 
     /// Notes for whoever dialled why the connection is about to end; the first reason stays.
-    fn report(&self, text: &str) {
+    pub(crate) fn report(&self, text: &str) {
         if let Side::Dialling { progress } = &self.side {
             progress.because(text);
         }

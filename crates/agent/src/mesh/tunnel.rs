@@ -1,0 +1,219 @@
+//! The tunnel of this agent: its endpoint, the links that others make over it, and those that this agent makes. Streams run straight into
+//! the NATS server inside. Who may come is who is trusted; everybody else is turned away by its key and remembered for people to see.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use edgesync_tunnel::{Admission, Arrivals, Event, OpenError, Path, PeerId, Protocol};
+use edgesync_tunnel::{Relay, Ticket, Tunnel as Endpoint};
+use natsd::Target;
+use natsd::proto::Kind;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use super::{Mesh, locked};
+use crate::api::{self, Level, Role, Time};
+use crate::limits;
+use crate::state::StateDb;
+use crate::trust::{EndpointId, Keys, Trust};
+
+/// What the tunnel is told by flags and environment.
+#[derive(Debug, Clone, Default)]
+pub struct TunnelConfig {
+    /// The UDP addresses to listen on; all interfaces when there are none.
+    pub listen: Vec<SocketAddr>,
+    /// The relays at which peers can be met.
+    pub relays: Vec<Relay>,
+    /// Use iroh's public relays and lookup.
+    pub public: bool,
+}
+
+/// The agent's endpoint.
+#[derive(Debug)]
+pub(super) struct Tunnel {
+    endpoint: Endpoint,
+    /// What others open, until somebody takes it in hand.
+    arrivals: Mutex<Option<Arrivals>>,
+    /// Who was turned away, and when last.
+    refused: Mutex<BTreeMap<EndpointId, Time>>,
+}
+
+impl Tunnel {
+    /// Opens the endpoint.
+    pub(super) async fn open(
+        config: &TunnelConfig,
+        keys: &Keys,
+        trust: &Arc<Trust>,
+        state: &Arc<StateDb>,
+    ) -> Result<Self, OpenError> {
+        let trust = Arc::clone(trust);
+        let admits: Admission = Arc::new(move |peer, protocol| {
+            let links = matches!(protocol, Protocol::Leaf | Protocol::Route);
+            links && trust.register.knows(&endpoint_id(peer))
+        });
+        let config = edgesync_tunnel::Config {
+            secret: *keys.secret(),
+            listen: config.listen.clone(),
+            // A number that cannot be read costs old tickets, nothing else.
+            preferred_port: state.tunnel_port().ok().flatten(),
+            relays: config.relays.clone(),
+            public: config.public,
+        };
+        let (endpoint, arrivals) = Endpoint::open(config, admits).await?;
+        if let Some(port) = endpoint.ports().first()
+            && let Err(error) = state.set_tunnel_port(*port)
+        {
+            tracing::warn!(%error, "the tunnel's port is not remembered");
+        }
+        Ok(Self {
+            endpoint,
+            arrivals: Mutex::new(Some(arrivals)),
+            refused: Mutex::default(),
+        })
+    }
+
+    /// How others reach this agent.
+    pub(super) fn ticket(&self) -> Ticket {
+        self.endpoint.ticket()
+    }
+
+    /// Looks again at who may have connections.
+    pub(super) fn trust_changed(&self, trust: &Trust) {
+        self.endpoint.recheck();
+        for link in self.endpoint.links() {
+            if link.dialled && !trust.register.knows(&endpoint_id(&link.peer)) {
+                self.endpoint.cut(link.peer);
+            }
+        }
+    }
+
+    /// Returns who was turned away and is still not trusted, and when last.
+    pub(super) fn refused(&self, trust: &Trust) -> Vec<(EndpointId, Time)> {
+        let mut refused = locked(&self.refused);
+        refused.retain(|id, _| !trust.register.knows(id));
+        refused.iter().map(|(id, at)| (*id, *at)).collect()
+    }
+
+    fn remember(&self, id: EndpointId) {
+        let mut refused = locked(&self.refused);
+        if refused.len() >= limits::STRANGERS && !refused.contains_key(&id) {
+            let oldest = refused.iter().min_by_key(|(_, at)| **at).map(|(id, _)| *id);
+            oldest.map(|id| refused.remove(&id));
+        }
+        refused.insert(id, Time::now());
+    }
+
+    /// Returns the way to a peer over the tunnel, if a link stands on it.
+    pub(super) fn way(&self, peer: &EndpointId) -> Option<api::TunnelWay> {
+        let links = self.endpoint.links();
+        let link = links
+            .into_iter()
+            .rev()
+            .find(|link| endpoint_id(&link.peer) == *peer)?;
+        let (path, address) = match link.path? {
+            Path::Direct(address) => (api::TunnelPath::Direct, address.to_string()),
+            Path::Relay(url) => (api::TunnelPath::Relay, url),
+        };
+        Some(api::TunnelWay {
+            path,
+            address,
+            round_trip_ms: link.round_trip.map(|it| it.as_secs_f64() * 1000.0),
+        })
+    }
+
+    /// Returns how a link to the agent of this ticket is opened: as its leaf, or as a member of the same cluster.
+    pub(super) fn target(&self, ticket: &Ticket, role: Role) -> Target {
+        let protocol = match role {
+            Role::Leaf => Protocol::Leaf,
+            Role::Peer | Role::Hub => Protocol::Route,
+        };
+        let (endpoint, peer) = (self.endpoint.clone(), ticket.peer);
+        if !ticket.addresses.is_empty() || ticket.relay.is_some() {
+            endpoint.know(ticket.clone());
+        }
+        Target::stream(name(&peer), move || {
+            let endpoint = endpoint.clone();
+            async move {
+                let stream = endpoint.stream(peer, protocol).await;
+                stream.map_err(io::Error::other)
+            }
+        })
+    }
+}
+
+impl Mesh {
+    /// Hands the streams that others open to the server, until the agent stops and everybody was told.
+    pub(super) async fn serve_tunnel(self: Arc<Self>) {
+        let stopped = self.parts.stopped.clone();
+        let Some(tunnel) = &self.tunnel else { return };
+        let arrivals = locked(&tunnel.arrivals).take();
+        let Some(mut arrivals) = arrivals else { return };
+        loop {
+            let arrival = tokio::select! {
+                () = stopped.cancelled() => break,
+                arrival = arrivals.recv() => arrival,
+            };
+            let Some(arrival) = arrival else { break };
+            let kind = match arrival.protocol {
+                Protocol::Leaf => Kind::Leaf,
+                Protocol::Route => Kind::Route,
+                // The gate lets none in.
+                _ => continue,
+            };
+            if locked(&self.role).0 != Role::Leaf {
+                let remote = Some(name(&arrival.peer));
+                self.server.accept(kind, arrival.stream, remote);
+            }
+        }
+        self.farewell().await;
+        tunnel.endpoint.close().await;
+    }
+
+    /// Remembers who is turned away, and tells everyone of connections that come and go.
+    pub(super) async fn watch_tunnel(self: Arc<Self>, mut events: broadcast::Receiver<Event>) {
+        let Some(tunnel) = &self.tunnel else { return };
+        loop {
+            let event = tokio::select! {
+                () = self.parts.stopped.cancelled() => return,
+                event = events.recv() => event,
+            };
+            match event {
+                Ok(Event::Refused { peer, .. }) => {
+                    let id = endpoint_id(&peer);
+                    tunnel.remember(id);
+                    let text = format!("{id} wanted a link over the tunnel and is not trusted");
+                    self.parts.events.log(Level::Warn, None, text);
+                }
+                Ok(Event::Rebuilt { why }) => {
+                    let text = format!("the tunnel was made anew: {why}");
+                    self.parts.events.log(Level::Info, None, text);
+                }
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+            self.publish();
+        }
+    }
+
+    /// Returns what the endpoint tells of itself from now on.
+    pub(super) fn tunnel_events(&self) -> Option<broadcast::Receiver<Event>> {
+        self.tunnel.as_ref().map(|it| it.endpoint.events())
+    }
+
+    /// Returns this agent's ticket once it says where the agent is, or what is known of that in a few seconds; nothing without a tunnel.
+    pub(crate) async fn ticket_soon(&self) -> Option<String> {
+        let tunnel = self.tunnel.as_ref()?;
+        let ticket = tunnel.endpoint.ticket_soon(limits::OWN_ADDRESS).await;
+        Some(ticket.to_string())
+    }
+}
+
+/// How the server and its log call a peer at the other end of the tunnel.
+fn name(peer: &PeerId) -> String {
+    format!("iroh:{peer}")
+}
+
+fn endpoint_id(peer: &PeerId) -> EndpointId {
+    EndpointId::from(*peer.as_bytes())
+}

@@ -1,0 +1,111 @@
+//! Real agents that reach each other over the tunnel, by their keys: no address of a server is given to any of them.
+
+use serde_json::{Value, json};
+
+use crate::mesh::{Agent, Place, run, wait};
+
+/// A tunnel on the loopback interface alone.
+const TUNNEL: &[&str] = &["--iroh", "--no-relay", "--iroh-listen", "127.0.0.1:0"];
+
+/// Starts an agent that trusts nobody but whom it lists as its peer.
+fn start(place: &Place, number: usize, peer: Option<&str>, more: &[&str]) -> Agent {
+    let listed = peer.map(|peer| ["--iroh-peer", peer]);
+    let flags = [TUNNEL, listed.as_ref().map_or(&[], |it| it), more].concat();
+    place.start(number, &flags)
+}
+
+/// Returns the homes of two agents that are told of nobody, and their ids.
+fn two() -> (Place, Vec<String>) {
+    let mut place = Place::new(2);
+    let ids = std::mem::take(&mut place.ids);
+    (place, ids)
+}
+
+/// Returns what an agent knows of the one with this id, `null` for nothing.
+fn peer(agent: &Agent, id: &str) -> Value {
+    let mesh = agent.mesh();
+    let mut peers = mesh["peers"].as_array().expect("peers").iter();
+    let known = peers.find(|peer| peer["endpoint_id"] == id);
+    known.cloned().unwrap_or_default()
+}
+
+#[test]
+fn two_that_list_each_other_are_equal_and_again_after_one_was_killed() {
+    let (place, ids) = two();
+    let first = start(&place, 0, Some(&ids[1]), &[]);
+    let ticket = first.address("ticket").to_owned();
+    assert_eq!(run(place.edgesync(0).arg("ticket")).trim(), ticket);
+    assert_eq!(first.mesh()["ticket"], json!(ticket));
+    let second = start(&place, 1, Some(&ticket), &[]);
+    first.meets(1);
+    second.meets(1);
+    place.commit(0, "from-the-first");
+    second.receives("from-the-first");
+    place.commit(1, "from-the-second");
+    first.receives("from-the-second");
+    for (agent, other) in [(&first, &ids[1]), (&second, &ids[0])] {
+        let is_direct = || {
+            let peer = peer(agent, other);
+            peer["link"] == "route" && peer["tunnel"]["path"] == "direct"
+        };
+        wait(is_direct);
+        let peer = peer(agent, other);
+        let address = peer["address"].as_str().expect("an address");
+        assert!(address.starts_with("127.0.0.1:"), "{peer}");
+        assert_eq!(peer["tunnel"]["address"], json!(address));
+    }
+
+    // It is killed, and says no good-bye.
+    drop(second);
+    place.commit(0, "while-the-second-is-away");
+    let second = start(&place, 1, Some(&ticket), &[]);
+    second.receives("while-the-second-is-away");
+    place.commit(1, "from-the-second-again");
+    first.receives("from-the-second-again");
+}
+
+#[test]
+fn a_leaf_comes_over_the_tunnel_too() {
+    let (place, ids) = two();
+    let hub = start(&place, 0, Some(&ids[1]), &["--nats-role", "hub"]);
+    let ticket = hub.address("ticket").to_owned();
+    let leaf = start(&place, 1, Some(&ticket), &["--nats-role", "leaf"]);
+    hub.meets(1);
+    leaf.meets(1);
+    place.commit(0, "from-the-hub");
+    leaf.receives("from-the-hub");
+    place.commit(1, "from-the-leaf");
+    hub.receives("from-the-leaf");
+    wait(|| {
+        let peer = peer(&hub, &ids[1]);
+        peer["link"] == "leaf" && peer["tunnel"]["path"] == "direct"
+    });
+}
+
+#[test]
+fn who_lists_one_that_does_not_list_it_gets_no_link_and_is_shown_there() {
+    let (place, ids) = two();
+    let first = start(&place, 0, None, &[]);
+    let ticket = first.address("ticket").to_owned();
+    let second = start(&place, 1, Some(&ticket), &[]);
+    wait(|| second.mesh()["joins"][0]["state"]["kind"] == "error");
+    let state = second.mesh()["joins"][0]["state"].clone();
+    let hint = format!("List this agent there: --iroh-peer {}", ids[1]);
+    assert_eq!(state["hint"], json!(hint), "{state}");
+    wait(|| !peer(&first, &ids[1]).is_null());
+    let pending = peer(&first, &ids[1]);
+    assert_eq!(pending["trusted"], json!(false));
+    assert_eq!(pending["link"], json!(null));
+    assert_eq!(pending["state"]["kind"], json!("error"));
+    // Trusted from now on, it is let in at its next try.
+    first.api(
+        "POST",
+        "mesh/trusted",
+        Some(&json!({ "endpoint_id": ids[1] })),
+    );
+    first.meets(1);
+    wait(|| second.mesh()["joins"][0]["state"]["kind"] == "connected");
+    // Not any more: the link that stands is cut.
+    first.api("DELETE", &format!("mesh/trusted/{}", ids[1]), None);
+    wait(|| second.mesh()["joins"][0]["state"]["kind"] != "connected");
+}
