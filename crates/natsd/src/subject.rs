@@ -3,6 +3,7 @@
 //! A subject is tokens separated by dots. In a filter, `*` as a whole token stands for any token and `>` as the whole last
 //! token for one or more; anywhere else both are ordinary characters. Subjects are bytes and case-sensitive.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,6 +31,12 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, subject: &[u8]) -> bool {
         matches(&self.0, subject)
+    }
+}
+
+impl Borrow<[u8]> for Filter {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 

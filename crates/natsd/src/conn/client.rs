@@ -232,10 +232,8 @@ fn subscription_violation(filter: &Filter, queue: Option<&[u8]>) -> String {
 
 /// Tells a requester that nobody got its request, if it listens for the answer.
 fn nobody_answers(subject: &[u8], reply: &[u8], context: &mut Context<'_>) {
-    let matches = context.router.matches(&context.shared.tree, reply);
-    let mine = |sub: &&Arc<Sub>| Arc::ptr_eq(&sub.owner, context.conn);
-    let grouped = matches.groups.iter().flat_map(|group| &group.local);
-    let Some(sub) = matches.plain.iter().chain(grouped).find(mine) else {
+    let tree = &context.shared.tree;
+    let Some(sub) = context.router.own(tree, reply, context.conn) else {
         return;
     };
     let mut head = write::NO_RESPONDERS.to_vec();
@@ -255,5 +253,5 @@ fn nobody_answers(subject: &[u8], reply: &[u8], context: &mut Context<'_>) {
         class: Class::Client,
         echo: true,
     };
-    context.router.answer(sub, from, &message);
+    context.router.answer(&sub, from, &message);
 }

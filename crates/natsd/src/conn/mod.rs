@@ -3,6 +3,7 @@
 mod batch;
 pub(crate) mod client;
 mod close;
+mod memory;
 mod outbound;
 mod queue;
 mod responses;

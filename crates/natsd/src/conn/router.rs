@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustc_hash::FxHashMap;
 
+use super::memory::Memory;
 use super::{Batch, Conn, SharedPayload, Sub};
-use crate::limits::{MATCH_CACHE_SUBJECTS, SHARED_PAYLOAD_BYTES};
+use crate::limits::SHARED_PAYLOAD_BYTES;
 use crate::proto::write::{self, LinkHead};
 use crate::proto::{Kind, Tokens};
-use crate::sublist::{Class, Delivery, Group, Matches, Sublist};
+use crate::sublist::{Class, Delivery, Group, Sublist};
 
 /// A message on its way.
 #[derive(Clone, Copy)]
@@ -36,9 +36,7 @@ pub(crate) struct Source<'a> {
 
 /// The state of one sender: what it remembers about subjects, and what its last read led to.
 pub(crate) struct Router {
-    generation: u64,
-    /// Answers of the tree. The hasher needs no secret: only the sender itself could slow its own cache down.
-    cache: FxHashMap<Box<[u8]>, Arc<Matches<Arc<Conn>>>>,
+    memory: Memory,
     links: Vec<Via>,
     random: Random,
     pub(crate) batch: Batch,
@@ -53,39 +51,31 @@ struct Via {
 impl Router {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            generation: 0,
-            cache: FxHashMap::default(),
+            memory: Memory::default(),
             links: Vec::new(),
             random: Random::new(seed),
             batch: Batch::default(),
         }
     }
 
-    /// Returns who gets messages to this subject.
-    pub(crate) fn matches(
+    /// Returns the subscription of a connection to this subject, if it has one.
+    pub(crate) fn own(
         &mut self,
         tree: &Sublist<Arc<Conn>>,
         subject: &[u8],
-    ) -> Arc<Matches<Arc<Conn>>> {
-        let generation = tree.generation();
-        if generation != self.generation {
-            self.generation = generation;
-            self.cache.clear();
-        }
-        if let Some(matches) = self.cache.get(subject) {
-            return Arc::clone(matches);
-        }
-        if self.cache.len() >= MATCH_CACHE_SUBJECTS {
-            self.cache.clear();
-        }
-        let matches = Arc::new(tree.matches(subject));
-        self.cache.insert(subject.into(), Arc::clone(&matches));
-        matches
+        conn: &Arc<Conn>,
+    ) -> Option<Arc<Sub>> {
+        let matches = self.memory.matches(tree, subject);
+        let mine = |sub: &&Arc<Sub>| Arc::ptr_eq(&sub.owner, conn);
+        let grouped = matches.groups.iter().flat_map(|group| &group.local);
+        let own = matches.plain.iter().chain(grouped).find(mine).cloned();
+        self.memory.give_back(matches);
+        own
     }
 
     /// Forgets everything that keeps others' memory alive.
     pub(crate) fn trim(&mut self) {
-        self.cache = FxHashMap::default();
+        self.memory = Memory::default();
     }
 
     /// Hands a message to everybody who gets it, and says whether anybody did.
@@ -95,7 +85,7 @@ impl Router {
         from: Source<'_>,
         message: &Message<'_>,
     ) -> bool {
-        let matches = self.matches(tree, message.subject);
+        let matches = self.memory.matches(tree, message.subject);
         let mut shared = None;
         if message.payload.len() >= SHARED_PAYLOAD_BYTES
             && matches.plain.len() + matches.groups.len() > 1
@@ -130,6 +120,7 @@ impl Router {
         for via in self.links.drain(..) {
             delivered |= delivery.hand_to_link(&via);
         }
+        self.memory.give_back(matches);
         delivered
     }
 }

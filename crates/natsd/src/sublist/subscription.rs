@@ -39,6 +39,13 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Returns the tally of one subscription alone.
+    pub(super) fn of<O>(sub: &Subscription<O>) -> Self {
+        let mut tally = Self::default();
+        *tally.count(sub.class) = sub.weight();
+        tally
+    }
+
     pub(super) fn count(&mut self, class: Class) -> &mut u32 {
         match class {
             Class::Client => &mut self.clients,

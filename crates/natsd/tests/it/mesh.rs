@@ -1,6 +1,7 @@
 //! Several servers, ours and stock ones, linked as a table says, with a stock client at each.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, Subscriber};
@@ -10,7 +11,7 @@ use natsd::{Link, Listeners, Options, Server, Target};
 use tokio::time::{Instant, timeout};
 
 use super::stock::Stock;
-use super::wire::{PATIENCE, loopback};
+use super::wire::{PATIENCE, Reserved};
 
 /// How long to wait before a probe that did not arrive is sent again.
 const PROBE_AGAIN: Duration = Duration::from_millis(20);
@@ -51,7 +52,7 @@ struct Addresses {
 /// A server that runs.
 enum Running {
     // Held for what their dropping ends.
-    Ours(Box<Server>, Vec<Link>),
+    Ours(Box<Server>, Vec<Link>, Arc<[Reserved; 3]>),
     Stock(Box<Stock>),
 }
 
@@ -76,7 +77,8 @@ impl Mesh {
         let mut addresses = HashMap::new();
         let mut places = Vec::new();
         for node in nodes {
-            let running = start(node, &addresses, None).await;
+            let ports = Arc::new(std::array::from_fn(|_| Reserved::new()));
+            let running = start(node, &addresses, ports).await;
             let at = running.addresses();
             addresses.insert(node.name, at.clone());
             places.push(place(*node, running, at).await);
@@ -97,10 +99,10 @@ impl Mesh {
         let (node, kept) = (old.node, old.addresses);
         let running = match old.running {
             Running::Stock(stock) => Running::Stock(Box::new(stock.restart().await)),
-            Running::Ours(server, links) => {
+            Running::Ours(server, links, ports) => {
                 drop(links);
                 server.shutdown().await;
-                start(&node, &addresses, Some(&kept)).await
+                start(&node, &addresses, ports).await
             }
         };
         self.places.insert(at, place(node, running, kept).await);
@@ -240,7 +242,7 @@ impl Running {
     fn addresses(&self) -> Addresses {
         let text = |address: std::net::SocketAddr| address.to_string();
         match self {
-            Self::Ours(server, _) => {
+            Self::Ours(server, ..) => {
                 let at = server.addresses();
                 Addresses {
                     clients: at.clients.map(text).expect("a client listener"),
@@ -257,11 +259,11 @@ impl Running {
     }
 }
 
-/// Starts one node, where it was before if that is given.
+/// Starts one node; one of ours on these ports.
 async fn start(
     node: &Node,
     others: &HashMap<&'static str, Addresses>,
-    before: Option<&Addresses>,
+    ports: Arc<[Reserved; 3]>,
 ) -> Running {
     let leaf = |name: &str| others[name].leaves.clone();
     let route = |name: &str| others[name].routes.clone().expect("a member of a cluster");
@@ -288,17 +290,14 @@ async fn start(
         }
         return Running::Stock(Box::new(Stock::start(&config).await));
     }
-    let listen = |address: Option<&String>| {
-        Some(address.map_or(loopback(), |at| at.parse().expect("an address")))
-    };
-    let routes = before.and_then(|at| at.routes.as_ref());
+    let [clients, leaves, routes] = &*ports;
     let options = Options {
         server_name: Some(node.name.to_owned()),
         cluster_name: node.cluster.map(str::to_owned),
         listeners: Listeners {
-            clients: listen(before.map(|at| &at.clients)),
-            leaves: listen(before.map(|at| &at.leaves)),
-            routes: node.cluster.and_then(|_| listen(routes)),
+            clients: Some(clients.address),
+            leaves: Some(leaves.address),
+            routes: node.cluster.map(|_| routes.address),
         },
         ..Options::default()
     };
@@ -308,7 +307,7 @@ async fn start(
         To::Route(name) => server.dial_route(Target::Tcp(route(name))),
     });
     let links = links.collect();
-    Running::Ours(Box::new(server), links)
+    Running::Ours(Box::new(server), links, ports)
 }
 
 /// Connects a client that listens and answers.

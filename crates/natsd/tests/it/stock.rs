@@ -1,4 +1,4 @@
-//! A stock NATS server, started for one test on ports that the system chooses, and ended with it.
+//! A stock NATS server, started for one test on ports that are its own, and ended with it.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,6 +9,8 @@ use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+
+use super::wire::Reserved;
 
 /// How long a server may take to say that it listens.
 const START_WITHIN: Duration = Duration::from_secs(30);
@@ -27,6 +29,7 @@ pub(crate) struct Stock {
     log: Arc<Mutex<String>>,
     /// Where it listens, in the order of [`LISTENERS`].
     addresses: [Option<String>; 3],
+    ports: Arc<[Reserved; 3]>,
 }
 
 impl Stock {
@@ -38,14 +41,15 @@ impl Stock {
         } else {
             format!("listen: \"@client\"\n{config}")
         };
-        Self::run(config, [const { None }; 3]).await
+        let ports = std::array::from_fn(|_| Reserved::new());
+        Self::run(config, Arc::new(ports)).await
     }
 
     /// Ends the server without a word and starts it again on the same addresses.
     pub(crate) async fn restart(self) -> Self {
-        let (config, addresses) = (self.config.clone(), self.addresses.clone());
+        let (config, ports) = (self.config.clone(), Arc::clone(&self.ports));
         self.kill().await;
-        Self::run(config, addresses).await
+        Self::run(config, ports).await
     }
 
     /// Ends the server without a word.
@@ -53,10 +57,10 @@ impl Stock {
         self.child.kill().await.expect("it can be ended");
     }
 
-    async fn run(config: String, addresses: [Option<String>; 3]) -> Self {
+    async fn run(config: String, ports: Arc<[Reserved; 3]>) -> Self {
         let mut text = config.clone();
-        for ((placeholder, _), address) in LISTENERS.iter().zip(&addresses) {
-            text = text.replace(placeholder, address.as_deref().unwrap_or("127.0.0.1:-1"));
+        for ((placeholder, _), port) in LISTENERS.iter().zip(&*ports) {
+            text = text.replace(placeholder, &port.address.to_string());
         }
         let file = NamedTempFile::new().expect("a temporary file");
         std::fs::write(file.path(), &text).expect("the configuration can be written");
@@ -83,6 +87,7 @@ impl Stock {
             config,
             log: Arc::clone(&log),
             addresses: [const { None }; 3],
+            ports,
         };
         let ready = timeout(START_WITHIN, async {
             while !server.listens_everywhere() {

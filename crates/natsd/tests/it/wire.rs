@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use natsd::{Limits, Listeners, Options, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Longest time that a test waits for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,6 +24,26 @@ pub(crate) fn options() -> Options {
 /// A free port of this machine.
 pub(crate) fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// A port of this machine that nobody is given by chance, so that a server can come back there. While the socket is held, bound
+/// and not listening, the system lets whoever names the port listen on it, and picks it for nobody.
+pub(crate) struct Reserved {
+    _socket: TcpSocket,
+    pub(crate) address: SocketAddr,
+}
+
+impl Reserved {
+    pub(crate) fn new() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseaddr(true).expect("an option");
+        socket.bind(loopback()).expect("a free port");
+        let address = socket.local_addr().expect("an address");
+        Self {
+            _socket: socket,
+            address,
+        }
+    }
 }
 
 /// Starts a server that nobody has to prove anything to.
