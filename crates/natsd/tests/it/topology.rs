@@ -136,9 +136,9 @@ async fn a_member_that_ends_and_comes_back_costs_nobody_else_a_message() {
         let (mut reading, mut begun, mut writing) = (Vec::new(), Vec::new(), Vec::new());
         for name in &others {
             let client = mesh.client(name);
-            // Servers that are linked know of `all.>`, so no message waits for this to become known.
+            // Servers that are linked know of `all.>`, so no message waits for more than this server to know.
             let subscriber = client.subscribe("all.count.*").await.expect("subscribed");
-            client.flush().await.expect("flushed");
+            round_trip(&client).await;
             let (begins, has_begun) = watch::channel(false);
             reading.push(tokio::spawn(ledger(subscriber, others.len(), begins)));
             begun.push(has_begun);
@@ -171,6 +171,15 @@ async fn a_member_that_ends_and_comes_back_costs_nobody_else_a_message() {
             }
         }
     }
+}
+
+/// Waits until the server has done all that the client asked before. A flush waits only until it is sent.
+async fn round_trip(client: &Client) {
+    let inbox = client.new_inbox();
+    let mut answer = client.subscribe(inbox.clone()).await.expect("subscribed");
+    client.publish(inbox, "".into()).await.expect("published");
+    let answer = timeout(PATIENCE, answer.next()).await;
+    answer.expect("in time").expect("the client lives");
 }
 
 /// Says whether a node is linked to the others only over another.
