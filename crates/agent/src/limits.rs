@@ -135,8 +135,9 @@ pub(crate) const NONCES: usize = 131_072;
 /// Requests of one project on the bus that are worked on at once; its thread does one after the other, the others are read and signed beside it.
 pub(crate) const BUS_REQUESTS: usize = 4;
 
-/// Time for the answer to a request on the bus. Storing the largest message takes seconds.
-pub(crate) const BUS_REPLY: Duration = Duration::from_secs(60);
+/// Time for the answer to a request on the bus. Storing the largest message takes seconds; an answer that is lost, because the other end has
+/// just closed the repository, should not cost a minute.
+pub(crate) const BUS_REPLY: Duration = Duration::from_secs(20);
 
 /// The longest that one request waits for an answer; who wants to wait longer asks again.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(60);

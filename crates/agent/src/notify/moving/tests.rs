@@ -93,7 +93,11 @@ async fn ends_with(agent: &Agent, digit: char, bodies: &[&str]) {
         if now.as_ref() == Some(&wanted) {
             return;
         }
-        assert!(Instant::now() < end, "{now:?} is not {wanted:?}");
+        assert!(
+            Instant::now() < end,
+            "{now:?} is not {wanted:?}: {:#?}",
+            agent.mesh()
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
