@@ -426,6 +426,7 @@ fn build(
         wishes,
         poll: config.poll,
         tasks: tasks.clone(),
+        tally: Arc::default(),
     };
     let notify_path = config.notify.as_deref().map(notify::ready).transpose();
     let notify_path = notify_path.map_err(StartError::Repository)?;

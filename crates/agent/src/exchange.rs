@@ -28,11 +28,14 @@ pub(crate) async fn exchange(
     let _room = memory::for_message(&request).await?;
     let work = move |repository: &mut _| server.exchange(repository, &auth, request, clock::now);
     let reply = match hosted.write(work).await {
-        Ok(Ok(reply)) => reply,
-        Ok(Err(ExchangeError::Repository(error))) => return Err(file_error(&error)),
-        Ok(Err(error)) => return Err(Error::bad_request(error.to_string())),
-        Err(error) => return Err(error.into_api()),
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(ExchangeError::Repository(error))) => Err(file_error(&error)),
+        Ok(Err(error)) => Err(Error::bad_request(error.to_string())),
+        Err(error) => Err(error.into_api()),
     };
+    let granted = |reply: &Reply| reply.refused.is_none();
+    hosted.served().count(reply.as_ref().is_ok_and(granted));
+    let reply = reply?;
     let received = &reply.received;
     tracing::debug!(
         repository = hosted.name(),

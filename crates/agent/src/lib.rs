@@ -27,6 +27,7 @@ mod lock;
 mod members;
 mod memory;
 mod mesh;
+mod metrics;
 mod net;
 mod notifications;
 mod notifier;

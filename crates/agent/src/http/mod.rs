@@ -52,6 +52,7 @@ fn api() -> Router<App> {
     Router::new()
         .route("/status", get(repositories::status))
         .route("/events", get(stream::events))
+        .route("/metrics", get(repositories::metrics))
         .route("/repositories", get(repositories::list))
         .route("/repositories/add", post(repositories::add))
         .route("/repositories/create", post(repositories::create))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 
 use super::App;
 use super::extract::{Body, Named, Parameter};
@@ -14,11 +15,18 @@ use crate::api::{
     SetPause, SetRemote, Status, Time,
 };
 use crate::core::Core;
+use crate::metrics;
 use crate::sync::{self, Remote};
 
 /// `GET /api/v1/status`.
 pub(super) async fn status(State(core): State<App>) -> Json<Status> {
     Json(core.status())
+}
+
+/// `GET /api/v1/metrics`.
+pub(super) async fn metrics(State(core): State<App>) -> impl IntoResponse {
+    let kind = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
+    (kind, metrics::text(&core, true))
 }
 
 /// `GET /api/v1/repositories`.

@@ -247,6 +247,11 @@ impl Mesh {
         &self.replication
     }
 
+    /// Returns what the server counted.
+    pub(crate) fn stats(&self) -> natsd::Stats {
+        self.server.stats()
+    }
+
     /// The bus.
     pub(crate) fn bus(&self) -> SharedBus {
         self.replication.bus()

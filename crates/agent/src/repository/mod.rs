@@ -29,6 +29,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::{self, Level, State};
 use crate::events::Events;
 use crate::limits;
+use crate::metrics::Tally;
 use crate::supervise::supervise;
 use crate::sync::{Link, Linker, Remote};
 use facts::Unreadable;
@@ -59,6 +60,8 @@ pub(crate) struct Hosted {
     links: Mutex<Vec<Arc<Link>>>,
     /// How it stands with the peers on the bus, where there are any.
     mesh: Mutex<Option<State>>,
+    /// How the sync requests of others went.
+    served: Tally,
     /// A person wants nothing pulled or pushed.
     pause: watch::Sender<Option<api::Pause>>,
     /// Who tells the peers on the bus of changes.
@@ -123,6 +126,7 @@ impl Hosted {
             timelines: Mutex::default(),
             links: Mutex::default(),
             mesh: Mutex::default(),
+            served: Tally::default(),
             pause: watch::Sender::default(),
             arrivals: Mutex::default(),
             uv_room: OnceLock::new(),
@@ -366,6 +370,11 @@ impl Hosted {
         if news {
             self.publish();
         }
+    }
+
+    /// How the sync requests of others went.
+    pub(crate) fn served(&self) -> &Tally {
+        &self.served
     }
 
     /// Returns whether a person wants nothing pulled or pushed, now and as that changes.

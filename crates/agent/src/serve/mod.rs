@@ -21,6 +21,7 @@ use crate::core::Core;
 use crate::exchange::exchange;
 use crate::limits;
 use crate::memory::Room;
+use crate::metrics;
 use crate::repository::Hosted;
 
 const STUB: &str = "This is EdgeSync. It answers Fossil: clone this address with\n\n    fossil clone ADDRESS FILE.fossil\n\n\
@@ -42,6 +43,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
     };
     Router::new()
         .route("/healthz", get(health))
+        .route("/metrics", get(figures))
         .fallback(answer)
         .with_state(door)
 }
@@ -52,6 +54,12 @@ async fn health() -> Response {
         "{\"status\":\"ok\"}\n",
     )
         .into_response()
+}
+
+/// Names nothing: whoever reaches this listener may read it.
+async fn figures(State(door): State<Door>) -> Response {
+    let kind = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
+    (kind, metrics::text(&door.core, false)).into_response()
 }
 
 async fn answer(State(door): State<Door>, request: Request) -> Response {

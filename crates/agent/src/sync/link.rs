@@ -16,6 +16,7 @@ use super::http::Http;
 use super::{Remote, Wishes, client, exchange, jitter};
 use crate::api::{Code, Error, Level, State, Time};
 use crate::limits;
+use crate::metrics::Tally;
 use crate::repository::{Hosted, Origin, file_error};
 use crate::supervise::supervise;
 
@@ -26,6 +27,8 @@ pub(crate) struct Linker {
     pub wishes: Wishes,
     pub poll: Duration,
     pub tasks: TaskTracker,
+    /// How the exchanges of all links went.
+    pub tally: Arc<Tally>,
 }
 
 /// The tie between a repository and one remote.
@@ -137,6 +140,7 @@ impl Link {
                 outcome = self.exchange(&hosted, &linker, cause) => outcome,
             };
             let wait = self.settle(&hosted, outcome).await;
+            linker.tally.count(wait.is_none());
             let now = Instant::now();
             rests = wait.map(|wait| now + wait.min(limits::BACKOFF_MIN));
             due = now + wait.unwrap_or_else(|| spread(linker.poll));

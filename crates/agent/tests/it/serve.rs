@@ -1,5 +1,7 @@
 //! Stock `fossil` as a client of the agent, and strangers who are no Fossil at all.
 
+use std::time::Duration;
+
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -239,4 +241,66 @@ async fn raw_lenient(address: &str, request: &str) -> String {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_count_what_happened_and_name_nothing_to_strangers() {
+    let place = Place::new();
+    let file = place.repository("hidden.fossil");
+    let mut config = serving(&place);
+    config.repositories.push(file.clone());
+    config.peer_id = "laptop-of-ada".to_owned();
+    let agent = start(config).await;
+    let clone = place.path("copy.fossil");
+    place.fossil(&place.path(""), ["clone", address(&agent), text(&clone)]);
+    let mut events = agent.subscribe();
+    place.check_in(&file, "b.txt", "b\n");
+    repository_event(&mut events, |shown| shown.check_ins == 3).await;
+
+    let host = address(&agent).trim_start_matches("http://").to_owned();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    // The machine counts a moment after the figures are read.
+    let counted = async {
+        loop {
+            let answer = raw(address(&agent), &request).await;
+            if !answer.contains("edgesync_arrivals_total{cause=\"watch\"} 0\n") {
+                return answer;
+            }
+        }
+    };
+    let metrics = tokio::time::timeout(Duration::from_secs(60), counted).await;
+    let metrics = metrics.expect("it is counted");
+    assert_eq!(status(&metrics), 200);
+    let (head, body) = metrics.split_once("\r\n\r\n").expect("an answer");
+    let kind = "content-type: text/plain; version=0.0.4";
+    assert!(head.to_ascii_lowercase().contains(kind), "{head}");
+    let served = "edgesync_served_requests_total{result=\"ok\"} ";
+    let served = body.split_once(served).expect("a counter").1;
+    assert!(!served.starts_with("0\n"), "{body}");
+    assert!(
+        body.contains("edgesync_nats_connections{kind=\"client\"} 1\n"),
+        "{body}"
+    );
+    assert!(
+        body.contains("edgesync_repositories{state=\"local\"} 1\n"),
+        "{body}"
+    );
+    let shown = agent.status();
+    let code = shown.repositories[0].project_code.clone().expect("a code");
+    let id = agent.endpoint_id().to_owned();
+    for secret in [
+        "hidden",
+        "laptop",
+        "127.0.0.1",
+        &code,
+        &id,
+        &agent.runtime().token,
+    ] {
+        assert!(!body.contains(secret), "{secret}: {body}");
+    }
+
+    let named = crate::support::ask(agent.runtime(), "GET", "/api/v1/metrics", "").await;
+    let line = "edgesync_arrivals_total{cause=\"watch\",repository=\"hidden\"} ";
+    assert!(named.contains(line), "{named}");
+    agent.stop().await;
 }

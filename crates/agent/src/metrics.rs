@@ -1,0 +1,412 @@
+//! What an operator's Prometheus reads, in its text format (version 0.0.4): what came and how, how exchanges went, what passes through the NATS
+//! server. No names, addresses, ids or codes are in it unless the reader has the API's token, because the listener for Fossil clients
+//! shows it to anyone.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use edgesync_replica::Counters;
+use natsd::proto::Kind;
+
+use crate::api::State;
+use crate::core::Core;
+use crate::replication::Standing;
+
+/// The content type of the answer.
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How often something succeeded and failed since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Tally {
+    /// Counts one.
+    pub(crate) fn count(&self, succeeded: bool) {
+        let counter = match succeeded {
+            true => &self.succeeded,
+            false => &self.failed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn pair(&self) -> (u64, u64) {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (get(&self.succeeded), get(&self.failed))
+    }
+}
+
+/// What a connection of the NATS server counts.
+type OfConnection = fn(&natsd::ConnectionStats) -> u64;
+
+/// Returns the metrics as they are now; `named` ones tell the repositories apart.
+pub(crate) fn text(core: &Core, named: bool) -> String {
+    let mut page = Page::default();
+    page.one(
+        "edgesync_info",
+        "gauge",
+        "The agent's version.",
+        &[("version", crate::VERSION)],
+        1,
+    );
+    let started = core.started_at.unix_millis().max(0).unsigned_abs() / 1000;
+    page.one(
+        "edgesync_start_time_seconds",
+        "gauge",
+        "When the agent started, in seconds since 1970.",
+        &[],
+        started,
+    );
+    repositories(&mut page, core, named);
+    exchanges(&mut page, core);
+    if let Ok(mesh) = core.mesh() {
+        let standings = mesh.replication().standings();
+        replication(&mut page, &standings, named);
+        let help = "Messages on the bus that were not believed.";
+        page.one(
+            "edgesync_bus_refused_total",
+            "counter",
+            help,
+            &[],
+            mesh.replication().refused(),
+        );
+        server(&mut page, &mesh.stats());
+    }
+    page.0
+}
+
+fn repositories(page: &mut Page, core: &Core, named: bool) {
+    let shown = core.show_all();
+    page.head(
+        "edgesync_repositories",
+        "gauge",
+        "Repositories by the state that they are in.",
+    );
+    let mut states: BTreeMap<&str, u64> = BTreeMap::new();
+    for repository in &shown {
+        *states.entry(kind(&repository.state)).or_default() += 1;
+    }
+    for (state, count) in states {
+        page.line("edgesync_repositories", &[("state", state)], count);
+    }
+    let paused = core.pauses.of_all().is_some();
+    page.one(
+        "edgesync_paused",
+        "gauge",
+        "1 while the whole agent is paused.",
+        &[],
+        u8::from(paused),
+    );
+    if named {
+        page.head(
+            "edgesync_repository_artifacts",
+            "gauge",
+            "Artifacts with content.",
+        );
+        for it in &shown {
+            page.line(
+                "edgesync_repository_artifacts",
+                &[("repository", &it.name)],
+                it.artifacts,
+            );
+        }
+    }
+}
+
+fn exchanges(page: &mut Page, core: &Core) {
+    let name = "edgesync_remote_exchanges_total";
+    let (succeeded, failed) = core.linker.tally.pair();
+    page.head(name, "counter", "Exchanges with remotes over HTTP.");
+    page.line(name, &[("result", "ok")], succeeded);
+    page.line(name, &[("result", "error")], failed);
+    let name = "edgesync_served_requests_total";
+    let (mut succeeded, mut failed) = (0, 0);
+    for hosted in core.all() {
+        let (answered, refused) = hosted.served().pair();
+        succeeded += answered;
+        failed += refused;
+    }
+    page.head(
+        name,
+        "counter",
+        "Sync requests of others, over HTTP and the bus.",
+    );
+    page.line(name, &[("result", "ok")], succeeded);
+    page.line(name, &[("result", "error")], failed);
+}
+
+/// A counter of replication: its name and one label, and how it is read.
+type Figure = (
+    &'static str,
+    Option<(&'static str, &'static str)>,
+    fn(&Counters) -> u64,
+);
+
+/// Replication's counters; those of one name stand together.
+const FIGURES: [(&str, &[Figure]); 6] = [
+    (
+        "Changes of repositories, by what brought them.",
+        &[
+            ("edgesync_arrivals_total", Some(("cause", "watch")), |it| {
+                it.arrivals.watch
+            }),
+            ("edgesync_arrivals_total", Some(("cause", "push")), |it| {
+                it.arrivals.push
+            }),
+            ("edgesync_arrivals_total", Some(("cause", "remote")), |it| {
+                it.arrivals.remote
+            }),
+            (
+                "edgesync_arrivals_total",
+                Some(("cause", "announcement")),
+                |it| it.arrivals.announce,
+            ),
+            ("edgesync_arrivals_total", Some(("cause", "hello")), |it| {
+                it.arrivals.hello
+            }),
+            ("edgesync_arrivals_total", Some(("cause", "poll")), |it| {
+                it.arrivals.poll
+            }),
+            ("edgesync_arrivals_total", Some(("cause", "person")), |it| {
+                it.arrivals.person
+            }),
+        ],
+    ),
+    (
+        "Exchanges with peers that began.",
+        &[("edgesync_peer_exchanges_total", None, |it| it.pulls)],
+    ),
+    (
+        "Exchanges with peers that failed, or that brought nothing.",
+        &[
+            (
+                "edgesync_peer_exchanges_in_vain_total",
+                Some(("result", "error")),
+                |it| it.failed,
+            ),
+            (
+                "edgesync_peer_exchanges_in_vain_total",
+                Some(("result", "nothing")),
+                |it| it.fruitless,
+            ),
+        ],
+    ),
+    (
+        "Artifacts and unversioned files that peers gave.",
+        &[("edgesync_received_total", None, |it| it.received)],
+    ),
+    (
+        "Announcements of new content.",
+        &[
+            (
+                "edgesync_announcements_total",
+                Some(("direction", "out")),
+                |it| it.announced,
+            ),
+            (
+                "edgesync_announcements_total",
+                Some(("direction", "in")),
+                |it| it.heard,
+            ),
+        ],
+    ),
+    (
+        "Signs of life that were sent.",
+        &[("edgesync_hellos_total", None, |it| it.hellos)],
+    ),
+];
+
+fn replication(page: &mut Page, standings: &[Standing], named: bool) {
+    for (help, figures) in FIGURES {
+        let Some((name, _, _)) = figures.first() else {
+            continue;
+        };
+        page.head(name, "counter", help);
+        for (name, label, read) in figures {
+            let label: Vec<(&str, &str)> = label.iter().copied().collect();
+            if named {
+                for standing in standings {
+                    let labels =
+                        [label.clone(), vec![("repository", standing.name.as_str())]].concat();
+                    page.line(name, &labels, read(&standing.view.counters));
+                }
+            } else {
+                let all = standings.iter().map(|it| read(&it.view.counters));
+                page.line(name, &label, all.sum::<u64>());
+            }
+        }
+    }
+    let peers = standings.iter().flat_map(|it| &it.view.peers);
+    let known: std::collections::BTreeSet<_> =
+        peers.clone().map(|peer| peer.peer.as_str()).collect();
+    page.one(
+        "edgesync_peers",
+        "gauge",
+        "Peers that are heard.",
+        &[],
+        known.len(),
+    );
+    let failing: std::collections::BTreeSet<_> = peers
+        .filter(|peer| peer.failures > 0)
+        .map(|peer| peer.peer.as_str())
+        .collect();
+    page.one(
+        "edgesync_peers_failing",
+        "gauge",
+        "Peers with which the last exchange failed.",
+        &[],
+        failing.len(),
+    );
+}
+
+fn server(page: &mut Page, stats: &natsd::Stats) {
+    let kinds = [
+        ("client", Kind::Client),
+        ("leaf", Kind::Leaf),
+        ("route", Kind::Route),
+    ];
+    let sum = |of: Kind, read: fn(&natsd::ConnectionStats) -> u64| -> u64 {
+        let connections = stats.connections.iter();
+        connections.filter(|it| it.kind == of).map(read).sum()
+    };
+    let tables: [(&str, &str, OfConnection); 6] = [
+        (
+            "edgesync_nats_connections",
+            "Connections of the NATS server.",
+            |_| 1,
+        ),
+        (
+            "edgesync_nats_messages_in",
+            "Messages that came over the connections that are there now.",
+            |it| it.in_messages,
+        ),
+        (
+            "edgesync_nats_messages_out",
+            "Messages that went over the connections that are there now.",
+            |it| it.out_messages,
+        ),
+        (
+            "edgesync_nats_bytes_in",
+            "Bytes that came over the connections that are there now.",
+            |it| it.in_bytes,
+        ),
+        (
+            "edgesync_nats_bytes_out",
+            "Bytes that went over the connections that are there now.",
+            |it| it.out_bytes,
+        ),
+        (
+            "edgesync_nats_pending_bytes",
+            "Bytes that wait for slow readers.",
+            |it| it.pending as u64,
+        ),
+    ];
+    for (name, help, read) in tables {
+        page.head(name, "gauge", help);
+        for (word, kind) in kinds {
+            page.line(name, &[("kind", word)], sum(kind, read));
+        }
+    }
+    page.one(
+        "edgesync_nats_subscriptions",
+        "gauge",
+        "Subscriptions of clients and links.",
+        &[],
+        stats.subscriptions,
+    );
+    for (name, help, count) in [
+        (
+            "edgesync_nats_connections_total",
+            "Connections since the start.",
+            stats.connections_total,
+        ),
+        (
+            "edgesync_nats_slow_consumers_total",
+            "Connections that were cut because they read too slowly.",
+            stats.slow_consumers,
+        ),
+        (
+            "edgesync_nats_violations_total",
+            "Rules that other ends broke.",
+            stats.violations,
+        ),
+    ] {
+        page.one(name, "counter", help, &[], count);
+    }
+}
+
+fn kind(state: &State) -> &'static str {
+    match state {
+        State::Local => "local",
+        State::Never => "never",
+        State::UpToDate { .. } => "up_to_date",
+        State::Pending { .. } => "pending",
+        State::Paused { .. } => "paused",
+        State::Syncing { .. } => "syncing",
+        State::Error { .. } => "error",
+        State::Missing { .. } => "missing",
+    }
+}
+
+/// The text as it grows.
+#[derive(Debug, Default)]
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.0.push_str(name);
+        for (index, (label, text)) in labels.iter().enumerate() {
+            let text = text
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n");
+            let opening = if index == 0 { '{' } else { ',' };
+            let _ = write!(self.0, "{opening}{label}=\"{text}\"");
+        }
+        let closing = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.0, "{closing} {value}");
+    }
+
+    fn one(
+        &mut self,
+        name: &str,
+        kind: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+        value: impl Display,
+    ) {
+        self.head(name, kind, help);
+        self.line(name, labels, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_cannot_break_out_of_their_quotes() {
+        let mut page = Page::default();
+        page.line("x", &[("a", "b\"\\\nc"), ("d", "e")], 1);
+        page.line("y", &[], 2);
+        assert_eq!(page.0, "x{a=\"b\\\"\\\\\\nc\",d=\"e\"} 1\ny 2\n");
+    }
+
+    #[test]
+    fn every_figure_of_a_group_has_the_groups_name() {
+        for (help, figures) in FIGURES {
+            let names = figures.iter().map(|(name, _, _)| name);
+            assert!(
+                names.clone().all(|name| Some(name) == names.clone().next()),
+                "{help}"
+            );
+        }
+    }
+}
