@@ -289,9 +289,9 @@ mod tests {
         };
         insta::assert_snapshot!(table(&[peer("studio-mac"), stranger, failing], at(122)), @r"
         NAME              STATE                                        LINK            ROUND TRIP  EXCHANGED  REPOSITORIES
-        studio-mac        connected for 2 min                          direct          3.2 ms      12 s ago   docs, src
+        studio-mac        connected for 2 min                          route           3.2 ms      12 s ago   docs, src
         stranger\u{202e}  connected for 2 min, not trusted             through others  -           -
-        tablet            error: the reply's signature does not match  direct          3.2 ms      12 s ago   docs, src
+        tablet            error: the reply's signature does not match  route           3.2 ms      12 s ago   docs, src
         ");
     }
 
