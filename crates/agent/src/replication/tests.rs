@@ -90,6 +90,8 @@ impl Lab {
         // What comes after this look is a change.
         hosted.writer().look().await.expect("looked at");
         hosted.keep(self.watch.watch(&path), HOUR, &self.tasks);
+        let kept = timeout(PATIENCE, hosted.kept.cancelled()).await;
+        kept.expect("its keeper begins");
         let replication = Replication::start(Setup {
             wire: self.wire(seed, trusts),
             wishes: Wishes {

@@ -62,6 +62,9 @@ pub(crate) struct Hosted {
     mesh: Mutex<Option<State>>,
     /// How the sync requests of others went.
     served: Tally,
+    /// Cancelled once the file was looked at for the first time: a test's changes before that would count as found by chance.
+    #[cfg(test)]
+    pub(crate) kept: CancellationToken,
     /// A person wants nothing pulled or pushed.
     pause: watch::Sender<Option<api::Pause>>,
     /// Who tells the peers on the bus of changes.
@@ -127,6 +130,8 @@ impl Hosted {
             links: Mutex::default(),
             mesh: Mutex::default(),
             served: Tally::default(),
+            #[cfg(test)]
+            kept: CancellationToken::new(),
             pause: watch::Sender::default(),
             arrivals: Mutex::default(),
             uv_room: OnceLock::new(),
@@ -437,7 +442,11 @@ impl Hosted {
     }
 
     async fn watch_over(self: Arc<Self>, touched: Arc<Notify>, poll: Duration) {
-        let mut next_poll = Instant::now();
+        // What changed before the watch began.
+        self.look(Origin::Poll).await;
+        #[cfg(test)]
+        self.kept.cancel();
+        let mut next_poll = Instant::now() + poll;
         let mut idle_at = None;
         loop {
             tokio::select! {

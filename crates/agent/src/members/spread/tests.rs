@@ -145,14 +145,11 @@ async fn what_two_pairs_have_said_comes_to_all_three_and_a_revocation_too() {
     pair(two, three);
     one.until("one knows three", |it| it.knows(three)).await;
     three.until("three knows one", |it| it.knows(one)).await;
-    for agent in &agents {
+    two.until("all have the same records", |two| {
         let print = two.members.fingerprint();
-        agent
-            .until("all have the same records", |it| {
-                it.members.fingerprint() == print
-            })
-            .await;
-    }
+        agents.iter().all(|it| it.members.fingerprint() == print)
+    })
+    .await;
     let meshes: Vec<_> = agents
         .iter()
         .map(|agent| agent.members.view().mesh.clone())
