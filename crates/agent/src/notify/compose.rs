@@ -1,13 +1,13 @@
 //! From what a front wants to say to a message.
 
-use std::path::{Path, PathBuf};
-
-use edgesync_notify::limits::{MAX_ATTACHMENT_BYTES, MAX_EXPIRY_MS};
+use edgesync_notify::desk::Refusal;
+use edgesync_notify::limits::MAX_EXPIRY_MS;
 use edgesync_notify::message::{self, Action, Fields, Kind, Message};
 use edgesync_notify::name::{MessageId, Project, ThreadId};
 use libfossil::time::Timestamp;
 
 use super::Office;
+use super::attached::name_of;
 use super::place::store_error;
 use crate::api::{Error, MessageKind, Priority, ReplyNotify, SendNotify};
 use crate::text;
@@ -23,6 +23,9 @@ pub(super) fn message(office: &Office, wish: &SendNotify, now: Timestamp) -> Res
         None => ThreadId::from_bytes(random()?),
     };
     let mut fields = fields(office, project, thread, now, wish.from_name.as_deref())?;
+    if wish.body.trim().is_empty() && wish.attach.is_empty() {
+        return Err(Error::bad_request("there is no text"));
+    }
     fields.body.clone_from(&wish.body);
     fields.kind = match wish.kind {
         None | Some(MessageKind::Message) if wish.actions.is_empty() => Kind::Message,
@@ -62,7 +65,7 @@ pub(super) fn message(office: &Office, wish: &SendNotify, now: Timestamp) -> Res
     fields.default = wish.default.as_deref().map(|text| offered(&fields, text));
     fields.click.clone_from(&wish.click);
     fields.tags.clone_from(&wish.tags);
-    fields.media = wish.attach.iter().map(|path| file_name(path)).collect();
+    fields.media = wish.attach.iter().map(|path| name_of(path)).collect();
     Ok(fields)
 }
 
@@ -98,6 +101,9 @@ pub(super) fn reply(
             })?;
             fields.body = offered(question, action);
             fields.action_response = true;
+            if question.action(&fields.body).is_none() {
+                return Err(not_offered(question));
+            }
         }
         (None, Some(body)) if !body.trim().is_empty() => fields.body.clone_from(body),
         _ => return Err(Error::bad_request("give an action or some text")),
@@ -115,23 +121,6 @@ pub(super) fn reply(
 /// Signs what is to be said.
 pub(super) fn signed(office: &Office, fields: &Fields) -> Result<Message, Error> {
     Message::signed(fields, &office.desk().me().signer).map_err(|error| bad(&error))
-}
-
-/// Reads the files that are to be attached.
-pub(super) fn read_files(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, Error> {
-    let read = |path: &PathBuf| {
-        let failed = |error: std::io::Error| {
-            Error::bad_request(format!("{} cannot be read: {error}", path.display()))
-        };
-        let size = std::fs::metadata(path).map_err(failed)?.len();
-        if !path.is_absolute() || size > MAX_ATTACHMENT_BYTES {
-            return Err(Error::bad_request(format!(
-                "an attachment is a file with an absolute path and at most {MAX_ATTACHMENT_BYTES} bytes"
-            )));
-        }
-        Ok((file_name(path), std::fs::read(path).map_err(failed)?))
-    };
-    paths.iter().map(read).collect()
 }
 
 fn fields(
@@ -168,19 +157,21 @@ fn offered(question: &Fields, text: &str) -> String {
         .to_owned()
 }
 
+fn not_offered(question: &Fields) -> Error {
+    let offers: Vec<_> = question.actions.iter().map(Action::id).collect();
+    let hint = match offers.join(", ") {
+        none if none.is_empty() => "it is answered in words".to_owned(),
+        some => format!("it offers: {some}"),
+    };
+    Error::bad_request(Refusal::NotOffered.to_string()).with_hint(&hint)
+}
+
 fn expiry(now: Timestamp, ms: u64) -> Result<Timestamp, Error> {
     i64::try_from(ms)
         .ok()
         .filter(|ms| (1..=MAX_EXPIRY_MS).contains(ms))
         .map(|ms| now.saturating_add_millis(ms))
         .ok_or_else(|| Error::bad_request("a question waits for at most a year"))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }
 
 fn random<const N: usize>() -> Result<[u8; N], Error> {

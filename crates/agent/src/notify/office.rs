@@ -14,6 +14,7 @@ use edgesync_notify::subject::Address;
 use libfossil::db::Repository;
 use libfossil::time::Timestamp;
 
+use super::attached::Attached;
 use super::place::store_error;
 use super::{compose, vouch};
 use crate::api::{Code, Error, ReplyNotify, SendNotify};
@@ -162,7 +163,7 @@ impl Office {
         }
     }
 
-    /// Says something.
+    /// Says something, with the files that it attaches.
     ///
     /// # Errors
     /// `bad_request` for what no message can say, `repository` when it cannot be stored.
@@ -170,15 +171,12 @@ impl Office {
         &mut self,
         repo: &mut Repository,
         wish: &SendNotify,
+        attached: &[Attached],
     ) -> Result<(Message, Follows), Error> {
         let now = clock::now();
-        let attached = compose::read_files(&wish.attach)?;
         let fields = compose::message(self, wish, now)?;
         let message = compose::signed(self, &fields)?;
-        for (name, content) in &attached {
-            Store::attach(repo, &message, name, content, now)
-                .map_err(|error| store_error(&error))?;
-        }
+        Store::attach(repo, &message, attached, now).map_err(|error| store_error(&error))?;
         let (message, mut follows) = self.send_message(repo, message, now)?;
         // A program of this machine says it, and people here are to see it; what they write themselves they know.
         follows.effects.push(Effect::Show(message.clone()));
@@ -271,7 +269,7 @@ impl Office {
             self.meet(&message);
             for (name, content) in media {
                 // Over the quota it is left out, as any device leaves it out.
-                match Store::attach(repo, &message, &name, &content, now) {
+                match Store::attach(repo, &message, &[(name, content)], now) {
                     Ok(()) | Err(StoreError::Attachment) => {}
                     Err(error) => return Err(store_error(&error)),
                 }
@@ -397,13 +395,7 @@ impl Office {
 
     /// Returns the projects of the threads that were active last, at most so many.
     pub(super) fn active_projects(&self, most: usize) -> BTreeSet<Project> {
-        let mut projects = BTreeSet::new();
-        for thread in self.store.threads(None) {
-            if projects.len() < most {
-                projects.insert(thread.project);
-            }
-        }
-        projects
+        self.store.active_projects(most)
     }
 
     /// Returns how many other devices may answer here.

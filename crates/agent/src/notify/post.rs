@@ -26,7 +26,7 @@ use self::choices::Choices;
 use super::hearing::acknowledgement;
 use super::office::rights;
 use super::presence::Presence;
-use super::{Follows, Office};
+use super::{Follows, Office, attached};
 use crate::api::{
     Error, Event, Level, NotifyConversation, NotifyMessage, NotifyStatus, NotifyThread,
     NotifyTrace, QuestionState, ReplyNotify, SendNotify, Time,
@@ -162,8 +162,9 @@ impl Post {
 
     /// Says something. Blocks on no network.
     pub(crate) async fn send(&self, wish: SendNotify) -> Result<NotifyMessage, Error> {
+        let attached = attached::read(wish.attach.clone()).await?;
         self.act(move |office, repo| {
-            let (message, follows) = office.send(repo, &wish)?;
+            let (message, follows) = office.send(repo, &wish, &attached)?;
             Ok((office.show(&message), follows))
         })
         .await

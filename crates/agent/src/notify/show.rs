@@ -111,22 +111,8 @@ impl Office {
 
     /// Returns a stored message as the API shows it.
     pub(crate) fn show(&self, message: &Message) -> NotifyMessage {
-        let author = Author::of(message);
-        match self
-            .store()
-            .find_thread(Some(&message.project), &message.thread.to_string())
-        {
-            Ok(thread) => self.show_fields(message, author, &thread),
-            Err(_) => self.show_fields(
-                message,
-                author,
-                &Thread {
-                    project: message.project.clone(),
-                    id: message.thread,
-                    heads: Vec::new(),
-                },
-            ),
-        }
+        let thread = self.store().thread_of(message);
+        self.show_fields(message, Author::of(message), &thread)
     }
 
     fn show_thread(&self, thread: &Thread<'_>) -> NotifyThread {

@@ -320,3 +320,61 @@ fn curl_says_something_with_one_line() {
     assert_eq!(threads[0]["last_body"], "Backup\ndone");
     assert_eq!(threads[0]["priority"], "action_required");
 }
+
+#[test]
+fn an_answer_that_is_not_offered_is_refused_with_those_that_are() {
+    let lab = Lab::new();
+    let _agent = Agent::start(&lab, &["--notify"]);
+    let (child, thread) = ask(&lab, &["--actions", "Yes,Not now", "Deploy?"]);
+    let wrong = lab.run(&["notify", "reply", "--thread", &thread, "--action", "Maybe"]);
+    assert_eq!(wrong.code, 1);
+    assert_eq!(
+        wrong.stderr,
+        "error: the question does not offer this answer\nhint: it offers: yes, not_now\n"
+    );
+    lab.edgesync(&[
+        "notify", "reply", "--thread", &thread, "--action", "not now",
+    ]);
+    assert_eq!(end(child), (0, "not_now\n".to_owned()));
+}
+
+#[test]
+fn a_message_without_text_and_attachments_that_are_no_plain_files_are_refused() {
+    let lab = Lab::new();
+    let _agent = Agent::start(&lab, &["--notify"]);
+    lab.write("a/build.log", "one");
+    lab.write("b/build.log", "two");
+    let same = [
+        "--attach",
+        "a/build.log",
+        "--attach",
+        "b/build.log",
+        "Built",
+    ];
+    let device = ["--attach", "/dev/zero", "Built"];
+    for (more, says) in [
+        (&[" "][..], "there is no text"),
+        (&same, "two of the attachments are called build.log"),
+        (&device, "an attachment is a file with an absolute path"),
+    ] {
+        let send = [&["notify", "send", "--project", "demo"], more].concat();
+        let refused = lab.run(&send);
+        assert_eq!(refused.code, 1, "{more:?}");
+        assert!(
+            refused.stderr.contains(says),
+            "{more:?}: {}",
+            refused.stderr
+        );
+    }
+    assert_eq!(lab.json(&["notify", "threads"]), serde_json::json!([]));
+    let without_text = [
+        "notify",
+        "send",
+        "--project",
+        "demo",
+        "--attach",
+        "a/build.log",
+        "",
+    ];
+    lab.edgesync(&without_text);
+}

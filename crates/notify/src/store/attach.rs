@@ -20,29 +20,38 @@ pub fn attachment_path(message: &Fields, name: &str) -> String {
 }
 
 impl Store {
-    /// Stores a file that `message` names among its media. Stored before the message, so that nobody sees one without the other.
+    /// Stores files that `message` names among its media, all or none. Stored before the message, so that nobody sees one without the
+    /// other.
     ///
     /// # Errors
     /// [`StoreError::Attachment`] for bad names and over the limits; [`StoreError::Repository`].
     pub fn attach(
         repo: &mut Repository,
         message: &Fields,
-        name: &str,
-        content: &[u8],
+        files: &[(impl AsRef<str>, impl AsRef<[u8]>)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
-        let stored: u64 = repo.unversioned()?.iter().map(|file| file.size).sum();
-        if !is_file_name(name)
-            || size > MAX_ATTACHMENT_BYTES
-            || stored.saturating_add(size) > MAX_ATTACHMENTS_BYTES
-        {
-            return Err(StoreError::Attachment);
+        if files.is_empty() {
+            return Ok(());
         }
-        let path = attachment_path(message, name);
+        let mut stored: u64 = repo.unversioned()?.iter().map(|file| file.size).sum();
+        for (name, content) in files {
+            let size = u64::try_from(content.as_ref().len()).unwrap_or(u64::MAX);
+            stored = stored.saturating_add(size);
+            if !is_file_name(name.as_ref())
+                || size > MAX_ATTACHMENT_BYTES
+                || stored > MAX_ATTACHMENTS_BYTES
+            {
+                return Err(StoreError::Attachment);
+            }
+        }
         repo.write::<_, StoreError>(now, |tx| {
-            let hash = HashName::sha3_of(content);
-            Ok(tx.put_unversioned(&path, now.unix_seconds(), &hash, content)?)
+            for (name, content) in files {
+                let path = attachment_path(message, name.as_ref());
+                let hash = HashName::sha3_of(content.as_ref());
+                tx.put_unversioned(&path, now.unix_seconds(), &hash, content.as_ref())?;
+            }
+            Ok(())
         })
     }
 }

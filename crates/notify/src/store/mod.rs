@@ -12,11 +12,12 @@ mod moves;
 mod order;
 mod write;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use libfossil::db::{Repository, Rid};
 use libfossil::history::{self, FileVersion};
 use libfossil::name::HashName;
+use libfossil::time::Timestamp;
 
 pub use attach::attachment_path;
 pub use create::{NewStore, create};
@@ -25,7 +26,7 @@ pub use head::{Head, Thread};
 use crate::limits::{
     MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS_BYTES, MAX_MESSAGE_BYTES, MAX_THREAD_MESSAGES,
 };
-use crate::message::{Message, MessageError};
+use crate::message::{Fields, Message, MessageError};
 use crate::name::{Key, MessageId, Project, Short, ThreadId};
 
 /// Why the repository was not read or written.
@@ -75,6 +76,8 @@ pub struct Store {
     heads: HashMap<MessageId, Head>,
     /// The messages of each thread, in the order in which they were found.
     threads: BTreeMap<ThreadKey, Vec<MessageId>>,
+    /// When something was said last in each project, by its sender's clock.
+    active: BTreeMap<Project, Timestamp>,
     /// Files that were looked at, so that each is read once.
     seen: HashMap<Rid, Option<MessageId>>,
     /// What senders gave to prove whose their keys are: by the sender's id and its key.
@@ -147,6 +150,9 @@ impl Store {
 
     fn insert(&mut self, head: Head) {
         let key = (head.fields.project.clone(), head.fields.thread);
+        let said = head.fields.timestamp;
+        let active = self.active.entry(key.0.clone()).or_insert(said);
+        *active = said.max(*active);
         self.threads.entry(key).or_default().push(head.fields.id);
         self.seen.insert(head.content, Some(head.fields.id));
         self.heads.insert(head.fields.id, head);
@@ -217,8 +223,10 @@ impl Store {
     ) -> Result<Thread<'_>, StoreError> {
         let digits = text.strip_prefix(ThreadId::PREFIX).unwrap_or(text);
         let start = format!("{}{digits}", ThreadId::PREFIX);
+        let whole = ThreadId::parse(&start).ok();
         let mut threads = self.threads.iter().filter(|((of, id), _)| {
-            project.is_none_or(|project| project == of) && id.to_string().starts_with(&start)
+            project.is_none_or(|project| project == of)
+                && whole.map_or_else(|| id.to_string().starts_with(&start), |whole| whole == *id)
         });
         match (threads.next(), threads.next()) {
             _ if digits.is_empty() => Err(StoreError::NoThread(text.to_owned())),
@@ -226,6 +234,23 @@ impl Store {
             (None, _) => Err(StoreError::NoThread(text.to_owned())),
             (Some(_), Some(_)) => Err(StoreError::Ambiguous(text.to_owned())),
         }
+    }
+
+    /// Returns the thread that a message is in; it may be new.
+    #[must_use]
+    pub fn thread_of(&self, message: &Fields) -> Thread<'_> {
+        let key = (message.project.clone(), message.thread);
+        let ids = self.threads.get(&key).map_or(&[][..], Vec::as_slice);
+        self.thread(&key, ids)
+    }
+
+    /// Returns the projects of which something was said last, at most so many.
+    #[must_use]
+    pub fn active_projects(&self, most: usize) -> BTreeSet<Project> {
+        let mut projects: Vec<_> = self.active.iter().collect();
+        projects.sort_by_key(|(_, at)| std::cmp::Reverse(**at));
+        let active = projects.into_iter().take(most);
+        active.map(|(project, _)| project.clone()).collect()
     }
 
     /// Returns all threads, or those of a project, the last active ones first.

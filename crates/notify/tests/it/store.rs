@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use edgesync_notify::message::Message;
+use edgesync_notify::name::Project;
 use edgesync_notify::store::{self, NewStore, Store, StoreError, attachment_path};
 use libfossil::db::{Access, Repository};
 use libfossil::name::ProjectCode;
@@ -236,12 +237,44 @@ fn threads_are_found_by_their_first_digits() {
 }
 
 #[test]
+fn a_messages_thread_and_the_projects_active_last_are_known() {
+    let mut place = Place::new(1);
+    let ci = Agent::new(1, "ci");
+    let says = |number: u32, project: &str, said: i64| {
+        let mut fields = ci.says(number, number, "hello");
+        fields.project = Project::parse(project).expect("a name");
+        fields.timestamp = at(said);
+        ci.signs(&fields)
+    };
+    let messages = [
+        says(1, "old", 100),
+        says(2, "new", 300),
+        says(3, "old", 50),
+        says(4, "late", 200),
+    ];
+    place.add(&messages).expect("stored");
+    let ids = |message: &Message| -> Vec<_> {
+        let thread = place.store.thread_of(message);
+        thread.heads.iter().map(|head| head.fields.id).collect()
+    };
+    assert_eq!(ids(&messages[0]), [messages[0].id]);
+    assert_eq!(ids(&says(9, "new", 400)), []);
+    let active = |most: usize| -> Vec<String> {
+        let projects = place.store.active_projects(most);
+        projects.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(active(2), ["late", "new"]);
+    assert_eq!(active(9), ["late", "new", "old"]);
+}
+
+#[test]
 fn attachments_have_plain_names_and_a_quota() {
     let mut place = Place::new(1);
     let ci = Agent::new(1, "ci");
     let mut fields = ci.says(1, 1, "the log");
     fields.media = vec!["build.log".to_owned()];
-    Store::attach(&mut place.repo, &fields, "build.log", b"all fine", at(0)).expect("stored");
+    let log = [("build.log", b"all fine")];
+    Store::attach(&mut place.repo, &fields, &log, at(0)).expect("stored");
     place.add(&[ci.signs(&fields)]).expect("stored");
     let path = attachment_path(&fields, "build.log");
     assert_eq!(path, "demo/media/00000001/00000001/build.log");
@@ -261,10 +294,13 @@ fn attachments_have_plain_names_and_a_quota() {
         " x",
         "a\u{202e}txt.exe",
     ] {
-        let refused = Store::attach(&mut place.repo, &fields, name, b"", at(0));
+        let refused = Store::attach(&mut place.repo, &fields, &[(name, b"")], at(0));
         assert!(matches!(refused, Err(StoreError::Attachment)), "{name:?}");
     }
     let large = vec![0; (16 << 20) + 1];
-    let refused = Store::attach(&mut place.repo, &fields, "large", &large, at(0));
+    let files = [("small", Vec::new()), ("large", large)];
+    let refused = Store::attach(&mut place.repo, &fields, &files, at(0));
     assert!(matches!(refused, Err(StoreError::Attachment)));
+    let left = place.repo.unversioned().expect("read");
+    assert_eq!(left.len(), 1, "none of what was refused");
 }
