@@ -41,7 +41,7 @@ pub(crate) fn router(core: App, address: SocketAddr, token: &str) -> Router {
             "/api",
             Router::new().nest("/v1", api()).fallback(no_such_path),
         )
-        .route("/notify/{project}", post(ntfy::publish))
+        .route("/notify/{project}", post(ntfy::publish).put(ntfy::publish))
         .fallback(page::serve)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(gate, gate::check))

@@ -1,4 +1,4 @@
-//! `POST /notify/{project}`: what `curl -d` sends, with the header names of ntfy, so that habits and scripts carry over.
+//! `POST` or `PUT /notify/{project}`: what `curl -d` sends, with the header names of ntfy, so that habits and scripts carry over.
 
 use std::time::Duration;
 
@@ -53,11 +53,17 @@ const CACHE: &[&str] = &["cache", "x-cache"];
 /// The kinds of ntfy's actions.
 const ACTION_KINDS: [&str; 4] = ["view", "broadcast", "http", "copy"];
 
-/// `POST /notify/{project}`.
+/// `POST` or `PUT /notify/{project}`.
 pub(super) async fn publish(
     State(core): State<App>,
     request: Request,
 ) -> Answer<(StatusCode, Json<NotifyMessage>)> {
+    if request.uri().query().is_some_and(|it| !it.is_empty()) {
+        let words = "parameters in the address do not count here";
+        return Err(Error::new(Code::Unsupported, words)
+            .with_hint("give them as headers")
+            .into());
+    }
     let path = request.uri().path();
     let name = path.rsplit('/').next().unwrap_or_default();
     let name = project(name)?.to_string();
@@ -119,7 +125,7 @@ fn wish(project: String, headers: &HeaderMap, body: &[u8]) -> Result<SendNotify,
         .map(|it| priority(&it))
         .transpose()?;
     wish.tags = list(header(headers, TAGS)?.as_deref());
-    wish.actions = actions(header(headers, ACTIONS)?.as_deref().unwrap_or_default());
+    wish.actions = actions(header(headers, ACTIONS)?.as_deref().unwrap_or_default())?;
     wish.click = header(headers, CLICK)?;
     wish.thread = header(headers, THREAD)?;
     wish.from_name = header(headers, FROM_NAME)?;
@@ -192,22 +198,76 @@ fn list(text: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// Returns the labels of actions: plain ones with commas between them, or those of ntfy's actions, which stand between semicolons and
-/// begin with their kind. What those would call is left alone: an answer is data here, never a command.
-fn actions(text: &str) -> Vec<String> {
-    let one = |action: &str| {
-        let parts = list(Some(action));
-        match parts.first() {
-            Some(kind)
-                if ACTION_KINDS.contains(&kind.to_ascii_lowercase().as_str())
-                    && parts.len() > 1 =>
-            {
-                parts.into_iter().skip(1).take(1).collect()
-            }
-            _ => parts,
+/// Returns the labels of actions: plain ones with commas between them, or those of ntfy's actions, as a list in JSON or with semicolons
+/// between them. What those would call is left alone: an answer is data here, never a command.
+fn actions(text: &str) -> Result<Vec<String>, Error> {
+    if text.starts_with('[') {
+        return actions_of_json(text);
+    }
+    let mut labels = Vec::new();
+    for parts in parts(text) {
+        let kind = parts.first().map(|it| it.to_ascii_lowercase());
+        let is_ntfys = kind.is_some_and(|it| {
+            ACTION_KINDS.contains(&it.as_str()) && parts.len() > 1 || it.starts_with("action=")
+        });
+        if is_ntfys {
+            let named = parts.iter().find_map(|it| it.strip_prefix("label="));
+            let plain = parts.get(1).filter(|it| !it.contains('='));
+            let label = named.or(plain.map(String::as_str));
+            let none = || Error::bad_request("an action has no label");
+            labels.push(label.ok_or_else(none)?.to_owned());
+        } else {
+            labels.extend(parts);
+        }
+    }
+    Ok(labels)
+}
+
+/// Returns what stands between commas, for each of what stands between semicolons. A part may be in quotation marks.
+fn parts(text: &str) -> Vec<Vec<String>> {
+    let mut actions = vec![Vec::new()];
+    let mut part = String::new();
+    let mut quote = None;
+    let mut end = |part: &mut String, more: bool| {
+        let whole = std::mem::take(part).trim().to_owned();
+        if let Some(action) = actions.last_mut()
+            && !whole.is_empty()
+        {
+            action.push(whole);
+        }
+        if more {
+            actions.push(Vec::new());
         }
     };
-    text.split(';').flat_map(one).collect()
+    for c in text.chars() {
+        let opens = part.trim().is_empty() || part.ends_with('=');
+        match (quote, c) {
+            (Some(mark), _) if c == mark => quote = None,
+            (None, '"' | '\'') if opens => quote = Some(c),
+            (None, ',' | ';') => end(&mut part, c == ';'),
+            _ => part.push(c),
+        }
+    }
+    end(&mut part, false);
+    actions
+}
+
+/// An action in JSON: ntfy's, or a label by itself.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum JsonAction {
+    Label(String),
+    Ntfys { label: String },
+}
+
+fn actions_of_json(text: &str) -> Result<Vec<String>, Error> {
+    let actions: Vec<JsonAction> = serde_json::from_str(text).map_err(|error| {
+        Error::bad_request(format!("the actions are no list of actions: {error}"))
+    })?;
+    let label = |action| match action {
+        JsonAction::Label(label) | JsonAction::Ntfys { label } => label,
+    };
+    Ok(actions.into_iter().map(label).collect())
 }
 
 /// Reads `500ms`, `5s`, `10m`, `2h` or `1d`; bare digits are seconds.
@@ -262,7 +322,43 @@ mod tests {
         assert_eq!(wish.actions, ["Retry", "Open"]);
         assert_eq!(wish.click.as_deref(), Some("https://example.org/log"));
         assert_eq!(wish.expires_in_ms, Some(600_000));
-        assert_eq!(actions("Yes, No"), ["Yes", "No"]);
+    }
+
+    #[test]
+    fn every_form_of_ntfys_actions_gives_its_labels() {
+        for (text, labels) in [
+            ("", &[][..]),
+            ("Yes, No", &["Yes", "No"]),
+            ("Yes;No;", &["Yes", "No"]),
+            ("Don't, Do", &["Don't", "Do"]),
+            (r#""Yes, all; now", No"#, &["Yes, all; now", "No"]),
+            ("view", &["view"]),
+            (
+                "view, Open, https://example.org, clear=true; http, 'Turn down, a bit', https://example.org, body='{\"a\": 1, \"b\": \"x; y\"}'",
+                &["Open", "Turn down, a bit"],
+            ),
+            (
+                "action=http, label=Shut it, url=https://example.org?a=b; action=view, label=\"Look, now\"",
+                &["Shut it", "Look, now"],
+            ),
+            ("http, url=https://example.org, label=Shut", &["Shut"]),
+            (
+                r#"[{"action": "view", "label": "Open", "url": "https://example.org"}, {"label": "Shut", "action": "http"}, "Wait"]"#,
+                &["Open", "Shut", "Wait"],
+            ),
+        ] {
+            assert_eq!(actions(text).expect(text), labels, "{text}");
+        }
+        for text in [
+            "action=view, url=https://example.org",
+            "http, url=x",
+            "[",
+            r#"[{"action": "view"}]"#,
+            "[1]",
+        ] {
+            let error = actions(text).expect_err(text);
+            assert_eq!(error.code, Code::BadRequest, "{text}");
+        }
     }
 
     #[test]
