@@ -61,11 +61,12 @@ want_test() {
   want git 'lists the files that the house rules look at' has git
   want fossil 'the judge: stock Fossil checks what we write and say' has fossil
   want nats-server 'the judge: a stock NATS server on the other end of our links' stock_nats
-  want python3-venv 'runs stock NATS and MCP clients in the tests' python3 -c 'import ensurepip, venv'
+  want python3-venv 'runs stock NATS, MCP and Prometheus clients in the tests' python3 -c 'import ensurepip, venv'
   want "$(chromium_package)" 'browser tests' browser
   want xvfb 'a screen for the desktop tests' has Xvfb
   want dbus 'a session bus for the desktop tests' has dbus-daemon
   want webkit2gtk-driver 'drives the window in the desktop tests' has WebKitWebDriver
+  want libfaketime 'a clock for the desktop tests' installed libfaketime
   want dunst 'a real notification daemon for the desktop tests' has dunst
   want fonts-dejavu-core 'text on the test screens' installed fonts-dejavu-core
   want imagemagick 'pictures of the test screens' installed imagemagick
@@ -105,10 +106,10 @@ stop_nats_service() {
 # A Python environment of its own, outside the clone like the folder that cargo builds into.
 python_packages() {
   [ "$mode" = test ] || return 0
-  packages='nats-py==2.16.0 nkeys==0.2.1 pynacl==1.6.2 mcp==2.3.0'
+  packages='nats-py==2.16.0 nkeys==0.2.1 pynacl==1.6.2 mcp==2.3.0 prometheus-client==0.26.0'
   place=$HOME/.cache/edgesync/python
   if [ "$(cat "$place/.packages" 2>/dev/null)" != "$packages" ]; then
-    say "installing the stock NATS and MCP clients for Python into $place"
+    say "installing stock clients for Python into $place"
     python3 -m venv --clear "$place"
     # Word splitting is meant: one argument per package.
     # shellcheck disable=SC2086

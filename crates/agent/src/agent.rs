@@ -25,6 +25,7 @@ use crate::limits;
 use crate::lock::Lock;
 use crate::members::Members;
 use crate::mesh::{Mesh, MeshConfig, MeshError};
+use crate::metrics::Tally;
 use crate::net::{self, Door};
 use crate::notifications::{Notifications, Place};
 use crate::notifier::{Heard, Notifier};
@@ -440,6 +441,7 @@ fn build(
         jobs: Arc::new(Jobs::new(Arc::clone(&events))),
         events,
         state,
+        served_before: Tally::default(),
         pauses,
         trust,
         members,

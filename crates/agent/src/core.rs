@@ -21,6 +21,7 @@ use crate::identity::Identity;
 use crate::jobs::Jobs;
 use crate::members::Members;
 use crate::mesh::{Mesh, Parts};
+use crate::metrics::Tally;
 use crate::notifications::Notifications;
 use crate::notify::{self, Post};
 use crate::pause::Pauses;
@@ -70,6 +71,8 @@ pub(crate) struct Core {
     /// Notifications, where there is a desktop to show them.
     pub(crate) notifications: OnceLock<Arc<Notifications>>,
     pub(crate) repositories: RwLock<BTreeMap<String, Arc<Hosted>>>,
+    /// How the sync requests of others went for repositories that are not here any more.
+    pub(crate) served_before: Tally,
 }
 
 impl std::fmt::Debug for Core {
@@ -354,13 +357,34 @@ impl Core {
         Ok(())
     }
 
+    /// Returns how many sync requests of others succeeded and failed since the start.
+    pub(crate) fn served(&self) -> (u64, u64) {
+        let repositories = self
+            .repositories
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (mut succeeded, mut failed) = self.served_before.pair();
+        for hosted in repositories.values() {
+            let (answered, refused) = hosted.served().pair();
+            succeeded += answered;
+            failed += refused;
+        }
+        (succeeded, failed)
+    }
+
     /// Ends everything that runs for a repository; it may be hosted anew.
     pub(crate) fn unhost(&self, name: &str) {
-        let removed = self
-            .repositories
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name);
+        let removed = {
+            let mut repositories = self
+                .repositories
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            let removed = repositories.remove(name);
+            if let Some(hosted) = &removed {
+                self.served_before.add(hosted.served());
+            }
+            removed
+        };
         if let Some(hosted) = removed {
             self.watch.unwatch(hosted.path());
             if let Some(mesh) = self.mesh.get() {

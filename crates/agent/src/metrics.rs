@@ -33,14 +33,19 @@ impl Tally {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn pair(&self) -> (u64, u64) {
+    /// Adds what another one counted.
+    pub(crate) fn add(&self, other: &Self) {
+        let (succeeded, failed) = other.pair();
+        self.succeeded.fetch_add(succeeded, Ordering::Relaxed);
+        self.failed.fetch_add(failed, Ordering::Relaxed);
+    }
+
+    /// Returns how often it succeeded, and how often it failed.
+    pub(crate) fn pair(&self) -> (u64, u64) {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (get(&self.succeeded), get(&self.failed))
     }
 }
-
-/// What a connection of the NATS server counts.
-type OfConnection = fn(&natsd::ConnectionStats) -> u64;
 
 /// Returns the metrics as they are now; `named` ones tell the repositories apart.
 pub(crate) fn text(core: &Core, named: bool) -> String {
@@ -64,7 +69,7 @@ pub(crate) fn text(core: &Core, named: bool) -> String {
     exchanges(&mut page, core);
     if let Ok(mesh) = core.mesh() {
         let standings = mesh.replication().standings();
-        replication(&mut page, &standings, named);
+        replication(&mut page, &mesh.replication().counters(), &standings, named);
         let help = "Messages on the bus that were not believed.";
         page.one(
             "edgesync_bus_refused_total",
@@ -123,12 +128,7 @@ fn exchanges(page: &mut Page, core: &Core) {
     page.line(name, &[("result", "ok")], succeeded);
     page.line(name, &[("result", "error")], failed);
     let name = "edgesync_served_requests_total";
-    let (mut succeeded, mut failed) = (0, 0);
-    for hosted in core.all() {
-        let (answered, refused) = hosted.served().pair();
-        succeeded += answered;
-        failed += refused;
-    }
+    let (succeeded, failed) = core.served();
     page.head(
         name,
         "counter",
@@ -219,7 +219,7 @@ const FIGURES: [(&str, &[Figure]); 6] = [
     ),
 ];
 
-fn replication(page: &mut Page, standings: &[Standing], named: bool) {
+fn replication(page: &mut Page, all: &Counters, standings: &[Standing], named: bool) {
     for (help, figures) in FIGURES {
         let Some((name, _, _)) = figures.first() else {
             continue;
@@ -234,8 +234,7 @@ fn replication(page: &mut Page, standings: &[Standing], named: bool) {
                     page.line(name, &labels, read(&standing.view.counters));
                 }
             } else {
-                let all = standings.iter().map(|it| read(&it.view.counters));
-                page.line(name, &label, all.sum::<u64>());
+                page.line(name, &label, read(all));
             }
         }
     }
@@ -268,47 +267,29 @@ fn server(page: &mut Page, stats: &natsd::Stats) {
         ("leaf", Kind::Leaf),
         ("route", Kind::Route),
     ];
-    let sum = |of: Kind, read: fn(&natsd::ConnectionStats) -> u64| -> u64 {
-        let connections = stats.connections.iter();
-        connections.filter(|it| it.kind == of).map(read).sum()
-    };
-    let tables: [(&str, &str, OfConnection); 6] = [
-        (
-            "edgesync_nats_connections",
-            "Connections of the NATS server.",
-            |_| 1,
-        ),
-        (
-            "edgesync_nats_messages_in",
-            "Messages that came over the connections that are there now.",
-            |it| it.in_messages,
-        ),
-        (
-            "edgesync_nats_messages_out",
-            "Messages that went over the connections that are there now.",
-            |it| it.out_messages,
-        ),
-        (
-            "edgesync_nats_bytes_in",
-            "Bytes that came over the connections that are there now.",
-            |it| it.in_bytes,
-        ),
-        (
-            "edgesync_nats_bytes_out",
-            "Bytes that went over the connections that are there now.",
-            |it| it.out_bytes,
-        ),
-        (
-            "edgesync_nats_pending_bytes",
-            "Bytes that wait for slow readers.",
-            |it| it.pending as u64,
-        ),
-    ];
-    for (name, help, read) in tables {
-        page.head(name, "gauge", help);
-        for (word, kind) in kinds {
-            page.line(name, &[("kind", word)], sum(kind, read));
-        }
+    let of_kind = |kind| stats.connections.iter().filter(move |it| it.kind == kind);
+    let name = "edgesync_nats_connections";
+    page.head(name, "gauge", "Connections of the NATS server.");
+    for (word, kind) in kinds {
+        page.line(name, &[("kind", word)], of_kind(kind).count());
+    }
+    let name = "edgesync_nats_pending_bytes";
+    page.head(name, "gauge", "Bytes that wait for slow readers.");
+    for (word, kind) in kinds {
+        let pending = of_kind(kind).map(|it| it.pending);
+        page.line(name, &[("kind", word)], pending.sum::<usize>());
+    }
+    let name = "edgesync_nats_messages_total";
+    page.head(name, "counter", "Messages that came and went.");
+    for (word, kind) in kinds {
+        let traffic = stats.traffic(kind);
+        directions(page, name, word, traffic.in_messages, traffic.out_messages);
+    }
+    let name = "edgesync_nats_bytes_total";
+    page.head(name, "counter", "Bytes of messages that came and went.");
+    for (word, kind) in kinds {
+        let traffic = stats.traffic(kind);
+        directions(page, name, word, traffic.in_bytes, traffic.out_bytes);
     }
     page.one(
         "edgesync_nats_subscriptions",
@@ -319,8 +300,8 @@ fn server(page: &mut Page, stats: &natsd::Stats) {
     );
     for (name, help, count) in [
         (
-            "edgesync_nats_connections_total",
-            "Connections since the start.",
+            "edgesync_nats_accepted_total",
+            "Connections that came since the start.",
             stats.connections_total,
         ),
         (
@@ -336,6 +317,11 @@ fn server(page: &mut Page, stats: &natsd::Stats) {
     ] {
         page.one(name, "counter", help, &[], count);
     }
+}
+
+fn directions(page: &mut Page, name: &str, kind: &str, come: u64, gone: u64) {
+    page.line(name, &[("kind", kind), ("direction", "in")], come);
+    page.line(name, &[("kind", kind), ("direction", "out")], gone);
 }
 
 fn kind(state: &State) -> &'static str {

@@ -40,4 +40,4 @@ pub use link::dial::{Link, LinkStatus, Opener, Target};
 pub use options::{Limits, Listeners, Options};
 pub use route::RouteOptions;
 pub use server::{Addresses, Server, StartError, VERSION};
-pub use stats::{ConnectionStats, Event, Stats};
+pub use stats::{ConnectionStats, Event, Stats, Traffic};

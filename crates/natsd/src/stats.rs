@@ -1,5 +1,6 @@
 //! What a server tells about itself: counters and connections at one moment, and events as they happen.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,6 +23,78 @@ pub struct Stats {
     pub slow_consumers: u64,
     /// Rules that other ends broke: unknown operations, exceeded limits, missing permissions.
     pub violations: u64,
+    pub(crate) traffic: ByKind,
+}
+
+impl Stats {
+    /// Returns what went over all connections of a kind since the start, those that are gone among them: it never falls.
+    #[must_use]
+    pub fn traffic(&self, kind: Kind) -> Traffic {
+        self.traffic.of(kind)
+    }
+}
+
+/// Messages over connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Messages that came.
+    pub in_messages: u64,
+    /// Bytes of messages that came.
+    pub in_bytes: u64,
+    /// Messages that were sent.
+    pub out_messages: u64,
+    /// Bytes of messages that were sent.
+    pub out_bytes: u64,
+}
+
+impl Traffic {
+    fn of(conn: &Conn) -> Self {
+        let (out_messages, out_bytes) = conn.out.totals();
+        Self {
+            in_messages: conn.received.messages.load(Ordering::Relaxed),
+            in_bytes: conn.received.bytes.load(Ordering::Relaxed),
+            out_messages,
+            out_bytes,
+        }
+    }
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.in_messages += other.in_messages;
+        self.in_bytes += other.in_bytes;
+        self.out_messages += other.out_messages;
+        self.out_bytes += other.out_bytes;
+    }
+}
+
+/// Traffic of each kind of connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ByKind {
+    clients: Traffic,
+    leaves: Traffic,
+    routes: Traffic,
+}
+
+impl ByKind {
+    /// Adds what went over a connection so far.
+    pub(crate) fn add(&mut self, conn: &Conn) {
+        let of_kind = match conn.kind {
+            Kind::Client => &mut self.clients,
+            Kind::Leaf => &mut self.leaves,
+            Kind::Route => &mut self.routes,
+        };
+        *of_kind += Traffic::of(conn);
+    }
+
+    const fn of(&self, kind: Kind) -> Traffic {
+        match kind {
+            Kind::Client => self.clients,
+            Kind::Leaf => self.leaves,
+            Kind::Route => self.routes,
+        }
+    }
 }
 
 /// One connection at one moment.
@@ -67,7 +140,7 @@ pub struct ConnectionStats {
 impl ConnectionStats {
     pub(crate) fn of(conn: &Arc<Conn>) -> Self {
         let about = conn.about();
-        let (out_messages, out_bytes) = conn.out.totals();
+        let traffic = Traffic::of(conn);
         Self {
             id: conn.id,
             kind: conn.kind,
@@ -80,10 +153,10 @@ impl ConnectionStats {
             rtt: about.rtt,
             age: conn.started.elapsed(),
             dialled: conn.link.as_ref().is_some_and(|link| link.dialled),
-            in_messages: conn.received.messages.load(Ordering::Relaxed),
-            in_bytes: conn.received.bytes.load(Ordering::Relaxed),
-            out_messages,
-            out_bytes,
+            in_messages: traffic.in_messages,
+            in_bytes: traffic.in_bytes,
+            out_messages: traffic.out_messages,
+            out_bytes: traffic.out_bytes,
             pending: conn.out.pending(),
             subscriptions: conn.subs.lock().len(),
         }

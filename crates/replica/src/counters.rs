@@ -1,5 +1,7 @@
 //! How often what happened, counted since the start.
 
+use std::ops::AddAssign;
+
 use crate::{Origin, Trigger};
 
 /// How often a change came which way.
@@ -36,6 +38,18 @@ impl Arrivals {
     }
 }
 
+impl AddAssign for Arrivals {
+    fn add_assign(&mut self, other: Self) {
+        self.watch += other.watch;
+        self.push += other.push;
+        self.remote += other.remote;
+        self.announce += other.announce;
+        self.hello += other.hello;
+        self.poll += other.poll;
+        self.person += other.person;
+    }
+}
+
 /// How often what happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
@@ -55,4 +69,17 @@ pub struct Counters {
     pub fruitless: u64,
     /// Pulls that failed.
     pub failed: u64,
+}
+
+impl AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        self.arrivals += other.arrivals;
+        self.announced += other.announced;
+        self.heard += other.heard;
+        self.hellos += other.hellos;
+        self.pulls += other.pulls;
+        self.received += other.received;
+        self.fruitless += other.fruitless;
+        self.failed += other.failed;
+    }
 }

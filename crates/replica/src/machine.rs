@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::project::{Common, Manner, ProjectState};
 use crate::random::Random;
-use crate::{Config, Effect, Input, Moment, Project, ProjectView, Stamp, Why};
+use crate::{Config, Counters, Effect, Input, Moment, Project, ProjectView, Stamp, Why};
 
 /// The replication machine of one agent.
 ///
@@ -14,6 +14,8 @@ use crate::{Config, Effect, Input, Moment, Project, ProjectView, Stamp, Why};
 pub struct Replica {
     common: Common,
     projects: BTreeMap<Project, ProjectState>,
+    /// What was counted for projects that were closed.
+    closed: Counters,
 }
 
 impl Replica {
@@ -36,6 +38,7 @@ impl Replica {
                 stamp,
             },
             projects: BTreeMap::new(),
+            closed: Counters::default(),
         }
     }
 
@@ -55,6 +58,7 @@ impl Replica {
                 let state = ProjectState::new(now, common, project.clone(), holds, manner);
                 if let Some(before) = self.projects.insert(project, state) {
                     common.running = common.running.saturating_sub(before.running());
+                    self.closed += before.counters();
                 }
             }
             Input::Closed(project) => {
@@ -64,6 +68,7 @@ impl Replica {
                     if common.connected {
                         state.say_hello(common, Why::Bye);
                     }
+                    self.closed += state.counters();
                 }
             }
             Input::Changed {
@@ -145,6 +150,15 @@ impl Replica {
     /// Returns what people see of one project.
     pub fn view_of(&self, project: &Project, now: Moment) -> Option<ProjectView> {
         self.projects.get(project).map(|state| state.view(now))
+    }
+
+    /// Returns how often what happened, in all projects since the start; those that were closed count as well.
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.closed;
+        self.projects
+            .values()
+            .for_each(|state| counters += state.counters());
+        counters
     }
 
     /// Whether a person wants no exchanges of this project now.

@@ -106,6 +106,11 @@ impl ProjectState {
         }
     }
 
+    /// How often what happened.
+    pub(crate) const fn counters(&self) -> Counters {
+        self.counters
+    }
+
     /// The content changed.
     pub(crate) fn changed(
         &mut self,

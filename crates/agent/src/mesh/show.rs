@@ -44,7 +44,7 @@ impl Mesh {
             members: self.show_members(&view),
             revoked: self.show_revoked(&view),
             peers: self.show_peers(&standings, &links),
-            counters: self.show_counters(&standings, &stats, &links),
+            counters: self.show_counters(&stats),
         }
     }
 
@@ -236,28 +236,24 @@ impl Mesh {
         }
     }
 
-    fn show_counters(
-        &self,
-        standings: &[Standing],
-        stats: &natsd::Stats,
-        links: &[&ConnectionStats],
-    ) -> Counters {
-        let sum = |of: fn(&Standing) -> u64| standings.iter().map(of).sum();
-        let over = |of: fn(&ConnectionStats) -> u64| links.iter().map(|link| of(link)).sum();
+    fn show_counters(&self, stats: &natsd::Stats) -> Counters {
+        let of_replication = self.replication.counters();
+        let mut over_links = stats.traffic(Kind::Leaf);
+        over_links += stats.traffic(Kind::Route);
         Counters {
             since: self.since,
-            messages_in: over(|link| link.in_messages),
-            messages_out: over(|link| link.out_messages),
-            bytes_in: over(|link| link.in_bytes),
-            bytes_out: over(|link| link.out_bytes),
-            announced: sum(|it| it.view.counters.announced),
-            heard: sum(|it| it.view.counters.heard),
-            pulls: sum(|it| it.view.counters.pulls),
-            pulled_artifacts: sum(|it| it.view.counters.received),
+            messages_in: over_links.in_messages,
+            messages_out: over_links.out_messages,
+            bytes_in: over_links.in_bytes,
+            bytes_out: over_links.out_bytes,
+            announced: of_replication.announced,
+            heard: of_replication.heard,
+            pulls: of_replication.pulls,
+            pulled_artifacts: of_replication.received,
             found_by: FoundBy {
-                announcement: sum(|it| it.view.counters.arrivals.announce),
-                hello: sum(|it| it.view.counters.arrivals.hello),
-                poll: sum(|it| it.view.counters.arrivals.poll),
+                announcement: of_replication.arrivals.announce,
+                hello: of_replication.arrivals.hello,
+                poll: of_replication.arrivals.poll,
             },
             refused: self.replication.refused(),
             violations: stats.violations,

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use edgesync_bus::SharedBus;
-use edgesync_replica::{Config, Input, Moment, Peer, ProjectView, Replica};
+use edgesync_replica::{Config, Counters, Input, Moment, Peer, ProjectView, Replica};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
@@ -176,6 +176,11 @@ impl Replication {
                 })
             })
             .collect()
+    }
+
+    /// Returns how often what happened since the start, with repositories that are not here any more.
+    pub(crate) fn counters(&self) -> Counters {
+        locked(&self.machine).counters()
     }
 
     /// Returns the agents that spoke on the bus and have no rights here, with the time.

@@ -243,6 +243,15 @@ async fn raw_lenient(address: &str, request: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// The counters of a page of metrics, with their labels.
+fn counters(page: &str) -> std::collections::BTreeMap<String, u64> {
+    let lines = page.lines().filter_map(|line| line.rsplit_once(' '));
+    lines
+        .filter(|(name, _)| !name.starts_with('#') && name.contains("_total"))
+        .map(|(name, value)| (name.to_owned(), value.parse().expect("a number")))
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_count_what_happened_and_name_nothing_to_strangers() {
     let place = Place::new();
@@ -302,5 +311,17 @@ async fn metrics_count_what_happened_and_name_nothing_to_strangers() {
     let named = crate::support::ask(agent.runtime(), "GET", "/api/v1/metrics", "").await;
     let line = "edgesync_arrivals_total{cause=\"watch\",repository=\"hidden\"} ";
     assert!(named.contains(line), "{named}");
+
+    // Counters go on when what they counted goes away.
+    let before = counters(body);
+    let forget = "/api/v1/repositories/hidden";
+    crate::support::ask(agent.runtime(), "DELETE", forget, "").await;
+    assert!(agent.status().repositories.is_empty());
+    let answer = raw(address(&agent), &request).await;
+    let after = counters(&answer);
+    assert!(!before.is_empty(), "{body}");
+    for (name, value) in before {
+        assert!(after[&name] >= value, "{name} fell from {value}: {answer}");
+    }
     agent.stop().await;
 }

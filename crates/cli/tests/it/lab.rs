@@ -13,6 +13,18 @@ pub(crate) struct Lab {
     folder: TempDir,
 }
 
+/// Returns Python with the stock clients that judge.
+pub(crate) fn python() -> PathBuf {
+    let home = std::env::var_os("HOME").expect("a home folder");
+    let python = PathBuf::from(home).join(".cache/edgesync/python/bin/python");
+    assert!(
+        python.exists(),
+        "{} is missing: scripts/setup.sh test makes it",
+        python.display()
+    );
+    python
+}
+
 impl Lab {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");

@@ -11,6 +11,7 @@ mod large;
 mod look;
 mod manage;
 mod mcp;
+mod metrics;
 mod notify;
 mod transfer;
 mod uv;

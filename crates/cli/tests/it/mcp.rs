@@ -1,12 +1,11 @@
 //! `edgesync mcp` as coding agents meet it: driven by the stock MCP client for Python, and by bytes.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::lab::{Agent, Lab, Ran};
+use crate::lab::{Agent, Lab, Ran, python};
 
 /// Ways to begin a session: the handshake that all clients know, and what the newest agree on.
 const MODES: [&str; 2] = ["legacy", "auto"];
@@ -17,17 +16,10 @@ fn scenario(lab: &Lab, mode: &str, name: &str) {
 }
 
 fn scenario_with(lab: &Lab, which: &[&str]) {
-    let home = std::env::var_os("HOME").expect("a home folder");
-    let python = PathBuf::from(home).join(".cache/edgesync/python/bin/python");
-    assert!(
-        python.exists(),
-        "{} is missing: scripts/setup.sh test makes it",
-        python.display()
-    );
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mcp_client.py");
     let mut args = vec![script, env!("CARGO_BIN_EXE_edgesync")];
     args.extend(which);
-    let ran = Ran::of(&mut lab.command(python, &args));
+    let ran = Ran::of(&mut lab.command(python(), &args));
     assert_eq!(ran.code, 0, "{which:?}: {}{}", ran.stdout, ran.stderr);
 }
 

@@ -200,9 +200,15 @@ impl Server {
     /// Returns counters and connections as they are now.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        // Nobody leaves meanwhile: each connection is counted once, as one that is here or as one that is gone.
+        let gone = self.shared.gone.lock();
+        let mut traffic = *gone;
         let mut conns: Vec<_> = self.shared.conns.lock().values().cloned().collect();
+        conns.iter().for_each(|conn| traffic.add(conn));
+        drop(gone);
         conns.sort_by_key(|conn| conn.id);
         Stats {
+            traffic,
             connections: conns.iter().map(ConnectionStats::of).collect(),
             connections_total: self.shared.connections_total(),
             subscriptions: self.shared.tree.len(),

@@ -16,15 +16,15 @@ use crate::link::{self, Interest};
 use crate::options::Limits;
 use crate::proto::{Connect, Info, Kind};
 use crate::route::{Members, RouteOptions};
-use crate::stats::Event;
+use crate::stats::{ByKind, Event};
 use crate::sublist::Sublist;
 
 /// The version that is told to clients, which decide by it what they may use. It is that of the reference server whose core
 /// protocol this one speaks.
 pub const VERSION: &str = "2.10.29";
 
-/// What all connections of a server share. Locks are taken in this order: tree, links, interest, a connection's subscriptions, a
-/// connection's output; the others are never held together with one of them.
+/// What all connections of a server share. Locks are taken in this order: tree, links, interest, gone, a connection's subscriptions, a
+/// connection's output; of the others, connections are taken within gone, and the rest are never held together with one of them.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) server_id: String,
@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) route_options: RouteOptions,
     pub(crate) members: Members,
     pub(crate) conns: Mutex<HashMap<u64, Arc<Conn>>>,
+    /// What went over connections that left.
+    pub(crate) gone: Mutex<ByKind>,
     /// Connections that have not authenticated, the oldest first.
     waiting: Mutex<VecDeque<Arc<Conn>>>,
     /// Where clients and leafnodes of the cluster can connect; own listeners first.
@@ -87,6 +89,7 @@ impl Shared {
             route_options: options.routes,
             members: Members::new(stop.child_token()),
             conns: Mutex::default(),
+            gone: Mutex::default(),
             waiting: Mutex::default(),
             addresses: RwLock::default(),
             lame_duck: AtomicBool::new(false),
@@ -268,8 +271,12 @@ impl Shared {
         self.waiting
             .lock()
             .retain(|waiting| !Arc::ptr_eq(waiting, conn));
-        if self.conns.lock().remove(&conn.id).is_none() {
-            return;
+        {
+            let mut gone = self.gone.lock();
+            if self.conns.lock().remove(&conn.id).is_none() {
+                return;
+            }
+            gone.add(conn);
         }
         if matches!(why, Close::SlowConsumer | Close::WriteDeadline) {
             self.slow_consumers.fetch_add(1, Ordering::Relaxed);

@@ -211,7 +211,20 @@ async fn events_and_counters_tell_what_goes_on() {
             ..
         })
     ));
-    assert_eq!(server.stats().connections.len(), 0);
+    let stats = server.stats();
+    assert_eq!(stats.connections.len(), 0);
+    // What went over a connection counts after its end.
+    let all = stats.traffic(Kind::Client);
+    assert_eq!(
+        (
+            all.in_messages,
+            all.in_bytes,
+            all.out_messages,
+            all.out_bytes
+        ),
+        (1, 5, 1, 5)
+    );
+    assert_eq!(stats.traffic(Kind::Leaf), natsd::Traffic::default());
 }
 
 #[tokio::test]
