@@ -35,12 +35,12 @@ pub(super) struct ThreadsWish {
 /// Conversations, or the messages of one.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Threads {
-    /// The conversations.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    threads: Vec<Thread>,
+    /// The conversations, unless one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threads: Option<Vec<Thread>>,
     /// The messages of the conversation that was asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    messages: Vec<Message>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<Vec<Message>>,
     /// How many more there are.
     more: usize,
 }
@@ -104,8 +104,8 @@ pub(super) async fn threads(wish: &ThreadsWish) -> Result<Threads, Failure> {
             .collect();
         let more = all.len().saturating_sub(limit);
         return Ok(Threads {
-            threads: Vec::new(),
-            messages: all.into_iter().skip(more).collect(),
+            threads: None,
+            messages: Some(all.into_iter().skip(more).collect()),
             more,
         });
     }
@@ -116,8 +116,8 @@ pub(super) async fn threads(wish: &ThreadsWish) -> Result<Threads, Failure> {
     let all: Vec<NotifyThread> = agent.get(&path).await?;
     let more = all.len().saturating_sub(limit);
     Ok(Threads {
-        threads: all.into_iter().take(limit).map(thread).collect(),
-        messages: Vec::new(),
+        threads: Some(all.into_iter().take(limit).map(thread).collect()),
+        messages: None,
         more,
     })
 }

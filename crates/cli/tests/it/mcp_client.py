@@ -196,6 +196,8 @@ async def looks():
 
         threads = (await client.call_tool("threads", {"project": "demo"})).structured_content
         assert [thread["waiting"] for thread in threads["threads"]] == [asked["id"]] and threads["more"] == 0, threads
+        none = (await client.call_tool("threads", {"project": "other"})).structured_content
+        assert none == {"threads": [], "more": 0}, none
         one = (await client.call_tool("threads", {"thread": said["thread"], "limit": 1})).structured_content
         assert [row["text"] for row in one["messages"]] == ["Ship it?"] and one["more"] == 1, one
         assert one["messages"][0]["question"] == "waiting" and one["messages"][0]["actions"] == ["yes"], one
