@@ -79,9 +79,11 @@ test("the most important question stands first, digits answer the open one", { t
   await page.locator("[data-thread]").first().focus();
   await page.keyboard.press("Enter");
   await question(usual.id).waitFor();
+  await page.getByText("Needs an answer").waitFor();
   await page.keyboard.press("9");
   await page.keyboard.press("1");
   await page.getByText("Approve · answered").waitFor();
+  assert.equal(await page.getByText("Needs an answer").count(), 0, "it is answered");
   await inspect(page, "inbox-answered");
 });
 
