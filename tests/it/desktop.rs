@@ -2,6 +2,7 @@
 //! closed over X11. Pictures of the screen are left in `test-results/desktop`.
 
 mod app;
+mod clock;
 mod daemon;
 mod notifications;
 mod process;

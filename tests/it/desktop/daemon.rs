@@ -12,6 +12,8 @@ use super::process::GRACE;
 
 const PATH: &str = "/org/freedesktop/Notifications";
 
+/// The reason of a close because its time was over.
+pub(super) const BY_ITSELF: u32 = 1;
 /// The reason of a close that a person made.
 pub(super) const DISMISSED: u32 = 2;
 /// The reason of a close that the app asked for.

@@ -7,7 +7,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::app::App;
-use super::daemon::{DISMISSED, Daemon, Note};
+use super::clock::Clock;
+use super::daemon::{BY_ITSELF, DISMISSED, Daemon, Note};
 use super::process::{GRACE, Program, until};
 use super::screen::Desktop;
 use super::tray_host::Entry;
@@ -292,6 +293,89 @@ async fn a_test_notification_is_shown_where_somebody_shows_notifications() -> Re
     daemon
         .note("This is what a notification looks like.")
         .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_button_of_the_settings_shows_a_test_notification() -> Result<()> {
+    let desktop = Desktop::start().await?;
+    let _tray = desktop.tray().await?;
+    let daemon = desktop.daemon(USUAL).await?;
+    let mut command = desktop.app()?;
+    let door = Door::open(&mut command)?;
+    let app = App::start(&mut command, &desktop.path("home")).await?;
+    app.program.line("page loaded").await?;
+    let page = door.enter().await?;
+    page.element("a[href='/settings']").await?.click().await?;
+    page.press("Send a test notification").await?;
+    let note = daemon.note("This is what a notification looks").await?;
+    assert_eq!(note.summary, "EdgeSync · test");
+    daemon.press(&note, "Open").await?;
+    page.arrived("/inbox").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_urgent_question_is_shown_each_minute_until_a_person_takes_it_away() -> Result<()> {
+    let desktop = Desktop::start().await?;
+    let _tray = desktop.tray().await?;
+    let daemon = desktop.daemon(USUAL).await?;
+    let mut command = desktop.app()?;
+    let mut clock = Clock::of(&mut command, &desktop.path("clock"))?;
+    let app = App::start(command.arg("--hidden"), &desktop.path("home")).await?;
+    let asked = ask(&app, "Urgent?", json!({ "priority": "urgent" })).await?;
+    let mut note = daemon.note("Urgent?").await?;
+    // The app sleeps by another clock than the one that it goes by; something that happens has it look.
+    let happens = async |what: &str| -> Result<()> {
+        let words = json!({ "project": "demo", "body": what });
+        app.call(Method::POST, "notify/send", Some(words)).await?;
+        daemon.note(what).await?;
+        Ok(())
+    };
+    happens("Within the minute").await?;
+    assert!(
+        daemon.note("Urgent?").await? == note,
+        "it was not shown again"
+    );
+    for minute in ["First", "Second"] {
+        clock.advance_minutes(1)?;
+        happens(minute).await?;
+        let before = note.id;
+        let again = |notes: &[Note]| {
+            notes
+                .iter()
+                .any(|it| it.open && it.body == "Urgent?" && it.id != before)
+        };
+        daemon.notes_when("it is shown again", again).await?;
+        note = daemon.note("Urgent?").await?;
+        assert_eq!((note.urgency, note.buttons()), (Some(2), vec!["Yes", "No"]));
+    }
+    // One that went by itself comes again.
+    daemon.close(note.id, BY_ITSELF).await?;
+    clock.advance_minutes(1)?;
+    happens("Third").await?;
+    note = daemon.note("Urgent?").await?;
+
+    daemon.close(note.id, DISMISSED).await?;
+    clock.advance_minutes(1)?;
+    happens("Fourth").await?;
+    happens("Fifth").await?;
+    let is_open = |it: &Note| it.open && it.body == "Urgent?";
+    assert!(!daemon.notes().iter().any(is_open), "a person took it away");
+
+    let seen = ask(&app, "Seen?", json!({ "priority": "urgent" })).await?;
+    let note = daemon.note("Seen?").await?;
+    let thread = seen["thread"].as_str().context("a thread")?;
+    let path = format!("notify/threads/{thread}/seen");
+    app.call(Method::POST, &path, None).await?;
+    clock.advance_minutes(1)?;
+    happens("Sixth").await?;
+    happens("Seventh").await?;
+    assert!(daemon.note("Seen?").await? == note, "a person saw it");
+    let id = asked["id"].as_str().context("an id")?;
+    let path = format!("notify/messages/{id}");
+    let waits = app.call(Method::GET, &path, None).await?;
+    assert_eq!(waits["question"]["kind"], "open");
     Ok(())
 }
 
