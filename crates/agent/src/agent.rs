@@ -434,6 +434,7 @@ fn build(
     let trust = Arc::new(Trust::new(register));
     let members = open_members(config, &identity, &state, &trust, &events)?;
     let core = Arc::new(Core {
+        home: config.home.clone(),
         peer_id: config.peer_id.clone(),
         identity,
         started_at: Time::now(),

@@ -17,6 +17,7 @@ use crate::api::{
     Repository, State, Status, Time,
 };
 use crate::events::Events;
+use crate::home::Home;
 use crate::identity::Identity;
 use crate::jobs::Jobs;
 use crate::members::Members;
@@ -35,6 +36,7 @@ use crate::watch::FileWatch;
 
 /// The running agent's parts.
 pub(crate) struct Core {
+    pub(crate) home: Home,
     pub(crate) peer_id: String,
     pub(crate) identity: Identity,
     pub(crate) started_at: Time,

@@ -9,6 +9,7 @@ pub mod api;
 mod clock;
 mod core;
 mod diff;
+pub mod doctor;
 mod events;
 mod exchange;
 mod files;
@@ -66,6 +67,7 @@ pub use repository::browse::check_in;
 pub use runtime::Runtime;
 pub use shell::{Headless, Shell, ShellError};
 pub use state::StateError;
+pub use text::{error_chain, format_size};
 pub use trust::{EndpointId, EndpointIdError};
 
 /// This agent's version.

@@ -1,4 +1,4 @@
-//! Hexadecimal text and random tokens.
+//! Hexadecimal text, random tokens, and words for errors and sizes.
 
 use std::fmt::Write as _;
 
@@ -36,6 +36,36 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Returns the error and its sources, separated by colons, without repeating a source that the message already contains.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Returns a number of bytes with the unit that leaves at most four digits before the point.
+pub fn format_size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = u128::from(bytes) * 10 / 1024;
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
 /// Letters and digits without those that are easily mistaken for each other.
@@ -92,5 +122,14 @@ mod tests {
         for bad in ["", "00f", "00f0a", "00fg", "é00"] {
             assert_eq!(from_hex::<2>(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn sizes_use_binary_units() {
+        assert_eq!(format_size(0), "0 B");
+        assert_eq!(format_size(1023), "1023 B");
+        assert_eq!(format_size(1536), "1.5 KiB");
+        assert_eq!(format_size(250 * 1024 * 1024), "250.0 MiB");
+        assert_eq!(format_size(u64::MAX), "16383.9 PiB");
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt::Display;
 
+pub(crate) use edgesync_agent::error_chain as chain;
+
 /// What went wrong, as far as a caller can act on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -112,20 +114,6 @@ impl<T, E: std::error::Error> OrFail<T> for Result<T, E> {
     }
 }
 
-/// Returns the error and its sources, separated by colons, without repeating a source that the message already contains.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
 /// Returns a sentence that the page shows under an error as the command line writes its hints: no capital, no full stop.
 pub(crate) fn hint_from_page(sentence: &str) -> String {
     let mut letters = sentence.strip_suffix('.').unwrap_or(sentence).chars();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use edgesync_agent::api::Time;
+pub(crate) use edgesync_agent::format_size;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -24,21 +25,6 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         .checked_mul(millis_per_unit)
         .map(Duration::from_millis)
         .ok_or_else(malformed)
-}
-
-/// Returns a number of bytes with the unit that leaves at most four digits before the point.
-pub(crate) fn format_size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut tenths = u128::from(bytes) * 10 / 1024;
-    let mut unit = 0;
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
 /// Returns a span of time in words, in its largest unit: "12 s", "3 min", "2 h", "5 d".
@@ -98,15 +84,6 @@ mod tests {
         ] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn sizes_use_binary_units() {
-        assert_eq!(format_size(0), "0 B");
-        assert_eq!(format_size(1023), "1023 B");
-        assert_eq!(format_size(1536), "1.5 KiB");
-        assert_eq!(format_size(250 * 1024 * 1024), "250.0 MiB");
-        assert_eq!(format_size(u64::MAX), "16383.9 PiB");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! API answers. Nothing here acts.
 
 mod devices;
+mod doctor;
 mod error;
 mod from_fossil;
 mod history;
@@ -20,6 +21,7 @@ pub use devices::{
     AcceptDevice, Device, Devices, MadeOffer, MakeOffer, OpenOffer, PendingDevice, PendingState,
     PhoneDoor, PhonePairing, PhoneSession,
 };
+pub use doctor::{Check, Checkup, Verdict};
 pub use error::{Code, Error, ErrorBody};
 pub use history::{
     CheckIn, CheckInSummary, Diff, DiffLine, FileChange, FileChangeKind, FileContent, FileEntry,

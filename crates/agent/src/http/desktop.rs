@@ -1,12 +1,14 @@
-//! What only a desktop can do, and the end of the agent.
+//! What only a desktop can do, the look at everything around the agent, and its end.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::App;
 use super::extract::Body;
 use super::reply::Answer;
-use crate::api::{Code, Error, Reveal};
+use crate::api::{Checkup, Code, Error, Reveal};
+use crate::doctor;
 use crate::shell::ShellError;
 
 /// `POST /api/v1/shell/open-window`.
@@ -25,6 +27,11 @@ pub(super) async fn reveal(
         .reveal(repository.path())
         .map_err(|error| refusal(&error))?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /api/v1/doctor`.
+pub(super) async fn doctor(State(core): State<App>) -> Json<Checkup> {
+    Json(doctor::examine_itself(&core).await)
 }
 
 /// `POST /api/v1/quit`.

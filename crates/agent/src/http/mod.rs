@@ -29,6 +29,7 @@ use crate::core::Core;
 use gate::Gate;
 use reply::Failure;
 
+pub(crate) use page::is_built as has_page;
 pub(crate) use phone::router as phone_router;
 
 type App = Arc<Core>;
@@ -51,6 +52,7 @@ pub(crate) fn router(core: App, address: SocketAddr, token: &str) -> Router {
 fn api() -> Router<App> {
     Router::new()
         .route("/status", get(repositories::status))
+        .route("/doctor", get(desktop::doctor))
         .route("/events", get(stream::events))
         .route("/metrics", get(repositories::metrics))
         .route("/repositories", get(repositories::list))

@@ -23,6 +23,11 @@ const UNBUILT: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"
 <pre>npm run ui:build</pre>\n<p>then build the program again and start it. <code>npm start</code> does all of it. The agent and its API work without the page.</p>\n\
 </body></html>\n";
 
+/// Whether the page was there when this program was built.
+pub(crate) fn is_built() -> bool {
+    Built::get("index.html").is_some()
+}
+
 /// Answers requests for the page's files. Paths that name no file are places inside the app and get its front page.
 pub(super) async fn serve(method: Method, uri: Uri) -> Response {
     if !matches!(method, Method::GET | Method::HEAD) {

@@ -1,7 +1,7 @@
 //! The loopback door: who may come in, what is refused, and that the next request is answered after every refusal.
 
-use edgesync_agent::Agent;
-use edgesync_agent::api::{State, Status};
+use edgesync_agent::api::{Checkup, State, Status, Verdict};
+use edgesync_agent::{Agent, Config};
 
 use crate::support::{Place, ask, raw, request, start, status};
 
@@ -238,5 +238,47 @@ async fn added_repositories_are_there_again_after_a_restart() {
     std::fs::remove_file(&repository).expect("removed");
     let agent = start(place.config()).await;
     assert!(matches!(agent.status().state, State::Missing { .. }));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_agent_looks_at_itself_and_says_how_to_right_what_is_wrong() {
+    let place = Place::new();
+    let sound = place.repository("sound.fossil");
+    let cut = place.repository("cut.fossil");
+    let agent = start(Config {
+        repositories: vec![sound, cut.clone()],
+        ..place.config()
+    })
+    .await;
+    let look = async || {
+        let answer = ask(agent.runtime(), "GET", "/api/v1/doctor", "").await;
+        let body = answer.split("\r\n\r\n").nth(1).expect("a body");
+        serde_json::from_str::<Checkup>(body).expect("a checkup")
+    };
+    let checkup = look().await;
+    assert!(checkup.ok, "{checkup:?}");
+    let names: Vec<&str> = checkup.checks.iter().map(|it| it.name.as_str()).collect();
+    let count = |name: &str| names.iter().filter(|it| **it == name).count();
+    assert_eq!(
+        (count("home"), count("agent"), count("repository")),
+        (1, 1, 2)
+    );
+    assert!(count("listener") > 0 && count("disk") > 0, "{names:?}");
+
+    // Half of its pages are gone.
+    let size = std::fs::metadata(&cut).expect("a file").len();
+    let file = std::fs::OpenOptions::new().write(true).open(&cut);
+    file.and_then(|file| file.set_len(size / 2)).expect("cut");
+    let checkup = look().await;
+    assert!(!checkup.ok);
+    let failed: Vec<_> = checkup
+        .checks
+        .iter()
+        .filter(|it| it.verdict == Verdict::Fail)
+        .collect();
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert!(failed[0].message.contains("cut.fossil"), "{failed:?}");
+    assert!(failed[0].fix.is_some(), "{failed:?}");
     agent.stop().await;
 }

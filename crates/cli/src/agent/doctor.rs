@@ -1,9 +1,12 @@
 //! `edgesync doctor`: looks at everything that has to be right, and says how to right what is not.
 
 use clap::Args;
-use serde::Serialize;
+use edgesync_agent::api::{Check, Checkup, NotifySettings, Status, Verdict};
+use edgesync_agent::doctor::{self, Found, Running};
+use edgesync_agent::{Home, Runtime, error_chain};
 
-use crate::agent::{checks, runtime};
+use crate::agent::api::AgentApi;
+use crate::agent::{home, runtime};
 use crate::error::Failure;
 use crate::output::Output;
 
@@ -20,86 +23,75 @@ pub(crate) struct Doctor {
     repositories: Vec<std::path::PathBuf>,
 }
 
-/// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Verdict {
-    /// All right.
-    Pass,
-    /// Works, but somebody should know.
-    Warn,
-    /// Does not work.
-    Fail,
-}
-
-/// One check with its outcome.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Check {
-    /// Names the check for programs.
-    pub(crate) name: &'static str,
-    /// How it ended.
-    pub(crate) verdict: Verdict,
-    /// What was found, in one line.
-    pub(crate) message: String,
-    /// The command or act that rights it.
-    pub(crate) fix: Option<String>,
-}
-
-impl Check {
-    pub(crate) fn pass(name: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Pass,
-            message: message.into(),
-            fix: None,
-        }
-    }
-
-    pub(crate) fn warn(
-        name: &'static str,
-        message: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Warn,
-            message: message.into(),
-            fix: Some(fix.into()),
-        }
-    }
-
-    pub(crate) fn fail(
-        name: &'static str,
-        message: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Fail,
-            message: message.into(),
-            fix: Some(fix.into()),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Report {
-    ok: bool,
-    checks: Vec<Check>,
-}
-
 impl Doctor {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        let checks = runtime()?.block_on(checks::all(&self.repositories));
-        let ok = checks.iter().all(|check| check.verdict != Verdict::Fail);
-        out.print(&Report { ok, checks }, words)?;
-        if ok { Ok(()) } else { Err(Failure::told()) }
+        let checkup = match home() {
+            Ok(home) => runtime()?.block_on(async {
+                doctor::examine(&home, find(&home).await, &self.repositories).await
+            }),
+            Err(failure) => Checkup {
+                ok: false,
+                checks: vec![Check {
+                    name: "home".into(),
+                    verdict: Verdict::Fail,
+                    message: failure.message,
+                    fix: Some("set EDGESYNC_HOME to a folder that you can write".into()),
+                }],
+            },
+        };
+        out.print(&checkup, words)?;
+        if checkup.ok {
+            Ok(())
+        } else {
+            Err(Failure::told())
+        }
     }
 }
 
-fn words(report: &Report) -> String {
+/// Looks for a running agent, from outside.
+async fn find(home: &Home) -> Found {
+    let restart = "start it again: edgesync sync start -R FILE";
+    let runtime = match Runtime::read(home) {
+        Ok(Some(runtime)) => runtime,
+        Ok(None) => return Found::Nobody,
+        Err(error) => {
+            return Found::Broken {
+                message: format!("the runtime file can't be read: {}", error_chain(&error)),
+                fix: restart.into(),
+            };
+        }
+    };
+    let pid = runtime.pid;
+    match ask(runtime).await {
+        Ok(running) => Found::Running(Box::new(running)),
+        Err(failure) => Found::Broken {
+            message: format!("process {pid} does not answer: {}", failure.message),
+            fix: format!("kill {pid}, then {restart}"),
+        },
+    }
+}
+
+/// Asks a running agent about itself.
+async fn ask(runtime: Runtime) -> Result<Running, Failure> {
+    let agent = AgentApi::at(runtime)?;
+    let status: Status = agent.get("status").await?;
+    let notifier = if status.agent.notify {
+        let settings: NotifySettings = agent.get("notify/settings").await?;
+        settings.notifier
+    } else {
+        None
+    };
+    Ok(Running {
+        has_page: agent.page_is_built().await?,
+        status,
+        notifier,
+        runtime: agent.runtime,
+    })
+}
+
+fn words(checkup: &Checkup) -> String {
     let mut text = String::new();
-    for check in &report.checks {
+    for check in &checkup.checks {
         let verdict = match check.verdict {
             Verdict::Pass => "pass",
             Verdict::Warn => "warn",

@@ -1,7 +1,6 @@
 //! Commands that run the agent or talk to the one that runs.
 
 pub(crate) mod api;
-pub(crate) mod checks;
 pub(crate) mod control;
 pub(crate) mod doctor;
 pub(crate) mod id;

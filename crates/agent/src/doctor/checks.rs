@@ -1,18 +1,15 @@
-//! The checks of `edgesync doctor`, each on its own.
+//! The doctor's checks, each on its own.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use edgesync_agent::api::{self, Time};
-use edgesync_agent::{Home, Runtime};
 use libfossil::db::{Access, Repository};
 
-use crate::agent::api::{AgentApi, web_client};
-use crate::agent::control::state_words;
-use crate::agent::doctor::Check;
-use crate::agent::home;
-use crate::error::chain;
-use crate::units::format_size;
+use super::{Found, Running};
+use crate::api::{Check, NotifierInfo, Time};
+use crate::home::Home;
+use crate::runtime::Runtime;
+use crate::text::{error_chain, format_size, random, to_hex};
 
 /// Less free space than this is worth a warning, in bytes.
 const LITTLE_SPACE_BYTES: u64 = 500 * 1024 * 1024;
@@ -26,57 +23,19 @@ const CLOCK_SKEW_MAX: Duration = Duration::from_secs(10);
 /// How long a remote may take to tell its time.
 const REMOTE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Runs every check; `named` are repositories to look at beside the agent's.
-pub(crate) async fn all(named: &[PathBuf]) -> Vec<Check> {
-    let home = match home() {
-        Ok(home) => home,
-        Err(failure) => {
-            return vec![Check::fail(
-                "home",
-                failure.message,
-                "set EDGESYNC_HOME to a folder that you can write",
-            )];
-        }
-    };
-    let mut checks = vec![home_is_writable(&home)];
-    let (agent, status) = agent(&home, &mut checks).await;
-    let mut repositories = named.to_vec();
-    if let Some(status) = &status {
-        repositories.extend(
-            status
-                .repositories
-                .iter()
-                .map(|it| it.path.clone())
-                .filter(|path| !named.contains(path)),
-        );
-    }
-    checks.extend(repositories.iter().map(|path| repository(path)));
-    checks.extend(disk_space(home.data(), &repositories));
-    checks.push(stock_fossil());
-    if let Some(agent) = &agent {
-        checks.extend(listeners(&agent.runtime));
-        checks.push(page(agent).await);
-    }
-    for remote in status
-        .iter()
-        .flat_map(|it| &it.repositories)
-        .filter_map(|it| it.remote.as_ref())
-    {
-        checks.push(clock(&remote.url).await);
-    }
-    #[cfg(target_os = "linux")]
-    checks.push(tray_host().await);
-    checks
-}
-
-fn home_is_writable(home: &Home) -> Check {
+pub(super) fn home_is_writable(home: &Home) -> Check {
     let place = home.data().display();
-    let written = home.create().map_err(|error| chain(&error)).and_then(|()| {
-        let probe = home.data().join(format!(".doctor-{}", std::process::id()));
-        std::fs::write(&probe, b"probe")
-            .and_then(|()| std::fs::remove_file(&probe))
-            .map_err(|error| error.to_string())
-    });
+    let written = home
+        .create()
+        .map_err(|error| error_chain(&error))
+        .and_then(|()| {
+            // Another look may be under way.
+            let name = random::<8>().map_err(|error| error.to_string())?;
+            let probe = home.data().join(format!(".doctor-{}", to_hex(&name)));
+            std::fs::write(&probe, b"probe")
+                .and_then(|()| std::fs::remove_file(&probe))
+                .map_err(|error| error.to_string())
+        });
     match written {
         Ok(()) => Check::pass("home", format!("{place} is writable")),
         Err(error) => Check::fail(
@@ -87,56 +46,22 @@ fn home_is_writable(home: &Home) -> Check {
     }
 }
 
-async fn agent(home: &Home, checks: &mut Vec<Check>) -> (Option<AgentApi>, Option<api::Status>) {
-    let restart = "start it again: edgesync sync start -R FILE";
-    let runtime = match Runtime::read(home) {
-        Ok(Some(runtime)) => runtime,
-        Ok(None) => {
-            checks.push(Check::warn(
-                "agent",
-                "no agent is running",
-                "edgesync sync start -R FILE",
-            ));
-            return (None, None);
+pub(super) fn agent(found: &Found) -> Check {
+    match found {
+        Found::Running(running) => {
+            let pid = running.runtime.pid;
+            Check::pass("agent", format!("process {pid} answers"))
         }
-        Err(error) => {
-            checks.push(Check::fail(
-                "agent",
-                format!("the runtime file cannot be read: {error}"),
-                restart,
-            ));
-            return (None, None);
-        }
-    };
-    let pid = runtime.pid;
-    let answer = match AgentApi::at(runtime) {
-        Ok(agent) => agent
-            .get::<api::Status>("status")
-            .await
-            .map(|status| (agent, status)),
-        Err(failure) => Err(failure),
-    };
-    match answer {
-        Ok((agent, status)) => {
-            let state = state_words(&status.state, Time::now());
-            checks.push(Check::pass(
-                "agent",
-                format!("process {pid} answers: {state}"),
-            ));
-            (Some(agent), Some(status))
-        }
-        Err(failure) => {
-            checks.push(Check::fail(
-                "agent",
-                format!("process {pid} does not answer: {}", failure.message),
-                format!("kill {pid}, then {restart}"),
-            ));
-            (None, None)
-        }
+        Found::Nobody => Check::warn(
+            "agent",
+            "no agent is running",
+            "edgesync sync start -R FILE",
+        ),
+        Found::Broken { message, fix } => Check::fail("agent", message, fix),
     }
 }
 
-fn repository(path: &Path) -> Check {
+pub(super) fn repository(path: &Path) -> Check {
     let place = path.display();
     let looked = Repository::open(path, Access::ReadOnly).and_then(|it| it.quick_check());
     match looked {
@@ -150,18 +75,18 @@ fn repository(path: &Path) -> Check {
         ),
         Err(error) if error.is_damaged_file() => Check::fail(
             "repository",
-            chain(&error),
+            error_chain(&error),
             format!("get it anew: edgesync clone URL '{place}.new'"),
         ),
         Err(error) => Check::fail(
             "repository",
-            chain(&error),
+            error_chain(&error),
             format!("look at it: edgesync verify -R '{place}'"),
         ),
     }
 }
 
-fn disk_space(home: &Path, repositories: &[PathBuf]) -> Vec<Check> {
+pub(super) fn disk_space(home: &Path, repositories: &[PathBuf]) -> Vec<Check> {
     let folders = repositories
         .iter()
         .filter_map(|path| path.parent())
@@ -195,7 +120,7 @@ fn space_at(folder: &Path) -> Check {
 }
 
 /// EdgeSync does without the stock program; people who also use it want to know which one they have.
-fn stock_fossil() -> Check {
+pub(super) fn stock_fossil() -> Check {
     match std::process::Command::new("fossil").arg("version").output() {
         Ok(output) if output.status.success() => {
             let text = String::from_utf8_lossy(&output.stdout);
@@ -215,7 +140,7 @@ fn stock_fossil() -> Check {
     }
 }
 
-fn listeners(runtime: &Runtime) -> Vec<Check> {
+pub(super) fn listeners(runtime: &Runtime) -> Vec<Check> {
     let mut checks = vec![Check::pass(
         "listener",
         format!("{}: API and page, for holders of the token", runtime.api),
@@ -233,24 +158,40 @@ fn listeners(runtime: &Runtime) -> Vec<Check> {
     checks
 }
 
-async fn page(agent: &AgentApi) -> Check {
-    match agent.page_is_built().await {
-        Ok(true) => Check::pass("page", "the app's page is built in"),
-        Ok(false) => Check::warn(
+pub(super) fn page(is_built: bool) -> Check {
+    if is_built {
+        Check::pass("page", "the app's page is built in")
+    } else {
+        Check::warn(
             "page",
             "this program was built without the app's page",
             "npm run ui:build, then build again",
-        ),
-        Err(failure) => Check::fail(
-            "page",
-            failure.message,
-            "start the agent again: edgesync sync start -R FILE",
-        ),
+        )
     }
 }
 
+/// Where a desktop is attached and questions are kept, somebody should show them.
+pub(super) fn notifications(running: &Running) -> Option<Check> {
+    let agent = &running.status.agent;
+    let is_wanted = agent.shell && agent.notify;
+    is_wanted.then(|| match &running.notifier {
+        Some(NotifierInfo { name, buttons }) => {
+            let how = if *buttons { "with" } else { "without" };
+            Check::pass(
+                "notifications",
+                format!("shown by {name}, {how} buttons for answers"),
+            )
+        }
+        None => Check::warn(
+            "notifications",
+            "nothing on this desktop shows notifications",
+            "start a notification daemon, such as dunst",
+        ),
+    })
+}
+
 /// Compares this machine's clock with the `Date` that a remote answers with.
-async fn clock(url: &str) -> Check {
+pub(super) async fn clock(url: &str) -> Check {
     match remote_time(url).await {
         Ok(Some(remote)) => {
             let skew =
@@ -276,13 +217,14 @@ async fn clock(url: &str) -> Check {
 }
 
 async fn remote_time(url: &str) -> Result<Option<Time>, String> {
-    let client = web_client(|builder| builder).map_err(|failure| failure.message)?;
-    let response = client
+    // The provider is the process's; that somebody set it before is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let response = reqwest::Client::new()
         .get(url)
         .timeout(REMOTE_DEADLINE)
         .send()
         .await
-        .map_err(|error| chain(&error.without_url()))?;
+        .map_err(|error| error_chain(&error.without_url()))?;
     let date = response
         .headers()
         .get("date")
@@ -293,7 +235,7 @@ async fn remote_time(url: &str) -> Result<Option<Time>, String> {
 
 /// A tray icon needs somebody on the session bus to show it.
 #[cfg(target_os = "linux")]
-async fn tray_host() -> Check {
+pub(super) async fn tray_host() -> Check {
     const WATCHER: &str = "org.kde.StatusNotifierWatcher";
     let asked = async {
         let bus = zbus::fdo::DBusProxy::new(&zbus::Connection::session().await?).await?;
