@@ -15,3 +15,11 @@ rsvg-convert --width 32 --height 32 --output app/32x32.png app.svg
 rsvg-convert --width 128 --height 128 --output app/128x128.png app.svg
 rsvg-convert --width 256 --height 256 --output app/128x128@2x.png app.svg
 rsvg-convert --width 512 --height 512 --output app/icon.png app.svg
+
+# The same for Windows, in the sizes that it shows.
+pictures=$(mktemp -d)
+trap 'rm -rf "$pictures"' EXIT
+for size in 16 24 48; do
+  rsvg-convert --width "$size" --height "$size" --output "$pictures/$size.png" app.svg
+done
+node ico.mjs app/icon.ico "$pictures/16.png" "$pictures/24.png" app/32x32.png "$pictures/48.png" app/128x128@2x.png

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use edgesync_agent::api::Time;
+use edgesync_agent::log::Log;
 use edgesync_agent::{Agent, Home, StartError};
 use tauri::{App, AppHandle, RunEvent, WindowEvent};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::arguments::Arguments;
-use crate::host::{Wish, host};
+use crate::host::{Host, Wish};
 use crate::shell::Desktop;
 use crate::tray::Tray;
 use crate::view::View;
@@ -23,14 +24,15 @@ use crate::{handover, lines, tray_host};
 ///
 /// # Errors
 /// When there is no screen, the agent can't start, or the desktop refuses the app.
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &Arguments, log: Log) -> anyhow::Result<()> {
     require_screen()?;
     let runtime = Runtime::new().context("no threads to run on")?;
     tauri::async_runtime::set(runtime.handle().clone());
 
     let home = Home::from_env()?;
     let desktop = Arc::new(Desktop::default());
-    let config = arguments.config(home.clone());
+    let mut config = arguments.config(home.clone());
+    config.log = Some(log);
     let agent = match runtime.block_on(Agent::start(config, Arc::clone(&desktop) as _)) {
         Ok(agent) => agent,
         Err(StartError::AlreadyRunning { runtime: running }) => {
@@ -52,16 +54,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Puts the agent's questions and messages onto the screen.
-#[cfg(target_os = "linux")]
 fn show_notifications(runtime: &Runtime, agent: &Agent) {
     let _within = runtime.enter();
     let (notifier, heard) = crate::notifications::of_this_system();
     agent.notify_by(notifier, heard);
 }
-
-/// Notifications of other systems are not done yet; questions wait in the menu and in the window.
-#[cfg(not(target_os = "linux"))]
-fn show_notifications(_runtime: &Runtime, _agent: &Agent) {}
 
 /// What the person sees: the main loop with tray and window.
 struct Front {
@@ -119,8 +116,8 @@ impl Front {
         let has_none = status.repositories.iter().all(|it| it.notify);
         let wanted = !hidden && has_none;
         runtime.spawn(first_window(app.clone(), self.page.clone(), wanted, hidden));
-        let front = (app.clone(), self.page);
-        let hosting = runtime.spawn(host(agent, front, self.tray, self.shown, wishes));
+        let host = Host::new(agent, (app.clone(), self.page), self.tray, self.shown);
+        let hosting = runtime.spawn(host.run(wishes));
 
         self.app.run_return(|_app, event| match event {
             // The last window was closed, nobody quit: the app lives on in the tray.

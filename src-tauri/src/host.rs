@@ -12,6 +12,7 @@ use tauri::AppHandle;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
+use crate::autostart::Autostart;
 use crate::signals;
 use crate::tray::Tray;
 use crate::view::View;
@@ -29,6 +30,8 @@ pub(crate) enum Wish {
     Resume,
     /// Another role in the mesh.
     Role(Role),
+    /// The other choice about the start at login than the tray shows.
+    StartAtLogin,
     /// An answer to a question.
     Answer {
         /// The question's thread.
@@ -71,75 +74,142 @@ const BRIEFLY_MS: u64 = 30 * 60 * 1000;
 /// A burst of events (a clone tells each step) redraws the menu at most this often.
 const REDRAW_AT_MOST_EVERY: Duration = Duration::from_millis(250);
 
-/// Runs until it is wished to stop, then stops the agent. When the system or somebody at the API asks the app to end, it
-/// ends the main loop, from where that wish comes.
-pub(crate) async fn host(
+/// How often the system is asked what starts at login: a desktop's own settings change it too, and tell nobody.
+const LOOK_AT_LOGIN_EVERY: Duration = Duration::from_secs(5);
+
+/// The owner of the agent.
+pub(crate) struct Host {
     agent: Agent,
-    (app, page): (AppHandle, Page),
+    app: AppHandle,
+    page: Page,
     tray: Arc<Tray>,
-    mut shown: View,
-    mut wishes: UnboundedReceiver<Wish>,
-) {
-    let mut signalled = std::pin::pin!(signals::end_wanted());
-    let mut is_ending = false;
-    let mut events = agent.subscribe();
-    let mut questions = Vec::new();
-    loop {
-        let mesh = agent.mesh();
-        let (view, stale_after) = View::of(&agent.status(), mesh.as_ref(), &questions, Time::now());
-        let stale_at = stale_after.map(|after| Instant::now() + after);
-        if view != shown {
-            redraw(&app, &tray, shown, view.clone());
-            shown = view;
-            tokio::time::sleep(REDRAW_AT_MOST_EVERY).await;
-        }
-        tokio::select! {
-            wish = wishes.recv() => match wish {
-                Some(Wish::SyncNow) => if let Err(error) = agent.sync_now(None) {
-                    tracing::warn!("nothing is synced: {error}");
-                },
-                Some(Wish::Pause(length)) => {
-                    let pause = || agent.pause(length.pause(Time::now()));
-                    if let Err(error) = tokio::task::block_in_place(pause) {
-                        tracing::warn!("the agent is not paused: {error}");
-                    }
-                }
-                Some(Wish::Resume) => {
-                    if let Err(error) = tokio::task::block_in_place(|| agent.resume()) {
-                        tracing::warn!("the agent is still paused: {error}");
-                    }
-                }
-                Some(Wish::Role(role)) => {
-                    if let Err(error) = agent.set_role(role).await {
-                        tracing::warn!("the role is as it was: {error}");
-                    }
-                    // The click has moved the check mark already; it is set anew by what holds now.
-                    shown.mesh = None;
-                }
-                Some(Wish::Answer { thread, question, action }) => {
-                    if let Err(error) = answer(&agent, &thread, question, action).await {
-                        // The window tells what has become of the question.
-                        tracing::warn!("the answer was not sent: {error}");
-                        window::show_or_log(&app, &page.of_inbox(Some(&thread)));
-                    }
-                }
-                Some(Wish::Stop) | None => break,
-            },
-            () = end_wanted(&agent, signalled.as_mut()), if !is_ending => {
-                is_ending = true;
-                app.exit(0);
-            }
-            event = events.next() => match event {
-                // The status is read whole whichever event it was; the questions, when it may be about them.
-                Some(event) => if let Some(read) = questions_after(&event, &agent).await {
-                    questions = read;
-                },
-                None => break,
-            },
-            () = reached(stale_at) => {}
+    /// What the tray shows.
+    shown: View,
+    autostart: Option<Autostart>,
+}
+
+impl Host {
+    /// Takes the agent, and the tray that shows `shown`.
+    pub(crate) fn new(
+        agent: Agent,
+        (app, page): (AppHandle, Page),
+        tray: Arc<Tray>,
+        shown: View,
+    ) -> Self {
+        let autostart = Autostart::of_this_app();
+        Self {
+            agent,
+            app,
+            page,
+            tray,
+            shown,
+            autostart: autostart
+                .inspect_err(|error| tracing::warn!("no start at login: {error:#}"))
+                .ok(),
         }
     }
-    agent.stop().await;
+
+    /// Runs until it is wished to stop, then stops the agent. When the system or somebody at the API asks the app to end, it
+    /// ends the main loop, from where that wish comes.
+    pub(crate) async fn run(mut self, mut wishes: UnboundedReceiver<Wish>) {
+        let mut signalled = std::pin::pin!(signals::end_wanted());
+        let mut is_ending = false;
+        let mut events = self.agent.subscribe();
+        let mut questions = Vec::new();
+        loop {
+            let (view, stale_after) = self.look(&questions);
+            let stale_at = stale_after.map(|after| Instant::now() + after);
+            if view != self.shown {
+                let before = std::mem::replace(&mut self.shown, view.clone());
+                redraw(&self.app, &self.tray, before, view);
+                tokio::time::sleep(REDRAW_AT_MOST_EVERY).await;
+            }
+            tokio::select! {
+                wish = wishes.recv() => match wish {
+                    Some(Wish::Stop) | None => break,
+                    Some(wish) => self.carry_out(wish).await,
+                },
+                () = end_wanted(&self.agent, signalled.as_mut()), if !is_ending => {
+                    is_ending = true;
+                    self.app.exit(0);
+                }
+                event = events.next() => match event {
+                    // The status is read whole whichever event it was; the questions, when it may be about them.
+                    Some(event) => if let Some(read) = questions_after(&event, &self.agent).await {
+                        questions = read;
+                    },
+                    None => break,
+                },
+                () = reached(stale_at) => {}
+            }
+        }
+        self.agent.stop().await;
+    }
+
+    /// Returns what the tray is to show, and how long it stays true.
+    fn look(&self, questions: &[NotifyMessage]) -> (View, Option<Duration>) {
+        let mesh = self.agent.mesh();
+        let (mut view, mut stale_after) =
+            View::of(&self.agent.status(), mesh.as_ref(), questions, Time::now());
+        if let Some(autostart) = &self.autostart {
+            view.starts_at_login = Some(autostart.is_on());
+            stale_after = stale_after.into_iter().chain([LOOK_AT_LOGIN_EVERY]).min();
+        }
+        (view, stale_after)
+    }
+
+    /// Does what is wished.
+    async fn carry_out(&mut self, wish: Wish) {
+        match wish {
+            Wish::SyncNow => {
+                if let Err(error) = self.agent.sync_now(None) {
+                    tracing::warn!("nothing is synced: {error}");
+                }
+            }
+            Wish::Pause(length) => {
+                let pause = || self.agent.pause(length.pause(Time::now()));
+                if let Err(error) = tokio::task::block_in_place(pause) {
+                    tracing::warn!("the agent is not paused: {error}");
+                }
+            }
+            Wish::Resume => {
+                if let Err(error) = tokio::task::block_in_place(|| self.agent.resume()) {
+                    tracing::warn!("the agent is still paused: {error}");
+                }
+            }
+            Wish::Role(role) => {
+                if let Err(error) = self.agent.set_role(role).await {
+                    tracing::warn!("the role is as it was: {error}");
+                }
+                // The click has moved the check mark already; it is set anew by what holds now.
+                self.shown.mesh = None;
+            }
+            Wish::StartAtLogin => {
+                let on = self.shown.starts_at_login != Some(true);
+                if let Some(autostart) = &self.autostart
+                    && let Err(error) = autostart.set(on)
+                {
+                    tracing::error!("the start at login is as it was: {error:#}");
+                    window::show_or_log(&self.app, &self.page.of_log());
+                }
+                // As above.
+                self.shown.starts_at_login = None;
+            }
+            Wish::Answer {
+                thread,
+                question,
+                action,
+            } => {
+                if let Err(error) = answer(&self.agent, &thread, question, action).await {
+                    // The window tells what has become of the question.
+                    tracing::warn!("the answer was not sent: {error}");
+                    window::show_or_log(&self.app, &self.page.of_inbox(Some(&thread)));
+                }
+            }
+            // The loop ends before it comes here.
+            Wish::Stop => {}
+        }
+    }
 }
 
 /// Answers a question the way the API does.

@@ -6,10 +6,10 @@
 
 mod app;
 mod arguments;
+mod autostart;
 mod handover;
 mod host;
 mod lines;
-#[cfg(target_os = "linux")]
 mod notifications;
 mod shell;
 mod signals;
@@ -19,12 +19,11 @@ mod view;
 mod window;
 mod words;
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use edgesync_agent::api::Level;
+use edgesync_agent::log::Log;
 
 /// The exit code for a wrong command line, the same as that of `edgesync`.
 const USAGE: u8 = 64;
@@ -42,25 +41,13 @@ fn main() -> ExitCode {
             };
         }
     };
-    log();
-    match app::run(&arguments) {
+    let log = Log::begin(Level::Warn);
+    match app::run(&arguments, log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            tracing::info!("the app did not start: {error:#}");
             eprintln!("edgesync-desktop: {error:#}");
             ExitCode::FAILURE
         }
     }
-}
-
-/// Writes the log to standard error: warnings, or what `EDGESYNC_LOG` asks for (`info`, `edgesync_agent=debug`).
-fn log() {
-    let filter = EnvFilter::builder()
-        .with_env_var("EDGESYNC_LOG")
-        .with_default_directive(LevelFilter::WARN.into())
-        .from_env_lossy();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }

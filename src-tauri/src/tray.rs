@@ -35,6 +35,10 @@ mod entry {
     pub(super) const ROLE: &str = "role-";
     /// Followed by the place in the list of repositories, from 0.
     pub(super) const REPOSITORY: &str = "repository-";
+    pub(super) const PAIR: &str = "pair";
+    pub(super) const LOG: &str = "log";
+    pub(super) const DOCTOR: &str = "doctor";
+    pub(super) const LOGIN: &str = "start-at-login";
     pub(super) const INBOX: &str = "inbox";
     /// Followed by a thread's id.
     pub(super) const THREAD: &str = "thread of ";
@@ -58,6 +62,8 @@ pub(crate) struct Tray {
     sync: MenuItem<Wry>,
     resume: MenuItem<Wry>,
     mesh: MenuItem<Wry>,
+    pair: MenuItem<Wry>,
+    login: CheckMenuItem<Wry>,
     roles: Vec<CheckMenuItem<Wry>>,
     repositories: Mutex<Vec<MenuItem<Wry>>>,
     questions: Mutex<Questions>,
@@ -90,19 +96,36 @@ impl Tray {
     ) -> tauri::Result<Arc<Self>> {
         let status = MenuItem::new(app, literal(&view.status), false, None::<&str>)?;
         let sync = MenuItem::with_id(app, entry::SYNC, "Sync now", view.can_sync, None::<&str>)?;
-        let open = MenuItem::with_id(app, entry::OPEN, "Open EdgeSync", true, None::<&str>)?;
-        let quit = MenuItem::with_id(app, entry::QUIT, "Quit", true, None::<&str>)?;
-        let (above, below) = (
-            PredefinedMenuItem::separator(app)?,
-            PredefinedMenuItem::separator(app)?,
-        );
-        let mesh = MenuItem::with_id(app, entry::MESH, "Mesh", false, None::<&str>)?;
+        let entry = |id, label, enabled| MenuItem::with_id(app, id, label, enabled, None::<&str>);
+        let line = || PredefinedMenuItem::separator(app);
+        let mesh = entry(entry::MESH, "Mesh", false)?;
+        let pair = entry(entry::PAIR, "Pair a phone", view.can_pair)?;
+        let login = CheckMenuItem::with_id(
+            app,
+            entry::LOGIN,
+            "Start at login",
+            false,
+            false,
+            None::<&str>,
+        )?;
         let (role, roles) = role_menu(app)?;
         let (pause, resume) = pause_menu(app, view.is_paused)?;
         let menu = Menu::with_items(
             app,
             &[
-                &status, &above, &sync, &pause, &open, &mesh, &role, &below, &quit,
+                &status,
+                &line()?,
+                &sync,
+                &pause,
+                &entry(entry::OPEN, "Open EdgeSync", true)?,
+                &mesh,
+                &role,
+                &pair,
+                &line()?,
+                &entry(entry::LOG, "Logs", true)?,
+                &entry(entry::DOCTOR, "Doctor", true)?,
+                &login,
+                &entry(entry::QUIT, "Quit", true)?,
             ],
         )?;
 
@@ -122,6 +145,8 @@ impl Tray {
             sync,
             resume,
             mesh,
+            pair,
+            login,
             roles,
             repositories: Mutex::default(),
             questions: Mutex::default(),
@@ -130,6 +155,7 @@ impl Tray {
         tray.list(&view.repositories)?;
         tray.ask(&view.questions, view.more_questions)?;
         tray.tell_mesh(view.mesh.as_ref())?;
+        tray.tell_login(view.starts_at_login)?;
         Ok(Arc::new(tray))
     }
 
@@ -159,7 +185,19 @@ impl Tray {
         if view.mesh != shown.mesh {
             self.tell_mesh(view.mesh.as_ref())?;
         }
+        if view.can_pair != shown.can_pair {
+            self.pair.set_enabled(view.can_pair)?;
+        }
+        if view.starts_at_login != shown.starts_at_login {
+            self.tell_login(view.starts_at_login)?;
+        }
         Ok(())
+    }
+
+    /// Checks the entry of the start at login, where that can be chosen.
+    fn tell_login(&self, starts: Option<bool>) -> tauri::Result<()> {
+        self.login.set_enabled(starts.is_some())?;
+        self.login.set_checked(starts == Some(true))
     }
 
     /// Makes the mesh's entry say `line`, and checks the role in force.
@@ -353,6 +391,10 @@ fn chosen(
         entry::OPEN => window::show_or_log(app, page),
         entry::QUIT => app.exit(0),
         entry::MESH => window::show_or_log(app, &page.of_mesh()),
+        entry::PAIR => window::show_or_log(app, &page.of_pairing()),
+        entry::LOG => window::show_or_log(app, &page.of_log()),
+        entry::DOCTOR => window::show_or_log(app, &page.of_doctor()),
+        entry::LOGIN => drop(wishes.send(Wish::StartAtLogin)),
         entry::INBOX => window::show_or_log(app, &page.of_inbox(None)),
         id if id.starts_with(entry::THREAD) => {
             let thread = id.strip_prefix(entry::THREAD);

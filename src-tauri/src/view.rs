@@ -66,6 +66,10 @@ pub(crate) struct View {
     pub(crate) can_sync: bool,
     /// The mesh's line, and the role in it.
     pub(crate) mesh: Option<MeshLine>,
+    /// Whether a phone can be paired.
+    pub(crate) can_pair: bool,
+    /// Whether the app starts when the person logs in; nothing where that can't be chosen.
+    pub(crate) starts_at_login: Option<bool>,
 }
 
 /// What the menu says of the mesh.
@@ -144,7 +148,7 @@ pub(crate) struct Line {
 }
 
 impl View {
-    /// Returns what to show for `status`, `mesh` and the `questions` that wait (the most important first) at `now`, and how long it
+    /// Returns what to show for `status` (but not whether the app starts at login, which no agent knows), `mesh` and the `questions` that wait (the most important first) at `now`, and how long it
     /// stays true; for ever when `None`.
     pub(crate) fn of(
         status: &Status,
@@ -207,6 +211,8 @@ impl View {
                 .iter()
                 .any(|repository| repository.remote.is_some()),
             mesh: mesh.map(MeshLine::of),
+            can_pair: status.agent.notify,
+            starts_at_login: None,
         };
         (view, stale_after)
     }

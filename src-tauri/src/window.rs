@@ -48,6 +48,21 @@ impl Page {
         self.at(&["mesh"])
     }
 
+    /// Returns the place in this page where a phone is paired.
+    pub(crate) fn of_pairing(&self) -> Self {
+        self.at(&["devices", "pair"])
+    }
+
+    /// Returns the place of the log in this page.
+    pub(crate) fn of_log(&self) -> Self {
+        self.at(&["log"])
+    }
+
+    /// Returns the place of the doctor in this page.
+    pub(crate) fn of_doctor(&self) -> Self {
+        self.at(&["doctor"])
+    }
+
     /// Returns the place of the inbox in this page, or of one thread in it.
     pub(crate) fn of_inbox(&self, thread: Option<&str>) -> Self {
         let mut segments = vec!["inbox"];

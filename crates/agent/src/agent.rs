@@ -23,6 +23,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::jobs::Jobs;
 use crate::limits;
 use crate::lock::Lock;
+use crate::log::Log;
 use crate::members::Members;
 use crate::mesh::{Mesh, MeshConfig, MeshError};
 use crate::metrics::Tally;
@@ -79,6 +80,8 @@ pub struct Config {
     pub identity: Option<PathBuf>,
     /// The agent's part of the mesh.
     pub mesh: MeshConfig,
+    /// The log of this process, which is then kept in the home; without one, the agent shows none.
+    pub log: Option<Log>,
 }
 
 impl Config {
@@ -101,6 +104,7 @@ impl Config {
             notify: None,
             identity: None,
             mesh: MeshConfig::default(),
+            log: None,
         }
     }
 }
@@ -398,6 +402,7 @@ fn build(
     shell: Arc<dyn Shell>,
     http: Option<String>,
 ) -> Result<Arc<Core>, StartError> {
+    config.log.iter().for_each(|it| it.keep_in(&config.home));
     let identity = match &config.identity {
         Some(file) => Identity::in_file(file)?,
         None => Identity::of(&config.home)?,
@@ -406,14 +411,12 @@ fn build(
     let state = Arc::new(state);
     let unsigned = config.accept_unsigned.iter().map(ToString::to_string);
     let register = Register::open(Arc::clone(&state), config.trust.iter().copied(), unsigned);
-    let register = register.map_err(|source| StateError::Database {
+    let broken = |source| StateError::Database {
         path: config.home.state_file(),
         source,
-    })?;
-    let pauses = Pauses::open(Arc::clone(&state)).map_err(|source| StateError::Database {
-        path: config.home.state_file(),
-        source,
-    })?;
+    };
+    let register = register.map_err(broken)?;
+    let pauses = Pauses::open(Arc::clone(&state)).map_err(broken)?;
     let events = Arc::new(Events::new());
     let tasks = TaskTracker::new();
     let wishes = Wishes {
@@ -435,6 +438,7 @@ fn build(
     let members = open_members(config, &identity, &state, &trust, &events)?;
     let core = Arc::new(Core {
         home: config.home.clone(),
+        log: config.log.clone(),
         peer_id: config.peer_id.clone(),
         identity,
         started_at: Time::now(),

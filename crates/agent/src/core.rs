@@ -20,6 +20,7 @@ use crate::events::Events;
 use crate::home::Home;
 use crate::identity::Identity;
 use crate::jobs::Jobs;
+use crate::log::Log;
 use crate::members::Members;
 use crate::mesh::{Mesh, Parts};
 use crate::metrics::Tally;
@@ -37,6 +38,8 @@ use crate::watch::FileWatch;
 /// The running agent's parts.
 pub(crate) struct Core {
     pub(crate) home: Home,
+    /// What this process says, where it is kept.
+    pub(crate) log: Option<Log>,
     pub(crate) peer_id: String,
     pub(crate) identity: Identity,
     pub(crate) started_at: Time,

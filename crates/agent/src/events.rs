@@ -40,6 +40,8 @@ impl Events {
             Level::Error => tracing::error!(repository, "{message}"),
             Level::Warn => tracing::warn!(repository, "{message}"),
             Level::Info => tracing::info!(repository, "{message}"),
+            Level::Debug => tracing::debug!(repository, "{message}"),
+            Level::Trace => tracing::trace!(repository, "{message}"),
         }
         let repository = repository.map(ToOwned::to_owned);
         self.publish(Event::Log {

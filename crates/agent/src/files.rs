@@ -44,6 +44,14 @@ pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     private_options().create(true).truncate(false).open(path)
 }
 
+/// Opens `path` for adding to its end, creating it readable by the owner alone; one that others could read is closed to them.
+pub(crate) fn append_private(path: &Path) -> io::Result<File> {
+    let file = private_options().append(true).create(true).open(path)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(file)
+}
+
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = private_options().create_new(true).open(path)?;
     file.write_all(content)?;

@@ -17,6 +17,7 @@ pub const HOME_VARIABLE: &str = "EDGESYNC_HOME";
 pub struct Home {
     data: PathBuf,
     runtime: PathBuf,
+    logs: PathBuf,
 }
 
 /// There is no place for the agent's files.
@@ -57,7 +58,8 @@ impl Home {
         match std::path::absolute(&path) {
             Ok(absolute) => Ok(Self {
                 data: absolute.clone(),
-                runtime: absolute,
+                runtime: absolute.clone(),
+                logs: absolute,
             }),
             Err(source) => Err(HomeError::Folder { path, source }),
         }
@@ -69,7 +71,14 @@ impl Home {
         let runtime = folders
             .runtime_dir()
             .map_or_else(|| data.clone(), Path::to_path_buf);
-        Some(Self { data, runtime })
+        let logs = folders
+            .state_dir()
+            .map_or_else(|| data.clone(), Path::to_path_buf);
+        Some(Self {
+            data,
+            runtime,
+            logs,
+        })
     }
 
     /// Creates the folders.
@@ -77,7 +86,7 @@ impl Home {
     /// # Errors
     /// [`HomeError::Folder`] when one cannot be made.
     pub fn create(&self) -> Result<(), HomeError> {
-        for path in [&self.data, &self.runtime] {
+        for path in [&self.data, &self.runtime, &self.logs] {
             create_private_dir(path).map_err(|source| HomeError::Folder {
                 path: path.clone(),
                 source,
@@ -99,6 +108,11 @@ impl Home {
     /// The file that tells others where the running agent answers.
     pub fn runtime_file(&self) -> PathBuf {
         self.runtime.join("runtime.json")
+    }
+
+    /// The file that the log is kept in.
+    pub fn log_file(&self) -> PathBuf {
+        self.logs.join("edgesync.log")
     }
 
     /// The database of what must survive.

@@ -20,6 +20,7 @@ mod identity;
 mod jobs;
 mod limits;
 mod lock;
+pub mod log;
 #[allow(
     dead_code,
     unused_imports,

@@ -259,3 +259,15 @@ pub(crate) const URGENT_TIMES: u32 = 60;
 
 /// How long nobody uses a repository before the memory is given back that only makes reading it faster: up to 80 MB for each reader.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
+
+/// Largest file of the log; there are two of them at most. It holds days of what an agent says that is in use, and fits into a report.
+pub(crate) const LOG_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Lines of the log that the API shows; a person reads back some hundred.
+pub(crate) const LOG_LINES: usize = 2000;
+
+/// Memory for these lines.
+pub(crate) const LOG_MEMORY_BYTES: usize = 2 * 1024 * 1024;
+
+/// The most that one text in a line of the log may take; the reason of a failure is in its beginning.
+pub(crate) const LOG_TEXT_BYTES: usize = 8 * 1024;

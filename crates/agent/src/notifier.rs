@@ -8,7 +8,8 @@ use crate::api::{NotifierInfo, Priority};
 pub struct NotificationKey(String);
 
 impl NotificationKey {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
+    /// Returns the key that is written so.
+    pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 

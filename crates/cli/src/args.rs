@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::agent::control::Open;
 use crate::agent::doctor::Doctor;
+use crate::agent::logs::Logs;
 use crate::agent::peers::{Peers, Unpair};
 use crate::agent::sync::Sync;
 use crate::mcp::Mcp;
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Mcp(Mcp),
 
     Doctor(Doctor),
+
+    Logs(Logs),
 
     Open(Open),
 

@@ -52,6 +52,7 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
         Command::Notify(notify) => notify.run(out),
         Command::Mcp(mcp) => mcp.run(),
         Command::Doctor(doctor) => doctor.run(out),
+        Command::Logs(logs) => logs.run(out),
         Command::Open(open) => open.run(out),
         Command::Completions { shell } => shell::completions(shell, out),
         Command::Man { folder } => shell::man(&folder, out),

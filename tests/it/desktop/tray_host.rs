@@ -72,8 +72,18 @@ impl TrayHost {
 
     /// Waits for the icon.
     pub(super) async fn icon(&self) -> Result<Icon> {
+        self.icon_after(None).await
+    }
+
+    /// Waits for the icon of a program that comes after the one with the icon `old`.
+    pub(super) async fn icon_after(&self, old: Option<&Icon>) -> Result<Icon> {
         let mut items = self.items.clone();
-        let place = tokio::time::timeout(GRACE, items.wait_for(Option::is_some))
+        let is_new = |place: &Option<Place>| {
+            place
+                .as_ref()
+                .is_some_and(|(owner, _)| old.is_none_or(|old| old.owner != *owner))
+        };
+        let place = tokio::time::timeout(GRACE, items.wait_for(is_new))
             .await
             .context("no icon came")??
             .clone();

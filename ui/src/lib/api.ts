@@ -2,6 +2,7 @@
 import type {
   AgentEvent,
   CheckIn,
+  Checkup,
   Conversation,
   Created,
   Devices,
@@ -10,6 +11,7 @@ import type {
   FileList,
   Job,
   Join,
+  LogPage,
   MadeOffer,
   Mesh,
   Message,
@@ -134,6 +136,12 @@ export const jobs = (signal?: AbortSignal) => json<Job[]>("GET", "/jobs", undefi
 export const cancelJob = (id: string) => nothing("DELETE", `/jobs/${encodeURIComponent(id)}`);
 
 export const reveal = (name: string) => send("POST", "/shell/reveal", { name });
+
+/** Has the agent look at itself and around; takes seconds where a remote is slow. */
+export const doctor = (signal?: AbortSignal) => json<Checkup>("GET", "/doctor", undefined, signal);
+
+/** The log after the line with this number. */
+export const log = (after: number, signal?: AbortSignal) => json<LogPage>("GET", `/log?after=${after}`, undefined, signal);
 
 /** Ends the agent, and with it the app. */
 export const quit = () => nothing("POST", "/quit");

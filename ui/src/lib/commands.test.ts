@@ -29,6 +29,8 @@ test("only what can be done is offered", () => {
   expect(names("sync")).toEqual(["Sync now beta", "sync"]);
   expect(names("copy")).toEqual([]);
   expect(names("quit")).toEqual([]);
+  expect(names("pair")).toEqual([]);
+  expect(commandsFor([], null, { devices: true }).map((command) => command.id)).toContain("pair");
   expect(commandsFor([], null, { app: true }).at(-1)?.id).toBe("quit");
 });
 

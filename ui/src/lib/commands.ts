@@ -12,7 +12,7 @@ export interface Command {
 }
 
 /** All commands, those of the repository in sight first; quitting only in the app, which has no terminal to end it from. */
-export function commandsFor(repositories: Repository[], current: string | null, has: { app?: boolean | undefined; mesh?: boolean; inbox?: boolean; paused?: boolean } = {}): Command[] {
+export function commandsFor(repositories: Repository[], current: string | null, has: { app?: boolean | undefined; mesh?: boolean; inbox?: boolean; devices?: boolean; paused?: boolean } = {}): Command[] {
   const rank = (each: Repository) => (each.name === current ? 0 : 1);
   const ordered = [...repositories].sort((a, b) => rank(a) - rank(b));
   const syncing = repositories.some((each) => each.remote !== null);
@@ -23,6 +23,10 @@ export function commandsFor(repositories: Repository[], current: string | null, 
     ...(has.inbox ? [{ id: "inbox", name: "Inbox", about: "", does: { go: to.inbox() } }] : []),
     ...(has.inbox ? [{ id: "settings", name: "Settings", about: "", does: { go: to.choices() } }] : []),
     ...(has.mesh ? [{ id: "mesh", name: "Mesh", about: "", does: { go: to.mesh() } }] : []),
+    ...(has.devices ? [{ id: "devices", name: "Devices", about: "", does: { go: to.devices() } }] : []),
+    ...(has.devices ? [{ id: "pair", name: "Pair a phone", about: "", does: { go: to.pair() } }] : []),
+    { id: "log", name: "Log", about: "", does: { go: to.log() } },
+    { id: "doctor", name: "Doctor", about: "", does: { go: to.doctor() } },
     ...(syncing ? [{ id: "sync", name: "Sync all now", about: "", does: { sync: null } }] : []),
     ...(has.paused
       ? [{ id: "resume", name: "Resume", about: "", does: { resume: null } }]

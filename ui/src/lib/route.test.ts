@@ -11,6 +11,11 @@ test.each([
   ["/r/edgesync/files", { page: "files", name: "edgesync", version: "tip", path: null }],
   ["/r/edgesync/files/trunk/src/a%20b.rs", { page: "files", name: "edgesync", version: "trunk", path: "src/a b.rs" }],
   ["/r/edgesync/settings", { page: "settings", name: "edgesync" }],
+  ["/devices", { page: "devices", pairing: false }],
+  ["/devices/pair", { page: "devices", pairing: true }],
+  ["/devices/other", { page: "unknown" }],
+  ["/doctor", { page: "doctor" }],
+  ["/log", { page: "log" }],
   ["/r/edgesync/nowhere", { page: "unknown" }],
   ["/%E0%A4", { page: "unknown" }],
 ])("%s", (path, route) => expect(parseRoute(path)).toEqual(route));

@@ -11,7 +11,9 @@ export type Route =
   | { page: "inbox"; thread: string | null }
   | { page: "mesh" }
   | { page: "choices" }
-  | { page: "devices" }
+  | { page: "devices"; pairing: boolean }
+  | { page: "doctor" }
+  | { page: "log" }
   | { page: "unknown" };
 
 /** Finds the place that `pathname` names. */
@@ -22,7 +24,9 @@ export function parseRoute(pathname: string): Route {
   if (head === "inbox") return { page: "inbox", thread: name ?? null };
   if (head === "mesh" && name === undefined) return { page: "mesh" };
   if (head === "settings" && name === undefined) return { page: "choices" };
-  if (head === "devices" && name === undefined) return { page: "devices" };
+  if (head === "devices" && (name === undefined || name === "pair")) return { page: "devices", pairing: name === "pair" };
+  if (head === "log" && name === undefined) return { page: "log" };
+  if (head === "doctor" && name === undefined) return { page: "doctor" };
   if (head === "add") {
     if (name === undefined || name === "existing") return { page: "add", way: "existing" };
     if (name === "create" || name === "clone") return { page: "add", way: name };
@@ -61,6 +65,9 @@ export const to = {
   mesh: () => "/mesh",
   choices: () => "/settings",
   devices: () => "/devices",
+  pair: () => "/devices/pair",
+  doctor: () => "/doctor",
+  log: () => "/log",
   add: (way: "existing" | "create" | "clone" = "existing") => (way === "existing" ? "/add" : `/add/${way}`),
   timeline: (name: string) => `/r/${part(name)}/timeline`,
   checkIn: (name: string, hash: string) => `/r/${part(name)}/c/${part(hash)}`,

@@ -309,6 +309,38 @@ export interface MadeOffer {
   expires_at: string;
 }
 
+export type Verdict = "pass" | "warn" | "fail";
+
+/** One look of the doctor: what was found, and the command or act that rights it. */
+export interface Check {
+  name: string;
+  verdict: Verdict;
+  message: string;
+  fix: string | null;
+}
+
+export interface Checkup {
+  ok: boolean;
+  checks: Check[];
+}
+
+export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
+
+export interface LogLine {
+  at: string;
+  level: LogLevel;
+  target: string;
+  message: string;
+  fields?: Record<string, string>;
+}
+
+/** Lines of the agent's log; `first` is the number of the first one. */
+export interface LogPage {
+  file: string | null;
+  first: number;
+  lines: LogLine[];
+}
+
 export type AgentEvent =
   | ({ event: "status" } & Status)
   | { event: "repository"; repository: Repository }

@@ -6,6 +6,7 @@ mod doctor;
 mod error;
 mod from_fossil;
 mod history;
+mod log;
 mod mesh;
 mod notify;
 mod pause;
@@ -27,6 +28,7 @@ pub use history::{
     CheckIn, CheckInSummary, Diff, DiffLine, FileChange, FileChangeKind, FileContent, FileEntry,
     FileList, Hunk, Line, LineKind, Permissions, Relative, Span, StrokeKind, Timeline, TimelineRow,
 };
+pub use log::{LogLine, LogPage};
 pub use mesh::{
     AddJoin, AddTrusted, Address, AddressKind, Available, Chosen, Counters, FoundBy, Join,
     LinkKind, LinkState, Member, Mesh, MeshInfo, Peer, PeerError, PeerKind, Revoked, Role,
@@ -195,8 +197,8 @@ pub enum Event {
     Beat,
 }
 
-/// How bad a logged event is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How bad a logged event is; the worst is the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Needs a person.
@@ -205,6 +207,10 @@ pub enum Level {
     Warn,
     /// Good to know.
     Info,
+    /// For whoever looks for a fault.
+    Debug,
+    /// Every step.
+    Trace,
 }
 
 /// Long work that the agent does in the background.

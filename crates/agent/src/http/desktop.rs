@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde::Deserialize;
 
 use super::App;
-use super::extract::Body;
+use super::extract::{Body, Query};
 use super::reply::Answer;
-use crate::api::{Checkup, Code, Error, Reveal};
+use crate::api::{Checkup, Code, Error, LogPage, Reveal};
 use crate::doctor;
 use crate::shell::ShellError;
 
@@ -32,6 +33,25 @@ pub(super) async fn reveal(
 /// `GET /api/v1/doctor`.
 pub(super) async fn doctor(State(core): State<App>) -> Json<Checkup> {
     Json(doctor::examine_itself(&core).await)
+}
+
+/// The query of `GET /api/v1/log`.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct LogQuery {
+    #[serde(default)]
+    after: u64,
+}
+
+/// `GET /api/v1/log`.
+pub(super) async fn log(
+    State(core): State<App>,
+    Query(query): Query<LogQuery>,
+) -> Answer<Json<LogPage>> {
+    let log = core
+        .log
+        .as_ref()
+        .ok_or_else(|| Error::not_found("this agent keeps no log"))?;
+    Ok(Json(log.page(query.after)))
 }
 
 /// `POST /api/v1/quit`.

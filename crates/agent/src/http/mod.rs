@@ -53,6 +53,7 @@ fn api() -> Router<App> {
     Router::new()
         .route("/status", get(repositories::status))
         .route("/doctor", get(desktop::doctor))
+        .route("/log", get(desktop::log))
         .route("/events", get(stream::events))
         .route("/metrics", get(repositories::metrics))
         .route("/repositories", get(repositories::list))

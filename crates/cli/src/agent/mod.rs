@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod control;
 pub(crate) mod doctor;
 pub(crate) mod id;
+pub(crate) mod logs;
 mod mesh_flags;
 pub(crate) mod pause;
 pub(crate) mod peers;

@@ -6,6 +6,10 @@ use std::io;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// Sync now (SIGUSR1).
+    #[cfg_attr(
+        not(unix),
+        allow(dead_code, reason = "other systems have no such signal")
+    )]
     SyncNow,
     /// End cleanly (SIGINT, SIGTERM).
     Stop,

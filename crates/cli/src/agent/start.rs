@@ -1,6 +1,5 @@
 //! `edgesync sync start`: the agent in the foreground, until it is told to stop.
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,11 +7,12 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{BoolishValueParser, FalseyValueParser};
+use edgesync_agent::api::Level;
+use edgesync_agent::log::Log;
 use edgesync_agent::notify::FILE_NAME;
 use edgesync_agent::sync::Remote;
 use edgesync_agent::{Agent, Config, Headless, MeshError, StartError};
 use serde_json::json;
-use tracing_subscriber::EnvFilter;
 
 use crate::agent::mesh_flags::MeshFlags;
 use crate::agent::signals::{Signal, Signals};
@@ -22,9 +22,6 @@ use crate::locate::{current_dir, discover};
 use crate::output::Output;
 use crate::password::PasswordSource;
 use crate::units::parse_duration;
-
-/// Chooses what is logged, in the syntax of `tracing`.
-const LOG_VARIABLE: &str = "EDGESYNC_LOG";
 
 /// Run the agent in the foreground
 ///
@@ -116,8 +113,10 @@ pub(crate) struct Start {
 
 impl Start {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        log_to_stderr(out);
-        let config = self.config()?;
+        let shown = if out.quiet { Level::Warn } else { Level::Info };
+        let log = Log::begin(shown);
+        let mut config = self.config()?;
+        config.log = Some(log);
         runtime()?.block_on(async {
             // Heard from here on, so that a request to stop that comes early still ends the agent cleanly.
             let mut signals = Signals::listen().or_fail(Kind::Failed, "signals")?;
@@ -289,15 +288,4 @@ pub(crate) fn machine_name() -> Option<String> {
         .into_string()
         .ok()
         .filter(|name| !name.is_empty())
-}
-
-fn log_to_stderr(out: Output) {
-    let default = if out.quiet { "warn" } else { "info" };
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
 }

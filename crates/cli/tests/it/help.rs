@@ -16,6 +16,7 @@ const COMMANDS: &[&str] = &[
     "peers",
     "unpair",
     "doctor",
+    "logs",
     "notify",
     "notify init",
     "notify send",

@@ -8,6 +8,7 @@ mod help;
 mod https;
 mod lab;
 mod large;
+mod logs;
 mod look;
 mod manage;
 mod mcp;
