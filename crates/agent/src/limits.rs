@@ -71,11 +71,12 @@ pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(300);
 /// First wait after a failure.
 pub(crate) const BACKOFF_MIN: Duration = Duration::from_secs(1);
 
-/// Quiet time after a change of a repository's file before it is looked at: a commit touches the file many times.
-pub(crate) const SETTLE: Duration = Duration::from_millis(50);
+/// Pause between two looks at a repository's file while it is written: a commit touches it many times, and each look takes its lock for a
+/// moment.
+pub(crate) const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
-/// A change is looked at after this time even when the file never comes to rest.
-pub(crate) const SETTLE_MAX: Duration = Duration::from_millis(500);
+/// Quiet time after a look at a touched file before the last look at it: what was written may show only after the last touch.
+pub(crate) const SETTLE: Duration = Duration::from_millis(50);
 
 /// How long a poll may run before the state says `syncing`; shorter ones that bring nothing stay unseen.
 pub(crate) const QUIET_POLL: Duration = Duration::from_millis(500);

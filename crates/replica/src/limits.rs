@@ -8,7 +8,7 @@ pub const NAME_BYTES: usize = 128;
 /// Largest announcement or hello. Ours have about 400 bytes.
 pub const MESSAGE_BYTES: usize = 4096;
 
-/// How long new artifacts are gathered before they are announced together.
+/// How long after an announcement new artifacts are gathered before they are announced together.
 pub const BURST: Duration = Duration::from_millis(50);
 
 /// How often a peer says hello unasked, give or take a quarter.

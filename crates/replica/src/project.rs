@@ -50,6 +50,8 @@ pub(crate) struct ProjectState {
     /// What was told last, and with it no news.
     told: Option<Fingerprint>,
     announce: Option<Moment>,
+    /// When that was told last.
+    announced: Option<Moment>,
     /// When the others are told that this peer is there.
     start: Option<Moment>,
     beat: Moment,
@@ -98,6 +100,7 @@ impl ProjectState {
             anyone,
             told: None,
             announce: None,
+            announced: None,
             start: Some(now),
             beat: now + common.random.around(limits::BEAT),
             poll: now + common.random.around(common.config.poll),
@@ -130,7 +133,9 @@ impl ProjectState {
         if !common.config.push {
             return;
         }
-        self.announce.get_or_insert(now + limits::BURST);
+        // The first of a burst is told at once, what follows it together.
+        let rested = self.announced.map(|at| at + limits::BURST);
+        self.announce.get_or_insert(rested.unwrap_or(now).max(now));
         if self.open {
             self.anyone.want(Trigger::Change);
         }
@@ -283,6 +288,7 @@ impl ProjectState {
         // A hello that tells what was not announced yet would have it found by chance.
         if self.announce.is_some_and(|at| at <= now || hello.is_some()) {
             self.announce = None;
+            self.announced = Some(now);
             if self.told != Some(self.held.now()) {
                 self.announce(common);
             }

@@ -1,5 +1,5 @@
 //! Chores of this repository: `cargo xtask bench repo` measures EdgeSync beside stock Fossil, `cargo xtask bench nats` our
-//! NATS server beside the stock one.
+//! NATS server beside the stock one, `cargo xtask bench latency` how soon a commit is elsewhere.
 
 mod bench;
 
@@ -28,6 +28,8 @@ enum Subject {
     Repo(bench::Options),
     /// Messages, requests, links and idle cost of the NATS server.
     Nats(bench::nats::Options),
+    /// How soon a stock commit is in another agent's repository, and what idle agents cost.
+    Latency(bench::latency::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -35,5 +37,6 @@ fn main() -> anyhow::Result<()> {
     match subject {
         Subject::Repo(options) => bench::repo(&options),
         Subject::Nats(options) => bench::nats::run(&options),
+        Subject::Latency(options) => bench::latency::run(&options),
     }
 }

@@ -94,7 +94,7 @@ impl Replication {
         }
     }
 
-    async fn publish(&self, project: &Project, topic: Topic, body: Vec<u8>) {
+    pub(super) async fn publish(&self, project: &Project, topic: Topic, body: Vec<u8>) {
         let wire = &self.setup.wire;
         let subject = match topic {
             Topic::Commit => subject::commit(&wire.prefix, project),

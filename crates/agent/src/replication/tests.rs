@@ -1,10 +1,14 @@
 //! Agents' replication on a bus in memory, with real files: what changes in one, however it came, is soon in the others.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use edgesync_bus::{Fate, Hub, Message, Publish, SharedBus};
-use edgesync_replica::Arrivals;
+use edgesync_replica::{
+    Announcement, Arrivals, Fingerprint, Hello, Project, Stamp, Tip, Topic, Why,
+};
 use libfossil::db::{Access, NewRepository, Repository, Visibility};
+use libfossil::fingerprint::Fingerprints;
 use libfossil::name::ProjectCode;
 use libfossil::xfer::client::{Client, Goal};
 use tokio::time::{sleep, timeout};
@@ -160,10 +164,20 @@ impl Member {
         timeout(PATIENCE, wait).await.expect("it joins");
     }
 
-    /// Waits until this agent has announced something.
-    async fn announces(&self) {
+    /// Returns what its repository holds.
+    fn fingerprint(&self) -> Fingerprint {
+        let repository = Repository::open(&self.path, Access::ReadOnly).expect("a repository");
+        let print = Fingerprints::default().read(&repository).expect("read");
+        Fingerprint {
+            artifacts: print.artifacts,
+            unversioned: print.unversioned,
+        }
+    }
+
+    /// Waits until this agent has announced something that often.
+    async fn announces(&self, count: u64) {
         let wait = async {
-            let announced = |it: &Standing| it.view.counters.announced > 0;
+            let announced = |it: &Standing| it.view.counters.announced >= count;
             while !self.replication.standings().iter().any(announced) {
                 sleep(Duration::from_millis(5)).await;
             }
@@ -284,16 +298,43 @@ async fn what_a_client_pushes_is_announced_and_pulled() {
 #[tokio::test]
 async fn an_announcement_with_a_hello_at_its_heels_is_what_leads_to_the_exchange() {
     let lab = Lab::new();
+    // What the agent says by itself is held back, so that the test says it at a moment of its own.
+    let held = Arc::new(AtomicBool::new(true));
+    let holds = Arc::clone(&held);
+    lab.hub.judge(move |_, _, message| {
+        match is_announcement(message) && holds.load(Ordering::Relaxed) {
+            true => Fate::Lost,
+            false => Fate::Arrives,
+        }
+    });
     let a = lab.start(1, &[2], HOUR).await;
+    a.joins().await;
     let b = lab.start(2, &[1], HOUR).await;
     a.meets(1).await;
     b.meets(1).await;
+    let project = Project::parse(project().as_str()).expect("a project");
     for round in 1..=8 {
         let text = format!("text {round}");
         a.store(&text);
-        a.counts(round, |it| it.watch).await;
-        // A link that comes up makes it say hello within its burst, and the announcement goes out with that.
-        a.replication.tell(Input::Connected);
+        a.announces(round).await;
+        let stamp = |seq| Stamp { run: 7, seq };
+        let announcement = Announcement {
+            tip: Tip::default(),
+            peer_id: keys(1).id().to_string(),
+            fingerprint: Some(a.fingerprint()),
+            stamp: Some(stamp(2 * round)),
+        };
+        let hello = Hello {
+            peer_id: announcement.peer_id.clone(),
+            fingerprint: announcement.fingerprint,
+            why: Why::Beat,
+            stamp: stamp(2 * round + 1),
+        };
+        held.store(false, Ordering::Relaxed);
+        let (said, bodies) = (&a.replication, (announcement.to_bytes(), hello.to_bytes()));
+        said.publish(&project, Topic::Commit, bodies.0).await;
+        said.publish(&project, Topic::Hello, bodies.1).await;
+        held.store(true, Ordering::Relaxed);
         b.receives(&text).await;
         let found = b.counts(round, |it| it.announce + it.hello).await;
         assert_eq!((found.announce, found.hello), (round, 0));
@@ -309,8 +350,11 @@ async fn what_a_lost_announcement_told_a_poll_finds() {
             false => Fate::Arrives,
         });
     let a = lab.start(1, &[2], HOUR).await;
+    a.joins().await;
     let b = lab.start(2, &[1], Duration::from_millis(300)).await;
     a.meets(1).await;
+    // The other knows it by its answer, after which it says nothing unasked.
+    b.meets(1).await;
     a.store("one");
     b.receives("one").await;
     let arrivals = b.counts(1, |it| it.poll).await;
@@ -340,7 +384,7 @@ async fn a_stranger_is_not_believed_but_remembered() {
     stranger.joins().await;
     stranger.store("poison");
     stranger.counts(1, |it| it.watch).await;
-    stranger.announces().await;
+    stranger.announces(1).await;
     let stranger = lab.wire(3, &[]);
     // Unsigned, in the name of one that is trusted.
     let text = format!(r#"{{"rid":1,"uuid":"","peer_id":"{}"}}"#, keys(2).id());

@@ -22,7 +22,7 @@ use libfossil::history::{EventKind, Timeline};
 use libfossil::xfer::client::UvRoom;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -447,13 +447,21 @@ impl Hosted {
         #[cfg(test)]
         self.kept.cancel();
         let mut next_poll = Instant::now() + poll;
+        let (mut look_from, mut settled_at) = (Instant::now(), None);
         let mut idle_at = None;
         loop {
             tokio::select! {
                 () = self.closed.cancelled() => break,
                 () = self.facts_due.notified() => self.refresh().await,
-                () = touched.notified() => {
-                    settle(&touched).await;
+                // A commit touches the file many times. To look costs less than to wait until it rests.
+                () = touched_after(look_from, &touched) => {
+                    self.look(Origin::Watch).await;
+                    look_from = Instant::now() + limits::LOOK_PAUSE;
+                    settled_at = Some(Instant::now() + limits::SETTLE);
+                }
+                // What a transaction did shows a moment after its last touch, and nothing else may tell of it.
+                () = until(settled_at) => {
+                    settled_at = None;
                     self.look(Origin::Watch).await;
                 }
                 () = sleep_until(next_poll) => {
@@ -533,11 +541,10 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-/// Waits until nothing touches the file for a moment, but not for ever.
-async fn settle(touched: &Notify) {
-    let quiet = async { while timeout(limits::SETTLE, touched.notified()).await.is_ok() {} };
-    // Over the limit the file is looked at while it is still being written.
-    let _ = timeout(limits::SETTLE_MAX, quiet).await;
+/// Waits until the file was touched, and for this moment.
+async fn touched_after(moment: Instant, touched: &Notify) {
+    sleep_until(moment).await;
+    touched.notified().await;
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

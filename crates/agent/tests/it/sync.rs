@@ -64,9 +64,10 @@ async fn a_stock_commit_reaches_the_remote_at_once() {
     );
 
     place.check_in(&place.path("ours.fossil"), "new.txt", "new\n");
-    repository_event(&mut events, |shown| shown.check_ins == 3).await;
     repository_event(&mut events, |shown| {
-        up_to_date(&shown.state) && shown.state.last_exchange() > first.state.last_exchange()
+        shown.check_ins == 3
+            && up_to_date(&shown.state)
+            && shown.state.last_exchange() > first.state.last_exchange()
     })
     .await;
     assert_eq!(

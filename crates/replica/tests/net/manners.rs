@@ -32,10 +32,14 @@ fn a_commit_is_everywhere_within_a_burst_and_a_round_trip() {
     net.run(Duration::from_millis(50 + 2 + 50));
     assert!(net.all_equal());
     let from_first = net.published.iter().filter(|it| it.from == 0);
-    assert_eq!(from_first.count(), 1, "one announcement for a burst");
-    assert_eq!(net.pulls.len(), 7, "each pulls once");
+    assert_eq!(
+        from_first.count(),
+        2,
+        "the first at once, the rest together"
+    );
+    assert!(net.pulls.len() <= 14, "each pulls twice at most");
     for node in 1..8 {
-        assert_eq!(net.counters(node).arrivals.announce, 1);
+        assert!((1..=2).contains(&net.counters(node).arrivals.announce));
     }
     assert_eq!(net.counters(0).arrivals.watch, 10);
 }

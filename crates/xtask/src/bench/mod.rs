@@ -5,9 +5,11 @@
 
 mod build;
 mod history;
+pub(crate) mod latency;
 mod measure;
 pub(crate) mod nats;
 mod page;
+mod process;
 mod programs;
 mod report;
 mod work;

@@ -99,6 +99,26 @@ impl Programs {
         Ok(String::from_utf8(done.stdout)?)
     }
 
+    /// Returns how many rows there are in `rows`, a table with an optional condition, as stock reads the file.
+    ///
+    /// # Errors
+    /// When stock cannot read it.
+    pub(crate) fn count(&self, repository: &Path, rows: &str) -> anyhow::Result<u64> {
+        let query = format!("SELECT 'rows='||count(*) FROM {rows};");
+        let words = [
+            Path::new("sql"),
+            Path::new("--readonly"),
+            Path::new("-R"),
+            repository,
+            Path::new(&query),
+        ];
+        let answer = self.fossil(words)?;
+        let number: String = answer.chars().filter(char::is_ascii_digit).collect();
+        number
+            .parse()
+            .with_context(|| format!("stock answered {answer:?}"))
+    }
+
     /// Serves a repository over HTTP on a port of this machine.
     ///
     /// # Errors

@@ -114,8 +114,8 @@ impl<'a> Bench<'a> {
             base,
             ahead: None,
         };
-        let check_ins = bench.count(&bench.base, "event WHERE type='ci'")?;
-        let artifacts = bench.count(&bench.base, "blob")?;
+        let check_ins = bench.programs.count(&bench.base, "event WHERE type='ci'")?;
+        let artifacts = bench.programs.count(&bench.base, "blob")?;
         let mib = fs::metadata(&bench.base)?.len() >> 20;
         bench.subject = format!("{check_ins} check-ins, {artifacts} artifacts, {mib} MiB");
         eprintln!("{}", bench.subject);
@@ -209,8 +209,8 @@ impl<'a> Bench<'a> {
         };
         let check_ins = "event WHERE type='ci'";
         let (rebuilt, was) = (
-            self.count(&file, check_ins)?,
-            self.count(&self.base, check_ins)?,
+            self.programs.count(&file, check_ins)?,
+            self.programs.count(&self.base, check_ins)?,
         );
         ensure!(
             rebuilt == was,
@@ -242,8 +242,8 @@ impl<'a> Bench<'a> {
         // Clusters made on the way may be on one side only, so check-ins are compared.
         let check_ins = "event WHERE type='ci'";
         let (pushed, expected) = (
-            self.count(&target, check_ins)?,
-            self.count(ahead, check_ins)?,
+            self.programs.count(&target, check_ins)?,
+            self.programs.count(ahead, check_ins)?,
         );
         ensure!(
             pushed == expected,
@@ -299,8 +299,8 @@ impl<'a> Bench<'a> {
         let cost = measure::run(command.current_dir(&checkout))?;
         let check_ins = "event WHERE type='ci'";
         let (now, before) = (
-            self.count(&repository, check_ins)?,
-            self.count(&self.base, check_ins)?,
+            self.programs.count(&repository, check_ins)?,
+            self.programs.count(&self.base, check_ins)?,
         );
         ensure!(
             now == before + 1,
@@ -347,26 +347,12 @@ impl<'a> Bench<'a> {
         Ok(path)
     }
 
-    /// Returns how many rows there are in `rows`, a table with an optional condition, as stock reads the file.
-    fn count(&self, repository: &Path, rows: &str) -> anyhow::Result<u64> {
-        let query = format!("SELECT 'rows='||count(*) FROM {rows};");
-        let words = [
-            Path::new("sql"),
-            Path::new("--readonly"),
-            Path::new("-R"),
-            repository,
-            Path::new(&query),
-        ];
-        let answer = self.programs.fossil(words)?;
-        let number: String = answer.chars().filter(char::is_ascii_digit).collect();
-        number
-            .parse()
-            .with_context(|| format!("stock answered {answer:?}"))
-    }
-
     fn expect_same_artifacts(&self, file: &Path, original: &Path) -> anyhow::Result<()> {
         let held = "blob WHERE size>=0";
-        let (copied, was) = (self.count(file, held)?, self.count(original, held)?);
+        let (copied, was) = (
+            self.programs.count(file, held)?,
+            self.programs.count(original, held)?,
+        );
         ensure!(copied == was, "the clone holds {copied} of {was} artifacts");
         Ok(())
     }

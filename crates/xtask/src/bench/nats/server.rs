@@ -10,14 +10,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use super::super::build;
+use super::super::{build, process};
 use super::wire::Connection;
 
 /// How long a server may take until it answers.
 const START_WITHIN: Duration = Duration::from_secs(10);
-
-/// Ticks of the kernel's clock in a second, as /proc counts them on every Linux.
-const TICKS_PER_SECOND: u64 = 100;
 
 /// Whose server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,15 +116,7 @@ impl Node {
     /// # Errors
     /// When it has ended.
     pub(super) fn cpu(&self) -> anyhow::Result<Duration> {
-        let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name of the program, in parentheses, may hold anything.
-        let (_, fields) = text.rsplit_once(')').context("a stat line has a name")?;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        // Fields 14 and 15 of proc(5); the first after the name is the third.
-        let (user, system) = (fields.get(11), fields.get(12));
-        let (user, system) = user.zip(system).context("a stat line has 15 fields")?;
-        let ticks = user.parse::<u64>()? + system.parse::<u64>()?;
-        Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
+        process::cpu(self.child.id())
     }
 
     /// Returns the memory it holds now, in KiB.
@@ -135,10 +124,7 @@ impl Node {
     /// # Errors
     /// When it has ended.
     pub(super) fn memory_kib(&self) -> anyhow::Result<f64> {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        Ok(kib.context("the kernel tells the memory")?.trim().parse()?)
+        process::memory_kib(self.child.id())
     }
 }
 
