@@ -164,7 +164,7 @@ pub(crate) const DEVICE_USE_NOTED: Duration = Duration::from_secs(60);
 /// Longest sleep of the replication machine's driver. It is woken earlier by anything that is due.
 pub(crate) const BUS_IDLE: Duration = Duration::from_secs(3600);
 
-/// Time for telling peers that this agent goes.
+/// Time for telling peers that this agent or one of its repositories goes.
 pub(crate) const BUS_FAREWELL: Duration = Duration::from_millis(500);
 
 /// Agents without rights that are remembered, so that a person can choose one of them. With more, those heard longest ago are forgotten.

@@ -1,14 +1,17 @@
 //! A bus within one process, for tests: what it does with each message on its way can be told.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
+use futures_util::Stream;
 use futures_util::future::BoxFuture;
-use futures_util::stream;
 use tokio::sync::mpsc;
 
 use crate::message::check_subject;
+use crate::subscription::Source;
 use crate::{Bus, Message, Publish, Request, RequestError, SendError, Subscription};
 
 /// The limit that a server has unless told otherwise.
@@ -53,6 +56,12 @@ pub struct Memory {
     name: String,
     inboxes: AtomicU64,
     max_payload: AtomicUsize,
+}
+
+/// The messages of one subscription.
+struct Heard {
+    messages: mpsc::UnboundedReceiver<Message>,
+    leave: Option<Leave>,
 }
 
 /// Takes its listener from the hub when dropped.
@@ -150,10 +159,8 @@ impl Hub {
             hub: self.clone(),
             id,
         };
-        Subscription::new(stream::unfold(
-            (messages, leave),
-            |(mut messages, leave)| async { Some((messages.recv().await?, (messages, leave))) },
-        ))
+        let leave = Some(leave);
+        Subscription::new(Heard { messages, leave })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -230,6 +237,21 @@ impl Bus for Memory {
 
     fn flush(&self) -> BoxFuture<'_, Result<(), SendError>> {
         Box::pin(async { Ok(()) })
+    }
+}
+
+impl Stream for Heard {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.messages.poll_recv(cx)
+    }
+}
+
+impl Source for Heard {
+    fn drain(&mut self) -> BoxFuture<'_, ()> {
+        self.leave = None;
+        Box::pin(async {})
     }
 }
 

@@ -2,18 +2,21 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, StatusCode};
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::message::check_subject;
+use crate::subscription::Source;
 use crate::{Bus, Headers, Message, Publish, Request, RequestError, SendError, Subscription};
 
 /// How many messages wait for one subscriber before the newest are dropped. What is lost here comes again: announcements by
@@ -82,6 +85,26 @@ struct Answers {
 struct Place<'a> {
     answers: &'a Answers,
     inbox: &'a str,
+}
+
+/// The messages of one subscription.
+struct Heard(async_nats::Subscriber);
+
+impl Stream for Heard {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.0.poll_next_unpin(cx).map(|next| next.map(inward))
+    }
+}
+
+impl Source for Heard {
+    fn drain(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            // The connection has ended, and with it the subscription.
+            let _ = self.0.drain().await;
+        })
+    }
 }
 
 impl Nats {
@@ -231,7 +254,7 @@ impl Nats {
             None => self.client.subscribe(subject).await,
         };
         let messages = messages.map_err(|_| SendError::Closed)?;
-        Ok(Subscription::new(messages.map(inward)))
+        Ok(Subscription::new(Heard(messages)))
     }
 }
 

@@ -103,6 +103,7 @@ async fn contract(first: SharedBus, second: SharedBus) {
     published_messages_arrive_whole_and_not_at_their_sender(&first, &second).await;
     one_of_a_queue_answers_and_the_asker_never(&first, &second).await;
     silence_and_absence_are_told_apart(&first, &second).await;
+    what_came_before_the_end_of_a_subscription_is_heard(&first, &second).await;
     what_the_server_would_refuse_is_not_sent(&first).await;
 }
 
@@ -194,6 +195,27 @@ async fn silence_and_absence_are_told_apart(first: &SharedBus, second: &SharedBu
     second.flush().await.expect("flushed");
     let nobody = first.request(ask(first, "silent", PATIENCE)).await;
     assert_eq!(nobody, Err(RequestError::NoResponders));
+}
+
+async fn what_came_before_the_end_of_a_subscription_is_heard(
+    first: &SharedBus,
+    second: &SharedBus,
+) {
+    let mut heard = second.subscribe("last", None).await.expect("subscribed");
+    second.flush().await.expect("flushed");
+    for text in ["one", "two"] {
+        let publish = Publish::new("last", text);
+        first.publish(publish).await.expect("published");
+    }
+    first.flush().await.expect("flushed");
+    second.flush().await.expect("flushed");
+    heard.drain().await;
+    for text in ["one", "two"] {
+        assert_eq!(heard.next().await.expect("a message").payload, text);
+    }
+    assert!(heard.next().await.is_none());
+    let asked = first.request(ask(first, "last", PATIENCE)).await;
+    assert!(matches!(asked, Err(RequestError::NoResponders)));
 }
 
 async fn what_the_server_would_refuse_is_not_sent(bus: &SharedBus) {

@@ -6,18 +6,19 @@ use edgesync_bus::{Message, Publish, SendError, Subscription};
 use libfossil::auth::{AuthContext, Grant};
 use libfossil::xfer::Request;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::exchange::exchange;
 use crate::limits;
-use crate::repository::Hosted;
+use crate::repository::{Hosted, TaskError};
 use crate::text;
 use crate::trust::auth::NONCE_BYTES;
 use crate::trust::{AuthError, Context, EndpointId, HEADER};
 use crate::wire::{Envelope, Wire, content_type, heard};
 
 /// Answers requests for `hosted`, whose project has this code, until `stop`, the bus ends, or the repository leaves the agent. A request that
-/// waits for its turn waits in the bus.
+/// waits for its turn waits in the bus, and is refused when its turn cannot come any more.
 ///
 /// # Errors
 /// [`SendError`] when the bus does not take the subscriptions.
@@ -40,12 +41,12 @@ pub(crate) async fn serve(
     });
     loop {
         let place = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = door.hosted.closed().cancelled() => return Ok(()),
+            () = stop.cancelled() => break,
+            () = door.hosted.closed().cancelled() => break,
             place = Arc::clone(&places).acquire_owned() => place,
         };
         let Some(message) = next(&mut any, &mut own, &door, &stop).await else {
-            return Ok(());
+            break;
         };
         let door = Arc::clone(&door);
         // It ends by itself: the repository's thread is its only wait.
@@ -54,6 +55,17 @@ pub(crate) async fn serve(
             drop(place);
         });
     }
+    // Who waited for a turn that does not come would wait for an answer too.
+    let refuse = async {
+        for waiting in [&mut own, &mut any] {
+            waiting.drain().await;
+            while let Some(message) = waiting.next().await {
+                door.turn_away(&message).await;
+            }
+        }
+    };
+    let _ = timeout(limits::BUS_FAREWELL, refuse).await;
+    Ok(())
 }
 
 async fn next(
@@ -96,6 +108,24 @@ impl Door {
             Err(AuthError::Replayed) => return,
             Err(error) => (None, self.refuse(&error.to_string())),
         };
+        self.reply(inbox, nonce, answer).await;
+    }
+
+    /// Refuses a request because nobody works on any more.
+    async fn turn_away(&self, message: &Message) {
+        let Some(inbox) = message.reply.clone() else {
+            return;
+        };
+        let nonce = match self.identify(message) {
+            Ok(signer) => signer.map(|(_, nonce)| nonce),
+            Err(AuthError::Replayed) => return,
+            Err(_) => None,
+        };
+        let answer = self.refuse(&TaskError::Closed.to_string());
+        self.reply(inbox, nonce, answer).await;
+    }
+
+    async fn reply(&self, inbox: String, nonce: Option<[u8; NONCE_BYTES]>, answer: Envelope) {
         let nonce = nonce.or_else(|| text::random().ok()).unwrap_or_default();
         let headers = self
             .wire

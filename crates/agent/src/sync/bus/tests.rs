@@ -11,16 +11,21 @@ use libfossil::db::{Access, NewRepository, Repository, Visibility};
 use libfossil::name::{HashName, ProjectCode};
 use libfossil::xfer::client::{Client, Goal, Summary};
 use libfossil::xfer::frame::{self, ContentType};
+use tokio::time::{Duration, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Accepts, Line};
 use crate::api::{Code, Error};
 use crate::clock;
 use crate::events::Events;
+use crate::limits;
 use crate::repository::{Hosted, Writer};
 use crate::serve::bus::serve;
 use crate::trust::{EndpointId, HEADER, Keys, Register, Trust};
 use crate::wire::{CONTENT_TYPE, STATUS, Wire};
+
+/// Long enough for any machine; nothing waits for it when all is well.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const SYNC: Goal = Goal {
     pull: true,
@@ -216,6 +221,44 @@ async fn a_request_that_unpacks_to_much_waits_for_room_and_holds_up_no_small_one
     assert!(large.next().now_or_never().is_none());
     drop(all);
     assert!(large.next().await.is_some());
+}
+
+#[tokio::test]
+async fn what_waits_when_a_repository_closes_is_refused() {
+    let lab = Lab::new();
+    drop(lab.repository("a", &["one"]));
+    let a = lab.wire(1, &[], false);
+    let served = lab.serve(&a, "a").await;
+    let (go, waits) = std::sync::mpsc::channel::<()>();
+    // Whatever is asked waits for this work.
+    let work = served.writer().run(move |_| waits.recv().is_err());
+    let work = async { timeout(PATIENCE, work).await.expect("ended").expect("done") };
+    let stranger = lab.hub.join("stranger");
+    let mut answers = stranger.subscribe("answers", None).await.expect("heard");
+    let asked = limits::BUS_REQUESTS + 3;
+    let asks = async {
+        for number in 0..asked {
+            // Of the project's two subjects, one after the other.
+            let own = format!(".{}", keys(1).id());
+            let own = if number % 2 == 0 { own.as_str() } else { "" };
+            let publish = Publish {
+                subject: format!("fossil.{}.sync{own}", project()),
+                reply: Some("answers".to_owned()),
+                headers: Headers::default(),
+                payload: frame::encode(ContentType::Packed, b"# nothing\n".to_vec()),
+            };
+            stranger.publish(publish).await.expect("sent");
+        }
+        // Those that have their turn wait for the repository's thread now.
+        tokio::task::yield_now().await;
+        drop(served.close());
+        drop(go);
+        for _ in 0..asked {
+            let answer = timeout(PATIENCE, answers.next()).await;
+            answer.expect("an answer to each").expect("the bus");
+        }
+    };
+    tokio::join!(work, asks);
 }
 
 #[tokio::test]
