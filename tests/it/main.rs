@@ -7,6 +7,8 @@ mod documents;
 mod mesh;
 mod news;
 mod notify;
+mod stock_nats;
 mod tidy;
 mod tunnel;
+mod upstream;
 mod workspace;

@@ -62,7 +62,9 @@ pub use edgesync_tunnel::Relay;
 pub use events::Subscription;
 pub use home::{HOME_VARIABLE, Home, HomeError};
 pub use identity::{Identity, IdentityError};
-pub use mesh::{JoinUrl, JoinUrlError, MeshConfig, MeshError, TunnelConfig};
+pub use mesh::{
+    JoinUrl, JoinUrlError, MeshConfig, MeshError, TunnelConfig, UpstreamUrl, UpstreamUrlError,
+};
 pub use notifier::{Heard, Notification, NotificationKey, Notifier};
 pub use repository::browse::check_in;
 pub use runtime::Runtime;

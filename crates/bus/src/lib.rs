@@ -1,10 +1,11 @@
 //! The message bus as the product sees it: subjects, headers, requests that tell "nobody listens" from "nobody answered in time",
-//! and nothing else. [`Nats`] is the bus over a NATS server; [`Memory`] (feature `test-util`) is one within a process, for tests.
+//! and nothing else. [`Nats`] is the bus over a NATS server, [`Both`] over two; [`Memory`] (feature `test-util`) is one within a process, for tests.
 //!
 //! Two promises go beyond what NATS gives: a bus never hands its owner what the owner published itself (an agent must not
 //! answer its own requests), and a message that is too large for the server is refused here, where the reason can be told; a server
 //! would cut the connection.
 
+mod both;
 mod error;
 mod headers;
 mod message;
@@ -18,12 +19,13 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+pub use both::Both;
 pub use error::{RequestError, SendError};
 pub use headers::Headers;
 #[cfg(feature = "test-util")]
 pub use memory::{Fate, Hub, Memory};
 pub use message::{Message, Publish, Request};
-pub use nats::{ConnectError, Connection, Nats};
+pub use nats::{ConnectError, Connection, Login, Nats, Trouble};
 pub use subscription::Subscription;
 
 /// A bus, as its users hold it.

@@ -9,7 +9,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, StatusCode};
+use async_nats::{
+    Client, ClientError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError,
+    StatusCode,
+};
 use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{oneshot, watch};
@@ -29,20 +32,61 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 /// How a connection is made.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    /// `nats://HOST:PORT`.
-    pub url: String,
-    /// The token that the server wants.
-    pub token: Option<String>,
+    /// `nats://HOST:PORT`, of several servers of one cluster perhaps.
+    pub urls: Vec<String>,
+    /// Who we are to the server.
+    pub login: Login,
     /// What the server shows as our name.
     pub name: String,
+}
+
+/// Who a client is to a server.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Login {
+    /// Nobody in particular.
+    #[default]
+    None,
+    /// Who knows this token.
+    Token(String),
+    /// A user with a password.
+    User {
+        /// The name.
+        name: String,
+        /// The password.
+        password: String,
+    },
+}
+
+/// Shows no secret.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Token(_) => f.write_str("Token"),
+            Self::User { name, .. } => write!(f, "User({name})"),
+        }
+    }
+}
+
+/// What the connection to a server meets with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// The server does not let us in.
+    Refused,
+    /// It cannot be made, for this reason.
+    Failed(String),
+    /// It stands, and the server denies something; in its words.
+    Denied(String),
 }
 
 /// There is no connection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The server knows us, or our token, not.
-    #[error("{url} refuses us: the token is wrong or missing")]
+    /// The server does not let us in.
+    #[error("{url} refuses us: the token or login is wrong or missing")]
     Unauthorized {
         /// The address.
         url: String,
@@ -71,7 +115,14 @@ pub struct Nats {
     client: Client,
     answers: Arc<Answers>,
     connected: watch::Receiver<bool>,
+    trouble: watch::Receiver<Option<Trouble>>,
     listener: AbortHandle,
+}
+
+/// What a connection tells of itself.
+struct Told {
+    connected: watch::Sender<bool>,
+    trouble: watch::Sender<Option<Trouble>>,
 }
 
 /// Who waits for the answer to which request.
@@ -113,56 +164,44 @@ impl Nats {
     /// # Errors
     /// [`ConnectError`]. After the first success the connection is made again whenever it ends.
     pub async fn connect(connection: &Connection) -> Result<Self, ConnectError> {
-        let (tell, connected) = watch::channel(true);
-        let tell = Arc::new(tell);
-        let mut options = ConnectOptions::new()
-            .name(&connection.name)
-            .no_echo()
-            .subscription_capacity(SUBSCRIBER_CAPACITY)
-            .ignore_discovered_servers()
-            .event_callback(move |event| {
-                let tell = Arc::clone(&tell);
-                async move {
-                    match event {
-                        Event::Connected => drop(tell.send_replace(true)),
-                        Event::Disconnected | Event::Closed => drop(tell.send_replace(false)),
-                        _ => {}
-                    }
-                }
-            });
-        if let Some(token) = &connection.token {
-            options = options.token(token.clone());
-        }
-        let url = connection.url.clone();
-        let client =
-            options
-                .connect(&connection.url)
-                .await
-                .map_err(|source| match source.kind() {
-                    ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-                        ConnectError::Unauthorized { url }
-                    }
-                    ConnectErrorKind::ServerParse => ConnectError::Address { url },
-                    _ => ConnectError::Unreachable { url, source },
-                })?;
-        let answers = Arc::new(Answers {
-            prefix: format!("{}.", client.new_inbox()),
-            waiting: Mutex::default(),
-        });
-        let mut inboxes = client
-            .subscribe(format!("{}*", answers.prefix))
-            .await
-            .map_err(|_| SendError::Closed)?;
+        let (options, connected, trouble) = options(connection, true);
+        let client = open(options, connection).await?;
+        let answers = Answers::new(&client);
+        let hears = client.subscribe(format!("{}*", answers.prefix));
+        let inboxes = hears.await.map_err(|_| SendError::Closed)?;
         let shared = Arc::clone(&answers);
+        let listener = tokio::spawn(shared.hear(inboxes));
+        Ok(Self {
+            client,
+            answers,
+            connected,
+            trouble,
+            listener: listener.abort_handle(),
+        })
+    }
+
+    /// Returns a bus over another server, which is connected to as soon as that can be, and over and over. Both buses hear answers at the
+    /// inboxes of both.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when the connection can never be: an address that is none.
+    pub async fn beside(&self, connection: &Connection) -> Result<Self, ConnectError> {
+        let (options, connected, trouble) = options(connection, false);
+        let client = open(options.retry_on_initial_connect(), connection).await?;
+        let answers = Arc::clone(&self.answers);
+        let (other, shared) = (client.clone(), Arc::clone(&answers));
         let listener = tokio::spawn(async move {
-            while let Some(message) = inboxes.next().await {
-                shared.give(message);
+            // Taken when the connection stands; it fails only when the client has ended.
+            if let Ok(inboxes) = other.subscribe(format!("{}*", shared.prefix)).await {
+                drop(other);
+                shared.hear(inboxes).await;
             }
         });
         Ok(Self {
             client,
             answers,
             connected,
+            trouble,
             listener: listener.abort_handle(),
         })
     }
@@ -170,6 +209,11 @@ impl Nats {
     /// Returns whether there is a connection, now and as that changes.
     pub fn connected(&self) -> watch::Receiver<bool> {
         self.connected.clone()
+    }
+
+    /// Returns what the connection has last met with, and each time that it meets with something.
+    pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
+        self.trouble.clone()
     }
 
     async fn send(&self, publish: Publish) -> Result<(), SendError> {
@@ -306,6 +350,20 @@ impl fmt::Debug for Nats {
 }
 
 impl Answers {
+    fn new(client: &Client) -> Arc<Self> {
+        Arc::new(Self {
+            prefix: format!("{}.", client.new_inbox()),
+            waiting: Mutex::default(),
+        })
+    }
+
+    /// Hands out answers until the subscription ends.
+    async fn hear(self: Arc<Self>, mut inboxes: async_nats::Subscriber) {
+        while let Some(message) = inboxes.next().await {
+            self.give(message);
+        }
+    }
+
     fn wait<'a>(
         &'a self,
         inbox: &'a str,
@@ -339,6 +397,89 @@ impl Answers {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.answers.waiting().remove(self.inbox);
+    }
+}
+
+/// Returns the client's options, and what it will tell.
+fn options(
+    connection: &Connection,
+    connected: bool,
+) -> (
+    ConnectOptions,
+    watch::Receiver<bool>,
+    watch::Receiver<Option<Trouble>>,
+) {
+    let (tell, connected) = watch::channel(connected);
+    let (trouble, troubles) = watch::channel(None);
+    let told = Arc::new(Told {
+        connected: tell,
+        trouble,
+    });
+    let options = ConnectOptions::new()
+        .name(&connection.name)
+        .no_echo()
+        .subscription_capacity(SUBSCRIBER_CAPACITY)
+        .ignore_discovered_servers()
+        .event_callback(move |event| {
+            let told = Arc::clone(&told);
+            async move { told.note(&event) }
+        });
+    let options = match connection.login.clone() {
+        Login::None => options,
+        Login::Token(token) => options.token(token),
+        Login::User { name, password } => options.user_and_password(name, password),
+    };
+    (options, connected, troubles)
+}
+
+async fn open(options: ConnectOptions, connection: &Connection) -> Result<Client, ConnectError> {
+    let url = connection.urls.join(",");
+    // One by one, so that the address that is none is named.
+    let servers: Result<Vec<ServerAddr>, _> = connection.urls.iter().map(|it| it.parse()).collect();
+    let Ok(servers) = servers else {
+        return Err(ConnectError::Address { url });
+    };
+    let client = options.connect(servers).await;
+    client.map_err(|source| match source.kind() {
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+            ConnectError::Unauthorized { url }
+        }
+        ConnectErrorKind::ServerParse => ConnectError::Address { url },
+        _ => ConnectError::Unreachable { url, source },
+    })
+}
+
+impl Told {
+    fn note(&self, event: &Event) {
+        match event {
+            Event::Connected => {
+                self.trouble.send_replace(None);
+                self.connected.send_replace(true);
+            }
+            Event::Disconnected | Event::Closed => {
+                self.connected.send_replace(false);
+            }
+            Event::ClientError(ClientError::Other(text)) => {
+                // The client tells the kind of its error by the kind's own text.
+                let refused = [
+                    ConnectErrorKind::AuthorizationViolation,
+                    ConnectErrorKind::Authentication,
+                ];
+                let refused = refused.iter().any(|kind| kind.to_string() == *text);
+                self.trouble.send_replace(Some(match refused {
+                    true => Trouble::Refused,
+                    false => Trouble::Failed(text.clone()),
+                }));
+            }
+            Event::ServerError(ServerError::AuthorizationViolation) => {
+                self.trouble.send_replace(Some(Trouble::Refused));
+            }
+            Event::ServerError(ServerError::Other(text)) => {
+                self.trouble
+                    .send_replace(Some(Trouble::Denied(text.clone())));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edgesync_bus::{
-    Bus, ConnectError, Connection, Headers, Hub, Nats, Publish, Request, RequestError, SendError,
-    SharedBus,
+    Both, Bus, ConnectError, Connection, Headers, Hub, Login, Nats, Publish, Request, RequestError,
+    SendError, SharedBus, Trouble,
 };
 
 const TOKEN: &str = "a-token-of-this-test";
@@ -66,8 +66,8 @@ impl StockServer {
 
     fn connection(&self, token: Option<&str>) -> Connection {
         Connection {
-            url: self.url.clone(),
-            token: token.map(str::to_owned),
+            urls: vec![self.url.clone()],
+            login: token.map_or(Login::None, |token| Login::Token(token.to_owned())),
             name: "test".to_owned(),
         }
     }
@@ -292,8 +292,8 @@ async fn the_end_of_the_server_is_told_and_its_requests_fail() {
 async fn an_address_without_a_server_is_named() {
     let connection = Connection {
         // The discard port, where nothing listens.
-        url: "nats://127.0.0.1:9".to_owned(),
-        token: None,
+        urls: vec!["nats://127.0.0.1:9".to_owned()],
+        login: Login::None,
         name: "test".to_owned(),
     };
     let unreachable = Nats::connect(&connection)
@@ -303,4 +303,66 @@ async fn an_address_without_a_server_is_named() {
         unreachable.to_string().contains("nats://127.0.0.1:9"),
         "{unreachable}"
     );
+}
+
+#[tokio::test]
+async fn two_servers_as_one_bus_keep_the_contract() {
+    let (here, there) = (StockServer::start().await, StockServer::start().await);
+    let both = async || {
+        let own = here.join().await;
+        let other = own.beside(&there.connection(Some(TOKEN))).await;
+        let other = other.expect("opened");
+        let mut connected = other.connected();
+        connected.wait_for(|there| *there).await.expect("connected");
+        Both::new(own, other)
+    };
+    // By both ways each hears the other twice, so the second is on one of them at a time.
+    let first: SharedBus = Arc::new(both().await);
+    contract(Arc::clone(&first), Arc::new(here.join().await)).await;
+    contract(Arc::clone(&first), Arc::new(there.join().await)).await;
+    contract(Arc::new(there.join().await), first).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_takes_nothing_from_the_other_and_is_heard_when_it_comes() {
+    let here = StockServer::start().await;
+    let reserved = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("nats://{}", reserved.local_addr().expect("an address"));
+    let away = Connection {
+        urls: vec![url],
+        ..here.connection(Some(TOKEN))
+    };
+    let own = here.join().await;
+    let other = own.beside(&away).await.expect("opened");
+    let mut trouble = other.trouble();
+    let both = Both::new(own, other);
+    let mut heard = both.subscribe("news", None).await.expect("subscribed");
+    both.flush().await.expect("flushed");
+    let near = here.join().await;
+    near.publish(Publish::new("news", "near"))
+        .await
+        .expect("published");
+    let message = heard.next().await.expect("a message");
+    assert_eq!(message.payload, "near");
+    let met = trouble
+        .wait_for(Option::is_some)
+        .await
+        .expect("told")
+        .clone();
+    assert!(matches!(met, Some(Trouble::Failed(_))), "{met:?}");
+}
+
+#[tokio::test]
+async fn a_server_beside_that_refuses_us_is_told_apart() {
+    let (here, there) = (StockServer::start().await, StockServer::start().await);
+    let own = here.join().await;
+    let other = own.beside(&there.connection(Some("another"))).await;
+    let other = other.expect("opened");
+    let mut trouble = other.trouble();
+    let met = trouble
+        .wait_for(Option::is_some)
+        .await
+        .expect("told")
+        .clone();
+    assert_eq!(met, Some(Trouble::Refused));
 }

@@ -14,6 +14,7 @@
 //! | [`nkey`] | keys in NATS's text form |
 //! | [`subject`] | subjects and filters |
 //! | [`proto`] | the wire protocol, without I/O |
+//! | [`probe`](probe()) | which port of a server answers at an address |
 //! | `sublist` | the tree of subscriptions |
 //! | `conn` | one connection: its loop, its output, the way of a message |
 //! | `link` | what leafnodes and routes have in common |
@@ -28,6 +29,7 @@ mod link;
 pub mod local;
 pub mod nkey;
 mod options;
+mod probe;
 pub mod proto;
 mod route;
 mod server;
@@ -38,6 +40,7 @@ mod sublist;
 pub use conn::Close;
 pub use link::dial::{Link, LinkStatus, Opener, Target};
 pub use options::{Limits, Listeners, Options};
+pub use probe::{Found, probe};
 pub use route::RouteOptions;
 pub use server::{Addresses, Server, StartError, VERSION};
 pub use stats::{ConnectionStats, Event, Stats, Traffic};

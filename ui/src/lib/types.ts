@@ -134,6 +134,12 @@ export interface Join {
   peer: string | null;
 }
 
+/** A NATS server that is no agent. */
+export interface Upstream {
+  url: string;
+  state: LinkState;
+}
+
 /** The way of a link over the tunnel. */
 export interface TunnelWay {
   path: "direct" | "relay";
@@ -183,6 +189,7 @@ export interface Mesh {
   cluster: string;
   addresses: Address[];
   joins: Join[];
+  upstream: Upstream | null;
   peers: Peer[];
   counters: Counters;
 }

@@ -26,6 +26,8 @@ pub struct Mesh {
     pub ticket: Option<String>,
     /// Whom it was told to dial.
     pub joins: Vec<Join>,
+    /// The NATS server beside the mesh that it was told of; `null` without one.
+    pub upstream: Option<Upstream>,
     /// The mesh that this agent is in; `null` before it is paired with anyone.
     pub mesh: Option<MeshInfo>,
     /// The mesh's other members.
@@ -188,6 +190,15 @@ pub struct Join {
     pub state: LinkState,
     /// The endpoint id of who answered there.
     pub peer: Option<String>,
+}
+
+/// A NATS server that is no agent, joined beside the mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstream {
+    /// `nats-leaf://HOST:PORT` or `nats://HOST:PORT`, without a login; several have commas between them.
+    pub url: String,
+    /// How it stands.
+    pub state: LinkState,
 }
 
 /// How a link stands.

@@ -32,7 +32,7 @@ pub use log::{LogLine, LogPage};
 pub use mesh::{
     AddJoin, AddTrusted, Address, AddressKind, Available, Chosen, Counters, FoundBy, Join,
     LinkKind, LinkState, Member, Mesh, MeshInfo, Peer, PeerError, PeerKind, Revoked, Role,
-    RoleError, SetRole, Trusted, TunnelPath, TunnelWay,
+    RoleError, SetRole, Trusted, TunnelPath, TunnelWay, Upstream,
 };
 pub use notify::{
     Action, AnswerSource, DoneNotify, MessageKind, NotifyConversation, NotifyMessage,

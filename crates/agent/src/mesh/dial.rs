@@ -133,6 +133,12 @@ impl Dialler {
         self.dial(mesh, role);
     }
 
+    /// Whether there is a join that a leaf dials.
+    pub(super) fn has_leaf_join(&self) -> bool {
+        let inner = locked(&self.inner);
+        inner.entries.iter().any(|entry| entry.url.way() != Way::Route)
+    }
+
     /// Returns the joins as the API shows them.
     pub(super) fn show(&self) -> Vec<api::Join> {
         let inner = locked(&self.inner);

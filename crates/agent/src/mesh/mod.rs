@@ -9,12 +9,13 @@ mod join;
 mod role;
 mod show;
 mod tunnel;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use edgesync_bus::{Connection, Nats, SharedBus};
+use edgesync_bus::{Connection, Login, Nats, SharedBus};
 use edgesync_replica::Input;
 use natsd::auth::{Judge, Policy, Rules};
 use natsd::{Addresses, Event as ServerEvent, Options, RouteOptions, Server};
@@ -38,6 +39,8 @@ use join::Way;
 pub use join::{JoinUrl, JoinUrlError};
 use tunnel::Tunnel;
 pub use tunnel::TunnelConfig;
+use upstream::Upstream;
+pub use upstream::{UpstreamUrl, UpstreamUrlError};
 
 /// The name of the agent's own connection to its server.
 const OWN_CLIENT: &str = "edgesync-agent";
@@ -60,6 +63,8 @@ pub struct MeshConfig {
     pub joins: Vec<JoinUrl>,
     /// The tunnel; without it only addresses are dialled.
     pub tunnel: Option<TunnelConfig>,
+    /// A NATS server beside the mesh to join as well.
+    pub upstream: Option<UpstreamUrl>,
     /// What subjects begin with.
     pub prefix: String,
     /// Answer sync requests.
@@ -76,6 +81,7 @@ impl Default for MeshConfig {
             route_listen: loopback,
             joins: Vec::new(),
             tunnel: None,
+            upstream: None,
             prefix: crate::wire::PREFIX.to_owned(),
             serve: true,
         }
@@ -112,6 +118,7 @@ pub(crate) struct Mesh {
     changing: tokio::sync::Mutex<()>,
     dialler: Dialler,
     tunnel: Option<Tunnel>,
+    upstream: Option<Upstream>,
     replication: Arc<Replication>,
     spread: Arc<Spread>,
     since: Time,
@@ -172,8 +179,15 @@ impl Mesh {
         let server = server.await?;
         let bus = own_client(&server, &token).await?;
         let connected = bus.connected();
+        let (upstream, bus): (_, SharedBus) = match &config.upstream {
+            Some(url) => {
+                let (upstream, bus) = Upstream::open(url, bus).await?;
+                (Some(upstream), bus)
+            }
+            None => (None, Arc::new(bus)),
+        };
         let wire = Wire {
-            bus: Arc::new(bus),
+            bus,
             prefix: config.prefix.clone(),
             keys: Arc::clone(&parts.keys),
             trust: Arc::clone(&parts.trust),
@@ -208,6 +222,7 @@ impl Mesh {
             changing: tokio::sync::Mutex::default(),
             dialler,
             tunnel,
+            upstream,
             replication,
             spread,
             since: Time::now(),
@@ -228,7 +243,8 @@ impl Mesh {
                 .spawn(Arc::clone(self).watch_tunnel(events));
         }
         let (role, _) = *locked(&self.role);
-        self.dialler.dial(self, role);
+        self.begin_upstream();
+        self.dial(role);
         // Whoever runs a NATS server can let this key in.
         tracing::info!(
             role = role.as_str(),
@@ -285,12 +301,19 @@ impl Mesh {
         if role == Role::Leaf {
             self.server.set_cluster_name(None);
         }
-        self.dialler.dial(self, role);
+        self.dial(role);
         if role == Role::Leaf {
             self.hang_up_accepted();
         }
         self.publish();
         Ok(())
+    }
+
+    /// Dials what an agent in this role dials, and hangs up what it does not.
+    fn dial(self: &Arc<Self>, role: Role) {
+        self.retire_upstream(role);
+        self.dialler.dial(self, role);
+        self.dial_upstream(role);
     }
 
     /// Ends the links that others made to this server, which accepts none any more.
@@ -322,7 +345,7 @@ impl Mesh {
         let kept = tokio::task::spawn_blocking(move || state.add_join(&kept)).await;
         kept.map_err(|error| Error::internal(error.to_string()))?
             .map_err(|error| Error::internal(format!("agent.db: {error}")))?;
-        self.dialler.dial(self, locked(&self.role).0);
+        self.dial(locked(&self.role).0);
         self.publish();
         let join = self.dialler.show().into_iter().find(|join| join.id == id);
         join.ok_or_else(|| Error::not_found("the join was removed meanwhile"))
@@ -339,7 +362,7 @@ impl Mesh {
         forgotten
             .map_err(|error| Error::internal(error.to_string()))?
             .map_err(|error| Error::internal(format!("agent.db: {error}")))?;
-        self.dialler.dial(self, locked(&self.role).0);
+        self.dial(locked(&self.role).0);
         self.publish();
         Ok(())
     }
@@ -473,8 +496,8 @@ async fn own_client(server: &Server, token: &str) -> Result<Nats, edgesync_bus::
     let address = server.addresses().clients.map(crate::net::reachable);
     let address = address.map(|address| address.to_string());
     Nats::connect(&Connection {
-        url: format!("nats://{}", address.unwrap_or_default()),
-        token: Some(token.to_owned()),
+        urls: vec![format!("nats://{}", address.unwrap_or_default())],
+        login: Login::Token(token.to_owned()),
         name: OWN_CLIENT.to_owned(),
     })
     .await

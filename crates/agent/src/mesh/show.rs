@@ -36,6 +36,7 @@ impl Mesh {
             addresses: self.show_addresses(),
             ticket: self.tunnel.as_ref().map(|it| it.ticket().to_string()),
             joins: self.dialler.show(),
+            upstream: self.upstream.as_ref().map(super::upstream::Upstream::show),
             mesh: view.mesh.as_ref().map(|mesh| MeshInfo {
                 id: mesh.id.to_string(),
                 name: mesh.name.to_string(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{BoolishValueParser, FalseyValueParser};
 use edgesync_agent::api::Role;
-use edgesync_agent::{Config, EndpointId, JoinUrl, TunnelConfig};
+use edgesync_agent::{Config, EndpointId, JoinUrl, TunnelConfig, UpstreamUrl, UpstreamUrlError};
 use libfossil::name::ProjectCode;
 
 use crate::error::{Failure, Kind, OrFail};
@@ -59,6 +59,15 @@ pub(crate) struct MeshFlags {
     #[arg(long = "join", value_name = "URL")]
     joins: Vec<String>,
 
+    /// An existing NATS server to join as well: nats-leaf://HOST:7422 as its leafnode, nats://HOST:4222 as its client; USER:PASSWORD@ or TOKEN@
+    /// before the host, commas between servers of one cluster
+    #[arg(long, value_name = "URL", env = "EDGESYNC_NATS_UPSTREAM", hide_env_values = true)]
+    nats_upstream: Option<String>,
+
+    /// The file with the credentials for that server, as the clouds give them out
+    #[arg(long, value_name = "FILE", env = "EDGESYNC_NATS_CREDS", requires = "nats_upstream")]
+    nats_creds: Option<PathBuf>,
+
     /// The id of an agent that may read and write here; may be given again [env: EDGESYNC_TRUST=, several separated by spaces]
     #[arg(long = "trust", value_name = "ID")]
     trusted: Vec<String>,
@@ -109,6 +118,7 @@ impl MeshFlags {
     /// Puts the flags where the agent looks for them.
     pub(crate) fn fill(self, config: &mut Config) -> Result<(), Failure> {
         self.tunnel(config)?;
+        config.mesh.upstream = self.upstream()?;
         for text in list(self.trusted, "EDGESYNC_TRUST") {
             let id: EndpointId = text.parse().or_fail(Kind::Usage, "--trust")?;
             config.trust.push(id);
@@ -141,6 +151,24 @@ impl MeshFlags {
         mesh.route_listen = self.route_listen;
         mesh.serve = self.serve_nats && !self.no_serve_nats;
         Ok(())
+    }
+
+    /// Returns the server beside the mesh.
+    fn upstream(&self) -> Result<Option<UpstreamUrl>, Failure> {
+        let wrong = |what: &str, error: UpstreamUrlError| {
+            Failure::new(Kind::Usage, format!("{what}: {error}")).hint(error.hint())
+        };
+        let Some(text) = &self.nats_upstream else {
+            return Ok(None);
+        };
+        let url: UpstreamUrl = text.parse().map_err(|error| wrong("--nats-upstream", error))?;
+        let Some(file) = &self.nats_creds else {
+            return Ok(Some(url));
+        };
+        let what = format!("--nats-creds {}", file.display());
+        let text = std::fs::read_to_string(file).or_fail(Kind::Usage, &what)?;
+        let url = url.with_creds(text).map_err(|error| wrong(&what, error))?;
+        Ok(Some(url))
     }
 
     /// Puts the flags about the tunnel where the agent looks for them.

@@ -126,6 +126,10 @@ pub(crate) fn mesh_lines(mesh: &Mesh, now: Time) -> String {
         let state = link_words(&join.state, now);
         text.push_str(&format!("  join:   {}: {state}\n", printable(&join.url)));
     }
+    if let Some(upstream) = &mesh.upstream {
+        let state = link_words(&upstream.state, now);
+        text.push_str(&format!("  server: {}: {state}\n", printable(&upstream.url)));
+    }
     for peer in &mesh.peers {
         if let Some(error) = &peer.error {
             let (name, message) = (printable(&peer.name), printable(&error.message));

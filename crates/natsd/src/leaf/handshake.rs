@@ -25,6 +25,34 @@ pub(crate) struct Wish {
     pub(crate) deny_imports: Vec<String>,
 }
 
+/// Which port of a server a greeting comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Greeted {
+    /// For clients.
+    Clients,
+    /// For leafnodes.
+    Leaves,
+    /// For members of the server's cluster.
+    Routes {
+        /// The address for leafnodes, if the server told it.
+        leaves: Option<String>,
+    },
+}
+
+impl Greeted {
+    pub(crate) fn by(info: &Info) -> Self {
+        // Only routes speak of leafnode origins, and they give no number to a connection.
+        if info.lnoc.is_some() || info.client_id.unwrap_or(0) == 0 {
+            let leaves = info.leafnode_urls.iter().flatten().next().cloned();
+            return Self::Routes { leaves };
+        }
+        match info.leafnode_urls {
+            None => Self::Clients,
+            Some(_) => Self::Leaves,
+        }
+    }
+}
+
 /// Returns the greeting that the dialling side was given.
 ///
 /// # Errors
@@ -32,15 +60,10 @@ pub(crate) struct Wish {
 pub(crate) fn greeting(json: &[u8]) -> Result<Info, LeafError> {
     let protocol = || LeafError::Protocol("its INFO is not understood".to_owned());
     let info = Info::from_json(json).ok_or_else(protocol)?;
-    let first_url = || info.leafnode_urls.iter().flatten().next().cloned();
-    // Only routes speak of leafnode origins, and they give no number to a connection.
-    if info.lnoc.is_some() || info.client_id.unwrap_or(0) == 0 {
-        return Err(LeafError::RoutePort {
-            instead: first_url(),
-        });
-    }
-    if info.leafnode_urls.is_none() {
-        return Err(LeafError::ClientPort);
+    match Greeted::by(&info) {
+        Greeted::Leaves => {}
+        Greeted::Clients => return Err(LeafError::ClientPort),
+        Greeted::Routes { leaves } => return Err(LeafError::RoutePort { instead: leaves }),
     }
     if info.tls_required {
         return Err(LeafError::TlsRequired);

@@ -10,5 +10,6 @@ mod session;
 
 pub(crate) use dial::keep;
 pub use error::LeafError;
+pub(crate) use handshake::Greeted;
 pub use remote::{LeafRemote, RemoteError};
 pub(crate) use session::Leaf;

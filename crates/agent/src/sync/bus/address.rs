@@ -6,7 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use edgesync_bus::{ConnectError, Connection, Nats};
+use edgesync_bus::{ConnectError, Connection, Login, Nats};
 use libfossil::db::Repository;
 use libfossil::name::ProjectCode;
 use libfossil::xfer::client::{Client, Summary, SyncError};
@@ -65,8 +65,8 @@ impl BusServer {
     /// `remote_login` when the server does not take the token, `unreachable` when none answers.
     pub(crate) async fn connect(&self, name: &str) -> Result<Nats, Error> {
         let connection = Connection {
-            url: self.url.clone(),
-            token: self.token.clone(),
+            urls: vec![self.url.clone()],
+            login: self.token.clone().map_or(Login::None, Login::Token),
             name: name.to_owned(),
         };
         Nats::connect(&connection).await.map_err(not_connected)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use edgesync_bus::{Connection, Nats, SharedBus};
+use edgesync_bus::{Connection, Login, Nats, SharedBus};
 use libfossil::db::{Access, Repository, Visibility};
 use libfossil::name::HashName;
 use libfossil::xfer::client::{Client, Goal, NewClone, Summary};
@@ -50,8 +50,8 @@ fn url(server: &Server) -> String {
 
 async fn join(server: &Server, seed: u8, trusts: &[u8]) -> Wire {
     let connection = Connection {
-        url: url(server),
-        token: None,
+        urls: vec![url(server)],
+        login: Login::None,
         name: format!("agent-{seed}"),
     };
     let bus: SharedBus = Arc::new(Nats::connect(&connection).await.expect("connected"));

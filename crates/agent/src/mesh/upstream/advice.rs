@@ -1,0 +1,142 @@
+//! Why a NATS server beside the mesh cannot be joined, and what to do about it: in words, from what answers at its address.
+
+use edgesync_bus::Login;
+use natsd::{Found, probe};
+
+use super::url::{UpstreamUrl, UpstreamWay};
+use crate::api::Code;
+
+/// What failed, and what to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Advice {
+    pub(super) code: Code,
+    pub(super) message: String,
+    pub(super) hint: String,
+}
+
+/// Looks at what answers at the first address that is wrong for this, and tells; `why` stands for itself where they are all right.
+pub(super) async fn look(url: &UpstreamUrl, why: &str) -> Advice {
+    for address in url.servers() {
+        match probe(address).await {
+            Ok(found) => {
+                if let Some(advice) = of_found(url.way(), address, &found) {
+                    return advice;
+                }
+            }
+            // Of a cluster, one may well be away.
+            Err(_) if url.servers().len() > 1 => {}
+            Err(error) => return unreachable(url.way(), address, &error.to_string()),
+        }
+    }
+    Advice {
+        code: Code::Remote,
+        message: why.to_owned(),
+        hint: "It is tried again by itself.".to_owned(),
+    }
+}
+
+/// The server does not let us in.
+pub(super) fn refused(url: &UpstreamUrl) -> Advice {
+    let shown = match url.login() {
+        _ if url.has_creds() => "the credentials of --nats-creds".to_owned(),
+        Login::Token(_) => "this token".to_owned(),
+        Login::User { name, .. } => format!("the user {name:?} with this password"),
+        _ => "who shows no credentials".to_owned(),
+    };
+    let hint = match (url.login(), url.way()) {
+        (Login::None, _) if !url.has_creds() => {
+            "Put USER:PASSWORD@ or TOKEN@ before the host of --nats-upstream, or give --nats-creds FILE."
+        }
+        (_, UpstreamWay::Leaf) => {
+            "Compare it with leafnodes { authorization } of that server: users of its client port do not count there."
+        }
+        (_, UpstreamWay::Client) => "Compare it with the authorization of that server.",
+    };
+    Advice {
+        code: Code::RemoteLogin,
+        message: format!("{} does not let in {shown}", url.servers().join(", ")),
+        hint: hint.to_owned(),
+    }
+}
+
+/// The connection stands, and the server denies a subject; in its words.
+pub(super) fn denied(text: &str, prefix: &str) -> Advice {
+    Advice {
+        code: Code::RemoteLogin,
+        message: format!("the server denies a subject: {text}"),
+        hint: format!("Let this login publish to and subscribe {prefix}.>, notify.> and _INBOX.>"),
+    }
+}
+
+fn unreachable(way: UpstreamWay, address: &str, why: &str) -> Advice {
+    let hint = match way {
+        UpstreamWay::Leaf => format!(
+            "A server takes leafnodes only with leafnodes {{ listen }} in its configuration, at port {} unless it says otherwise.",
+            way.port()
+        ),
+        UpstreamWay::Client => format!(
+            "Servers listen for clients at port {} unless they are configured otherwise.",
+            way.port()
+        ),
+    };
+    Advice {
+        code: Code::Unreachable,
+        message: format!("{address} cannot be reached: {why}"),
+        hint,
+    }
+}
+
+/// Returns what is wrong with what answers, `None` when it is what was looked for.
+fn of_found(way: UpstreamWay, address: &str, found: &Found) -> Option<Advice> {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let right = |way: UpstreamWay| format!("{}://{host}:{}", way.scheme(), way.port());
+    let (leaf, client) = (right(UpstreamWay::Leaf), right(UpstreamWay::Client));
+    let (message, hint) = match (way, found) {
+        (UpstreamWay::Leaf, Found::Clients) => (
+            "is the server's port for clients".to_owned(),
+            format!("Take {leaf}, its leafnode port unless it is configured otherwise, or nats://{address}"),
+        ),
+        (UpstreamWay::Client, Found::Leaves { .. }) => (
+            "is the server's leafnode port".to_owned(),
+            format!("Take nats-leaf://{address}, or {client}, its port for clients unless it is configured otherwise"),
+        ),
+        (UpstreamWay::Leaf, Found::Leaves { tls: true }) => (
+            "wants TLS for leafnodes, which is not supported here".to_owned(),
+            format!("Take {client}, its port for clients, where TLS works"),
+        ),
+        (UpstreamWay::Leaf, Found::Leaves { .. }) | (UpstreamWay::Client, Found::Clients) => {
+            return None;
+        }
+        (_, Found::Routes { leaves }) => {
+            let leaf = leaves
+                .as_ref()
+                .and_then(|leaves| leaves.rsplit_once(':'))
+                .map_or_else(|| leaf.clone(), |(_, port)| format!("nats-leaf://{host}:{port}"));
+            (
+                "is the port for members of the server's own cluster".to_owned(),
+                format!("Take {leaf}, or {client}, unless they are configured otherwise"),
+            )
+        }
+        (_, Found::Web) => (
+            "is a web server; a NATS server's ports for monitoring and WebSocket are such".to_owned(),
+            format!("Take {leaf}, or {client}, unless they are configured otherwise"),
+        ),
+        (_, Found::Tls) => (
+            "wants TLS before it says anything, which is not supported here".to_owned(),
+            "Have that server greet first: handshake_first off".to_owned(),
+        ),
+        (_, Found::Silent) => (
+            "takes connections and says nothing; NATS servers greet".to_owned(),
+            format!("Take {leaf}, or {client}, unless they are configured otherwise"),
+        ),
+        _ => (
+            "is no NATS server".to_owned(),
+            format!("Take {leaf}, or {client}, unless they are configured otherwise"),
+        ),
+    };
+    Some(Advice {
+        code: Code::RemoteAddress,
+        message: format!("{address} {message}"),
+        hint,
+    })
+}

@@ -1,0 +1,341 @@
+//! Agents at stock NATS servers: joined as leafnodes and as clients, by each kind of credentials, and what is said when it goes wrong.
+
+use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use serde_json::{Value, json};
+
+use crate::mesh::{Agent, Place, run, wait};
+use crate::stock_nats::{Port, StockNats};
+use crate::workspace;
+
+/// The ports of one server.
+struct Ports {
+    client: Port,
+    leaf: Port,
+    route: Port,
+    web: Port,
+}
+
+impl Ports {
+    fn new() -> Self {
+        Self {
+            client: Port::new(),
+            leaf: Port::new(),
+            route: Port::new(),
+            web: Port::new(),
+        }
+    }
+
+    /// Starts a server on all of them, with this put into the sections for clients and leafnodes.
+    fn serve(&self, clients: &str, leaves: &str) -> StockNats {
+        let Self {
+            client,
+            leaf,
+            route,
+            web,
+        } = self;
+        StockNats::start(&format!(
+            "listen: \"127.0.0.1:{}\"\nhttp: \"127.0.0.1:{}\"\n{clients}\n\
+             leafnodes {{ listen: \"127.0.0.1:{}\"\n {leaves} }}\n\
+             cluster {{ name: stock, listen: \"127.0.0.1:{}\" }}\n",
+            client.number, web.number, leaf.number, route.number
+        ))
+    }
+}
+
+fn upstream(agent: &Agent) -> Value {
+    agent.mesh()["upstream"].clone()
+}
+
+fn stands(agent: &Agent) {
+    wait(|| upstream(agent)["state"]["kind"] == "connected");
+}
+
+/// Starts two agents with these flags each, which nothing else joins, and has commits go both ways.
+fn equal_by(first: &[&str], second: &[&str]) {
+    let place = Place::new(2);
+    let first = place.start(0, first);
+    let second = place.start(1, second);
+    for agent in [&first, &second] {
+        stands(agent);
+        agent.meets(1);
+    }
+    place.commit(0, "from-the-first");
+    second.receives("from-the-first");
+    place.commit(1, "from-the-second");
+    first.receives("from-the-second");
+    assert_eq!(first.mesh()["counters"]["refused"], 0);
+}
+
+#[test]
+fn agents_are_equal_over_a_stock_server_as_leafnode_and_as_client_with_user_and_token() {
+    let ports = Ports::new();
+    let users = "authorization { user: ada, password: s3cret }";
+    let _server = ports.serve(users, users);
+    let leaf = format!("nats-leaf://ada:s3cret@127.0.0.1:{}", ports.leaf.number);
+    let client = format!("nats://ada:s3cret@127.0.0.1:{}", ports.client.number);
+    equal_by(
+        &["--nats-upstream", &leaf],
+        &["--nats-upstream", &client],
+    );
+    let by_token = Ports::new();
+    let _server = by_token.serve("authorization { token: s3cret }", "");
+    let client = format!("nats://s3cret@127.0.0.1:{}", by_token.client.number);
+    let leaf = format!("nats-leaf://127.0.0.1:{}", by_token.leaf.number);
+    equal_by(
+        &["--nats-upstream", &client],
+        &["--nats-upstream", &leaf, "--nats-role", "leaf"],
+    );
+}
+
+/// A key in NATS's text form.
+struct Key {
+    pair: Ed25519KeyPair,
+    public: String,
+    /// The half that is shown to nobody.
+    seed: String,
+}
+
+impl Key {
+    /// Makes a key of one kind: operators have the prefix 14 << 3, accounts 0, users 20 << 3.
+    fn new(kind: u8, number: u8) -> Self {
+        let seed = [number; 32];
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).expect("a key");
+        let public = text_form(&[&[kind], pair.public_key().as_ref()].concat());
+        // "S" and the kind share two bytes, five bits each.
+        let head = [(18 << 3) | (kind >> 5), (kind & 31) << 3];
+        let seed = text_form(&[&head, &seed[..]].concat());
+        Self { pair, public, seed }
+    }
+}
+
+/// Returns bytes with their CRC-16/XMODEM, in base 32.
+fn text_form(bytes: &[u8]) -> String {
+    let crc = bytes.iter().fold(0_u16, |crc, byte| {
+        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
+            (crc << 1) ^ if crc & 0x8000 == 0 { 0 } else { 0x1021 }
+        })
+    });
+    BASE32_NOPAD.encode(&[bytes, &crc.to_le_bytes()].concat())
+}
+
+/// Returns a signed statement, as `nsc` writes them.
+fn jwt(issuer: &Key, subject: &Key, nats: &Value) -> String {
+    let claims = json!({
+        "jti": "x", "iat": 1, "name": "test",
+        "iss": issuer.public, "sub": subject.public, "nats": nats,
+    });
+    let encode = |json: &Value| BASE64URL_NOPAD.encode(json.to_string().as_bytes());
+    let head = encode(&json!({ "typ": "JWT", "alg": "ed25519-nkey" }));
+    let text = format!("{head}.{}", encode(&claims));
+    let signature = issuer.pair.sign(text.as_bytes());
+    format!("{text}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
+}
+
+#[test]
+fn a_creds_file_opens_the_leafnode_port_of_a_server_with_an_operator() {
+    let (operator, account, user) = (Key::new(14 << 3, 1), Key::new(0, 2), Key::new(20 << 3, 3));
+    let limits = json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1,
+        "wildcards": true, "conn": -1, "leaf": -1,
+    });
+    let of_operator = json!({ "type": "operator", "version": 2 });
+    let of_operator = jwt(&operator, &operator, &of_operator);
+    let of_account = json!({ "type": "account", "version": 2, "limits": limits });
+    let of_account = jwt(&operator, &account, &of_account);
+    let of_user = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 });
+    let creds = |of_user: &str| {
+        format!(
+            "-----BEGIN NATS USER JWT-----\n{of_user}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+            user.seed
+        )
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: String| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        file.to_str().expect("a path").to_owned()
+    };
+    let good = write("good.creds", creds(&jwt(&account, &user, &of_user)));
+    // Signed by an account that the server does not know.
+    let stranger = Key::new(0, 4);
+    let bad = write("bad.creds", creds(&jwt(&stranger, &user, &of_user)));
+    let operator = write("operator.jwt", of_operator);
+    let ports = Ports::new();
+    let section = format!(
+        "operator: \"{operator}\"\nresolver: MEMORY\nresolver_preload: {{ {}: \"{of_account}\" }}",
+        account.public
+    );
+    let _server = ports.serve(&section, "");
+    let leaf = format!("nats-leaf://127.0.0.1:{}", ports.leaf.number);
+    let flags = ["--nats-upstream", &leaf, "--nats-creds", &good];
+    equal_by(&flags, &flags);
+    let flags = ["--nats-upstream", &leaf, "--nats-creds", &bad];
+    let message = "does not let in the credentials of --nats-creds";
+    is_told(&flags, message, "Compare it with");
+}
+
+#[test]
+fn a_wrong_port_or_credential_is_named_with_the_right_one() {
+    let ports = Ports::new();
+    let users = "authorization { user: ada, password: s3cret }";
+    let _server = ports.serve(users, users);
+    let Ports {
+        client,
+        leaf,
+        route,
+        web,
+    } = &ports;
+    let nobody = Port::new();
+    let at = |port: &Port| format!("127.0.0.1:{}", port.number);
+    for (url, message, hint) in [
+        (
+            format!("nats-leaf://ada:s3cret@{}", at(client)),
+            "is the server's port for clients",
+            format!("Take nats-leaf://127.0.0.1:7422, its leafnode port unless it is configured otherwise, or nats://{}", at(client)),
+        ),
+        (
+            format!("nats://ada:s3cret@{}", at(leaf)),
+            "is the server's leafnode port",
+            format!("Take nats-leaf://{}, or nats://127.0.0.1:4222", at(leaf)),
+        ),
+        (
+            format!("nats-leaf://ada:s3cret@{}", at(route)),
+            "is the port for members of the server's own cluster",
+            format!("Take nats-leaf://{}", at(leaf)),
+        ),
+        (
+            format!("nats://ada:s3cret@{}", at(web)),
+            "is a web server",
+            "Take nats-leaf://127.0.0.1:7422, or nats://127.0.0.1:4222".to_owned(),
+        ),
+        (
+            format!("nats-leaf://ada:s3cret@{}", at(web)),
+            "is a web server",
+            "Take nats-leaf://127.0.0.1:7422, or nats://127.0.0.1:4222".to_owned(),
+        ),
+        (
+            format!("nats-leaf://{}", at(&nobody)),
+            "cannot be reached",
+            "leafnodes { listen }".to_owned(),
+        ),
+        (
+            format!("nats-leaf://ada:wrong-s3cret@{}", at(leaf)),
+            "does not let in the user \"ada\" with this password",
+            "leafnodes { authorization }".to_owned(),
+        ),
+        (
+            format!("nats://wrong-s3cret@{}", at(client)),
+            "does not let in this token",
+            "Compare it with the authorization of that server.".to_owned(),
+        ),
+        (
+            format!("nats://{}", at(client)),
+            "does not let in who shows no credentials",
+            "Put USER:PASSWORD@ or TOKEN@".to_owned(),
+        ),
+    ] {
+        is_told(&["--nats-upstream", &url], message, &hint);
+    }
+}
+
+/// Starts an agent with these flags, and expects what it tells.
+fn is_told(flags: &[&str], message: &str, hint: &str) {
+    let url = flags[1];
+    let place = Place::new(1);
+    let agent = place.start(0, flags);
+    wait(|| upstream(&agent)["state"]["kind"] == "error");
+    let told = upstream(&agent);
+    let text = |name: &str| told["state"][name].as_str().unwrap_or_default().to_owned();
+    assert!(text("message").contains(message), "{url}: {told}");
+    assert!(text("hint").contains(hint), "{url}: {told}");
+    let status = run(place.edgesync(0).args(["sync", "status"]));
+    for words in [message, hint] {
+        assert!(status.contains(words), "{url}: {status}");
+    }
+    for told in [told.to_string(), status] {
+        assert!(!told.contains("s3cret"), "{told}");
+    }
+}
+
+#[test]
+fn a_leaf_that_joins_an_agent_makes_no_second_link() {
+    let ports = Ports::new();
+    let _server = ports.serve("", "");
+    let server = format!("nats-leaf://127.0.0.1:{}", ports.leaf.number);
+    let place = Place::new(2);
+    let hub = place.start(0, &["--nats-role", "hub", "--nats-upstream", &server]);
+    stands(&hub);
+    let join = hub.address("leaf");
+    let flags = ["--nats-role", "leaf", "--join", join];
+    let flags = [&flags[..], &["--nats-upstream", &server]].concat();
+    let leaf = place.start(1, &flags);
+    leaf.meets(1);
+    assert_eq!(upstream(&leaf)["state"]["kind"], "unused");
+    wait(|| leaf.mesh()["joins"][0]["state"]["kind"] == "connected");
+    place.commit(0, "from-the-hub");
+    leaf.receives("from-the-hub");
+    let id = leaf.mesh()["joins"][0]["id"].as_str().expect("an id").to_owned();
+    leaf.api("DELETE", &format!("mesh/joins/{id}"), None);
+    stands(&leaf);
+    place.commit(0, "by-the-server");
+    leaf.receives("by-the-server");
+}
+
+/// Starts one server of the cluster in `deploy`.
+fn clustered(number: usize, all: &[Ports]) -> StockNats {
+    let own = &all[number];
+    let mut command = StockNats::program();
+    command
+        .arg("-c")
+        .arg(workspace::root().join("deploy/nats/cluster.conf"));
+    command
+        .env("NATS_NAME", format!("nats-{number}"))
+        .env("NATS_HOST", "127.0.0.1")
+        .env("NATS_CLIENT_PORT", own.client.number.to_string())
+        .env("NATS_LEAF_PORT", own.leaf.number.to_string())
+        .env("NATS_ROUTE_PORT", own.route.number.to_string())
+        .env("NATS_PASSWORD", "agents")
+        .env("NATS_ROUTE_PASSWORD", "among-them");
+    for (number, other) in (1..).zip(all) {
+        let url = format!("nats-route://routes:among-them@127.0.0.1:{}", other.route.number);
+        command.env(format!("NATS_ROUTE_{number}"), url);
+    }
+    StockNats::run(command, tempfile::tempdir().expect("a folder"))
+}
+
+#[test]
+fn agents_at_different_servers_of_the_deployed_cluster_stay_equal_when_one_is_killed() {
+    let ports: Vec<Ports> = (0..3).map(|_| Ports::new()).collect();
+    let mut servers: Vec<StockNats> = (0..3).map(|number| clustered(number, &ports)).collect();
+    let leaves: Vec<String> = ports.iter().map(|it| format!("127.0.0.1:{}", it.leaf.number)).collect();
+    let leaf = format!("nats-leaf://edgesync:agents@{}", leaves.join(","));
+    let clients = [&ports[1], &ports[2]].map(|it| format!("127.0.0.1:{}", it.client.number));
+    let client = format!("nats://edgesync:agents@{}", clients.join(","));
+    let place = Place::new(3);
+    let first = place.start(0, &["--nats-upstream", &leaf]);
+    let second = place.start(1, &["--nats-upstream", &client]);
+    let last = format!("nats-leaf://edgesync:agents@{}", leaves[2]);
+    let third = place.start(2, &["--nats-upstream", &last]);
+    let agents = [&first, &second, &third];
+    for agent in agents {
+        stands(agent);
+        agent.meets(2);
+    }
+    place.commit(0, "with-three");
+    place.commit(2, "with-three-as-well");
+    for agent in agents {
+        agent.receives("with-three");
+        agent.receives("with-three-as-well");
+    }
+    // The first agent's.
+    drop(servers.remove(0));
+    place.commit(0, "with-two");
+    for agent in agents {
+        agent.receives("with-two");
+    }
+    place.commit(1, "with-two-as-well");
+    first.receives("with-two-as-well");
+    stands(&first);
+}
