@@ -67,6 +67,8 @@ want_test() {
   want dbus 'a session bus for the desktop tests' has dbus-daemon
   want webkit2gtk-driver 'drives the window in the desktop tests' has WebKitWebDriver
   want libfaketime 'a clock for the desktop tests' installed libfaketime
+  want systemd 'checks the units in deploy' has systemd-analyze
+  want iproute2 'another machine, in a network namespace' has ip
   want dunst 'a real notification daemon for the desktop tests' has dunst
   want fonts-dejavu-core 'text on the test screens' installed fonts-dejavu-core
   want imagemagick 'pictures of the test screens' installed imagemagick

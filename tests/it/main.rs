@@ -2,8 +2,10 @@
 
 mod arrows;
 mod bus;
+mod deploy;
 mod desktop;
 mod documents;
+mod listeners;
 mod mesh;
 mod news;
 mod notify;

@@ -77,9 +77,15 @@ impl Place {
 
     /// Starts an agent that trusts all others and hears of changes by the bus alone.
     pub(crate) fn start(&self, number: usize, flags: &[&str]) -> Agent {
+        self.start_as(&["sync", "start"], number, flags)
+    }
+
+    /// Starts an agent by this command.
+    pub(crate) fn start_as(&self, verbs: &[&str], number: usize, flags: &[&str]) -> Agent {
         let mut command = self.edgesync(number);
         command
-            .args(["sync", "start", "--json", "--poll", "1h", "-R"])
+            .args(verbs)
+            .args(["--json", "--poll", "1h", "-R"])
             .arg(self.repository(number))
             .args(flags);
         for (_, id) in self
@@ -172,6 +178,10 @@ impl Agent {
         let id = self.process.id().to_string();
         run(Command::new("kill").args(["-s", "INT", &id]));
         self.process.wait().expect("it ends");
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     pub(crate) fn mesh(&self) -> Value {

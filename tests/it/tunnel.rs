@@ -109,3 +109,27 @@ fn who_lists_one_that_does_not_list_it_gets_no_link_and_is_shown_there() {
     first.api("DELETE", &format!("mesh/trusted/{}", ids[1]), None);
     wait(|| second.mesh()["joins"][0]["state"]["kind"] != "connected");
 }
+
+#[test]
+fn a_role_changes_over_the_tunnel_while_commits_flow() {
+    let (place, ids) = two();
+    let hub = start(&place, 0, Some(&ids[1]), &["--nats-role", "hub"]);
+    let ticket = hub.address("ticket").to_owned();
+    let changing = start(&place, 1, Some(&ticket), &[]);
+    hub.meets(1);
+    for (number, role) in ["leaf", "hub", "leaf", "peer"].into_iter().enumerate() {
+        let mesh = changing.api("PUT", "mesh/role", Some(&json!({ "role": role })));
+        assert_eq!(mesh["role"], json!(role));
+        let comment = format!("commit-{number}");
+        place.commit(0, &comment);
+        changing.receives(&comment);
+        let back = format!("back-{number}");
+        place.commit(1, &back);
+        hub.receives(&back);
+        let link = if role == "leaf" { "leaf" } else { "route" };
+        wait(|| {
+            let peer = peer(&hub, &ids[1]);
+            peer["link"] == link && peer["tunnel"]["path"] == "direct"
+        });
+    }
+}

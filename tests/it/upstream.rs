@@ -74,10 +74,7 @@ fn agents_are_equal_over_a_stock_server_as_leafnode_and_as_client_with_user_and_
     let _server = ports.serve(users, users);
     let leaf = format!("nats-leaf://ada:s3cret@127.0.0.1:{}", ports.leaf.number);
     let client = format!("nats://ada:s3cret@127.0.0.1:{}", ports.client.number);
-    equal_by(
-        &["--nats-upstream", &leaf],
-        &["--nats-upstream", &client],
-    );
+    equal_by(&["--nats-upstream", &leaf], &["--nats-upstream", &client]);
     let by_token = Ports::new();
     let _server = by_token.serve("authorization { token: s3cret }", "");
     let client = format!("nats://s3cret@127.0.0.1:{}", by_token.client.number);
@@ -193,7 +190,10 @@ fn a_wrong_port_or_credential_is_named_with_the_right_one() {
         (
             format!("nats-leaf://ada:s3cret@{}", at(client)),
             "is the server's port for clients",
-            format!("Take nats-leaf://127.0.0.1:7422, its leafnode port unless it is configured otherwise, or nats://{}", at(client)),
+            format!(
+                "Take nats-leaf://127.0.0.1:7422, its leafnode port unless it is configured otherwise, or nats://{}",
+                at(client)
+            ),
         ),
         (
             format!("nats://ada:s3cret@{}", at(leaf)),
@@ -276,7 +276,10 @@ fn a_leaf_that_joins_an_agent_makes_no_second_link() {
     wait(|| leaf.mesh()["joins"][0]["state"]["kind"] == "connected");
     place.commit(0, "from-the-hub");
     leaf.receives("from-the-hub");
-    let id = leaf.mesh()["joins"][0]["id"].as_str().expect("an id").to_owned();
+    let id = leaf.mesh()["joins"][0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     leaf.api("DELETE", &format!("mesh/joins/{id}"), None);
     stands(&leaf);
     place.commit(0, "by-the-server");
@@ -299,7 +302,10 @@ fn clustered(number: usize, all: &[Ports]) -> StockNats {
         .env("NATS_PASSWORD", "agents")
         .env("NATS_ROUTE_PASSWORD", "among-them");
     for (number, other) in (1..).zip(all) {
-        let url = format!("nats-route://routes:among-them@127.0.0.1:{}", other.route.number);
+        let url = format!(
+            "nats-route://routes:among-them@127.0.0.1:{}",
+            other.route.number
+        );
         command.env(format!("NATS_ROUTE_{number}"), url);
     }
     StockNats::run(command, tempfile::tempdir().expect("a folder"))
@@ -309,7 +315,10 @@ fn clustered(number: usize, all: &[Ports]) -> StockNats {
 fn agents_at_different_servers_of_the_deployed_cluster_stay_equal_when_one_is_killed() {
     let ports: Vec<Ports> = (0..3).map(|_| Ports::new()).collect();
     let mut servers: Vec<StockNats> = (0..3).map(|number| clustered(number, &ports)).collect();
-    let leaves: Vec<String> = ports.iter().map(|it| format!("127.0.0.1:{}", it.leaf.number)).collect();
+    let leaves: Vec<String> = ports
+        .iter()
+        .map(|it| format!("127.0.0.1:{}", it.leaf.number))
+        .collect();
     let leaf = format!("nats-leaf://edgesync:agents@{}", leaves.join(","));
     let clients = [&ports[1], &ports[2]].map(|it| format!("127.0.0.1:{}", it.client.number));
     let client = format!("nats://edgesync:agents@{}", clients.join(","));

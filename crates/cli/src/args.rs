@@ -6,8 +6,10 @@ use clap::{Parser, Subcommand};
 
 use crate::agent::control::Open;
 use crate::agent::doctor::Doctor;
+use crate::agent::hub::Hub;
 use crate::agent::logs::Logs;
 use crate::agent::peers::{Peers, Unpair};
+use crate::agent::service::UserUnit;
 use crate::agent::sync::Sync;
 use crate::mcp::Mcp;
 use crate::notify::Notify;
@@ -49,6 +51,8 @@ impl Cli {
 pub(crate) enum Command {
     Sync(Sync),
 
+    Hub(Hub),
+
     /// Print this agent's endpoint id, making its identity on first use
     Id,
 
@@ -68,6 +72,8 @@ pub(crate) enum Command {
     Logs(Logs),
 
     Open(Open),
+
+    Service(UserUnit),
 
     /// Print a completion script for a shell
     Completions {

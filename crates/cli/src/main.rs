@@ -45,6 +45,7 @@ fn main() -> ExitCode {
 fn run(command: Command, out: Output) -> Result<(), Failure> {
     match command {
         Command::Sync(sync) => sync.run(out),
+        Command::Hub(hub) => hub.run(out),
         Command::Id => agent::id::run(out),
         Command::Ticket => agent::id::ticket(out),
         Command::Peers(peers) => peers.run(out),
@@ -54,6 +55,7 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
         Command::Doctor(doctor) => doctor.run(out),
         Command::Logs(logs) => logs.run(out),
         Command::Open(open) => open.run(out),
+        Command::Service(service) => service.run(out),
         Command::Completions { shell } => shell::completions(shell, out),
         Command::Man { folder } => shell::man(&folder, out),
         Command::Repo { verb } => verb.run(out),

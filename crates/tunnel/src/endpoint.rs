@@ -4,6 +4,7 @@ mod bind;
 mod serve;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use iroh::Endpoint;
@@ -178,6 +179,15 @@ impl Tunnel {
         self.endpoint()
             .as_ref()
             .map(bind::ports)
+            .unwrap_or_default()
+    }
+
+    /// Returns the UDP addresses that it listens on.
+    pub fn listens(&self) -> Vec<SocketAddr> {
+        let endpoint = self.endpoint();
+        let endpoint = endpoint.as_ref();
+        endpoint
+            .map(iroh::Endpoint::bound_sockets)
             .unwrap_or_default()
     }
 

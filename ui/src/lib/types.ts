@@ -121,7 +121,7 @@ export interface Failure {
 }
 
 export interface Address {
-  kind: "client" | "leaf" | "route";
+  kind: "client" | "leaf" | "route" | "tunnel";
   url: string;
   local: boolean;
 }

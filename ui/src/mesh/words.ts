@@ -72,6 +72,7 @@ export const addressKinds: Record<Address["kind"], string> = {
   route: "For peers and hubs",
   leaf: "For leaves",
   client: "For programs",
+  tunnel: "Tunnel (UDP)",
 };
 
 /** Says what taking `role` will do, before it is done. A leaf dials leaf addresses only, a hub addresses of members only. */

@@ -175,6 +175,8 @@ pub enum AddressKind {
     Leaf,
     /// Peers and hubs.
     Route,
+    /// Agents, by their keys over the tunnel.
+    Tunnel,
 }
 
 /// An address that this agent dials.

@@ -6,9 +6,8 @@ use std::time::Duration;
 use libfossil::db::{Access, Repository};
 
 use super::{Found, Running};
-use crate::api::{Check, NotifierInfo, Time};
+use crate::api::{AddressKind, Check, NotifierInfo, Time};
 use crate::home::Home;
-use crate::runtime::Runtime;
 use crate::text::{error_chain, format_size, random, to_hex};
 
 /// Less free space than this is worth a warning, in bytes.
@@ -140,21 +139,31 @@ pub(super) fn stock_fossil() -> Check {
     }
 }
 
-pub(super) fn listeners(runtime: &Runtime) -> Vec<Check> {
-    let mut checks = vec![Check::pass(
-        "listener",
-        format!("{}: API and page, for holders of the token", runtime.api),
-    )];
+/// Names everything that the agent listens on, with who is let in.
+pub(super) fn listeners(running: &Running) -> Vec<Check> {
+    let runtime = &running.runtime;
+    let at = |url: &str, who: &str| Check::pass("listener", format!("{url}: {who}"));
+    let mut checks = vec![at(&runtime.api, "API and page, for holders of the token")];
     checks.push(match &runtime.http {
-        Some(http) => Check::pass(
-            "listener",
-            format!("{http}: Fossil clients, by their logins and rights"),
-        ),
+        Some(http) => at(http, "Fossil clients, by their logins and rights"),
         None => Check::pass(
             "listener",
             "Fossil clients are not served (--serve-http is off)",
         ),
     });
+    for address in &running.addresses {
+        let who = match address.kind {
+            AddressKind::Client => "programs on the bus, for holders of the runtime file's token",
+            AddressKind::Leaf => "leaves, by the keys of agents that are trusted",
+            AddressKind::Route => "peers and hubs, by the keys of agents that are trusted",
+            AddressKind::Tunnel => "the tunnel, by the keys of agents that are trusted",
+        };
+        checks.push(at(&address.url, who));
+    }
+    if let Some(door) = &running.door {
+        let who = "phones, by the session of each that was paired";
+        checks.push(at(&format!("http://{door}"), who));
+    }
     checks
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 
-use crate::api::{Check, Checkup, NotifierInfo, Status, Verdict};
+use crate::api::{Address, Check, Checkup, Devices, NotifierInfo, Status, Verdict};
 use crate::core::Core;
 use crate::home::Home;
 use crate::http;
@@ -42,6 +42,10 @@ pub struct Running {
     pub has_page: bool,
     /// Who shows its notifications.
     pub notifier: Option<NotifierInfo>,
+    /// Where its part of the mesh listens.
+    pub addresses: Vec<Address>,
+    /// Where it listens for phones.
+    pub door: Option<String>,
 }
 
 /// Looks at everything: the agent's folder, the agent as it was `found`, its repositories and those that are `named`, and what they need.
@@ -57,7 +61,7 @@ pub async fn examine(home: &Home, found: Found, named: &[PathBuf]) -> Checkup {
     repositories.extend(others.filter(|path| !named.contains(path)));
     checks.extend(files(home.data(), repositories).await);
     if let Some(running) = running {
-        checks.extend(checks::listeners(&running.runtime));
+        checks.extend(checks::listeners(running));
         checks.push(checks::page(running.has_page));
         checks.extend(checks::notifications(running));
     }
@@ -77,6 +81,8 @@ pub(crate) async fn examine_itself(core: &Core) -> Checkup {
             status: core.status(),
             has_page: http::has_page(),
             notifier: core.notifications.get().and_then(|it| it.service()),
+            addresses: core.mesh().map_or_else(|_| Vec::new(), |mesh| mesh.show().addresses),
+            door: core.phones.get().and_then(|phones| listening(&phones.show())),
         })),
         Ok(None) => Found::Broken {
             message: "the runtime file is gone; other programs do not find the agent".into(),
@@ -88,6 +94,12 @@ pub(crate) async fn examine_itself(core: &Core) -> Checkup {
         },
     };
     examine(&core.home, found, &[]).await
+}
+
+/// Returns where an agent listens for phones, if it does.
+pub fn listening(devices: &Devices) -> Option<String> {
+    let door = devices.door.as_ref().filter(|door| door.error.is_none())?;
+    Some(door.listen.clone())
 }
 
 /// Looks at files, which takes a while for large ones, and at programs.

@@ -136,7 +136,10 @@ impl Dialler {
     /// Whether there is a join that a leaf dials.
     pub(super) fn has_leaf_join(&self) -> bool {
         let inner = locked(&self.inner);
-        inner.entries.iter().any(|entry| entry.url.way() != Way::Route)
+        inner
+            .entries
+            .iter()
+            .any(|entry| entry.url.way() != Way::Route)
     }
 
     /// Returns the joins as the API shows them.

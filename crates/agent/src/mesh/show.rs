@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use natsd::ConnectionStats;
 use natsd::proto::Kind;
 
+use super::tunnel::Tunnel;
 use super::{Mesh, locked};
 use crate::api::{
     self, Address, AddressKind, Code, Counters, FoundBy, LinkKind, LinkState, Mesh as Shown,
@@ -58,6 +59,12 @@ impl Mesh {
                 local: address.ip().is_loopback(),
             })
         };
+        let tunnel = self.tunnel.iter().flat_map(Tunnel::listens);
+        let tunnel = tunnel.map(|address| Address {
+            kind: AddressKind::Tunnel,
+            url: format!("udp://{address}"),
+            local: address.ip().is_loopback(),
+        });
         [
             show(AddressKind::Client, "nats", addresses.clients),
             show(AddressKind::Leaf, "nats-leaf", addresses.leaves),
@@ -65,6 +72,7 @@ impl Mesh {
         ]
         .into_iter()
         .flatten()
+        .chain(tunnel)
         .collect()
     }
 

@@ -78,6 +78,11 @@ impl Tunnel {
         self.endpoint.ticket()
     }
 
+    /// The UDP addresses that are listened on.
+    pub(super) fn listens(&self) -> Vec<SocketAddr> {
+        self.endpoint.listens()
+    }
+
     /// Looks again at who may have connections.
     pub(super) fn trust_changed(&self, trust: &Trust) {
         self.endpoint.recheck();

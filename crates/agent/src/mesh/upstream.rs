@@ -37,7 +37,10 @@ struct Watched {
 
 impl Upstream {
     /// Returns the server beside the mesh, and the bus that reaches it as well, if that is the agent's own affair.
-    pub(super) async fn open(url: &UpstreamUrl, own: Nats) -> Result<(Self, SharedBus), ConnectError> {
+    pub(super) async fn open(
+        url: &UpstreamUrl,
+        own: Nats,
+    ) -> Result<(Self, SharedBus), ConnectError> {
         let mut upstream = Self {
             url: url.clone(),
             state: Mutex::new(LinkState::Connecting { since: Time::now() }),
@@ -90,7 +93,8 @@ impl Mesh {
         if role == Role::Leaf && self.dialler.has_leaf_join() {
             drop(locked(&upstream.link).take());
             upstream.is(LinkState::Unused {
-                message: "a leaf has one link, and that leads to the agent that it joins".to_owned(),
+                message: "a leaf has one link, and that leads to the agent that it joins"
+                    .to_owned(),
             });
         }
     }

@@ -1,8 +1,8 @@
 //! `edgesync doctor`: looks at everything that has to be right, and says how to right what is not.
 
 use clap::Args;
-use edgesync_agent::api::{Check, Checkup, NotifySettings, Status, Verdict};
-use edgesync_agent::doctor::{self, Found, Running};
+use edgesync_agent::api::{Check, Checkup, Devices, Mesh, NotifySettings, Status, Verdict};
+use edgesync_agent::doctor::{self, Found, Running, listening};
 use edgesync_agent::{Home, Runtime, error_chain};
 
 use crate::agent::api::AgentApi;
@@ -81,7 +81,12 @@ async fn ask(runtime: Runtime) -> Result<Running, Failure> {
     } else {
         None
     };
+    let mesh: Result<Mesh, _> = agent.get("mesh").await;
+    // Without notify there are no phones.
+    let devices: Result<Devices, _> = agent.get("devices").await;
     Ok(Running {
+        addresses: mesh.map_or_else(|_| Vec::new(), |mesh| mesh.addresses),
+        door: devices.ok().and_then(|devices| listening(&devices)),
         has_page: agent.page_is_built().await?,
         status,
         notifier,

@@ -61,11 +61,21 @@ pub(crate) struct MeshFlags {
 
     /// An existing NATS server to join as well: nats-leaf://HOST:7422 as its leafnode, nats://HOST:4222 as its client; USER:PASSWORD@ or TOKEN@
     /// before the host, commas between servers of one cluster
-    #[arg(long, value_name = "URL", env = "EDGESYNC_NATS_UPSTREAM", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "EDGESYNC_NATS_UPSTREAM",
+        hide_env_values = true
+    )]
     nats_upstream: Option<String>,
 
     /// The file with the credentials for that server, as the clouds give them out
-    #[arg(long, value_name = "FILE", env = "EDGESYNC_NATS_CREDS", requires = "nats_upstream")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "EDGESYNC_NATS_CREDS",
+        requires = "nats_upstream"
+    )]
     nats_creds: Option<PathBuf>,
 
     /// The id of an agent that may read and write here; may be given again [env: EDGESYNC_TRUST=, several separated by spaces]
@@ -161,7 +171,9 @@ impl MeshFlags {
         let Some(text) = &self.nats_upstream else {
             return Ok(None);
         };
-        let url: UpstreamUrl = text.parse().map_err(|error| wrong("--nats-upstream", error))?;
+        let url: UpstreamUrl = text
+            .parse()
+            .map_err(|error| wrong("--nats-upstream", error))?;
         let Some(file) = &self.nats_creds else {
             return Ok(Some(url));
         };

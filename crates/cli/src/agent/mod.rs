@@ -3,11 +3,13 @@
 pub(crate) mod api;
 pub(crate) mod control;
 pub(crate) mod doctor;
+pub(crate) mod hub;
 pub(crate) mod id;
 pub(crate) mod logs;
 mod mesh_flags;
 pub(crate) mod pause;
 pub(crate) mod peers;
+pub(crate) mod service;
 pub(crate) mod signals;
 pub(crate) mod start;
 pub(crate) mod sync;

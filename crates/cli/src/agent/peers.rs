@@ -128,7 +128,10 @@ pub(crate) fn mesh_lines(mesh: &Mesh, now: Time) -> String {
     }
     if let Some(upstream) = &mesh.upstream {
         let state = link_words(&upstream.state, now);
-        text.push_str(&format!("  server: {}: {state}\n", printable(&upstream.url)));
+        text.push_str(&format!(
+            "  server: {}: {state}\n",
+            printable(&upstream.url)
+        ));
     }
     for peer in &mesh.peers {
         if let Some(error) = &peer.error {

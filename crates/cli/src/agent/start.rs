@@ -29,7 +29,7 @@ use crate::units::parse_duration;
 /// line that starts with `ready`. SIGUSR1 makes it sync now; Ctrl-C and SIGTERM end it.
 #[derive(Args)]
 pub(crate) struct Start {
-    /// A repository to keep; may be given again [env: EDGESYNC_REPO=, several separated as in PATH]
+    /// A repository to keep, or a folder with some; may be given again [env: EDGESYNC_REPO=, several separated as in PATH]
     ///
     /// Without it: that of the check-out around here, or the only *.fossil here, or else those that were added in the app.
     #[arg(
@@ -113,36 +113,16 @@ pub(crate) struct Start {
 
 impl Start {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        let shown = if out.quiet { Level::Warn } else { Level::Info };
-        let log = Log::begin(shown);
-        let mut config = self.config()?;
-        config.log = Some(log);
-        runtime()?.block_on(async {
-            // Heard from here on, so that a request to stop that comes early still ends the agent cleanly.
-            let mut signals = Signals::listen().or_fail(Kind::Failed, "signals")?;
-            let agent = Agent::start(config, Arc::new(Headless))
-                .await
-                .map_err(|error| not_started(&error))?;
-            let ticket = agent.ticket().await;
-            let announced = announce(&agent, ticket.as_deref(), out);
-            while announced.is_ok() {
-                tokio::select! {
-                    signal = signals.next() => match signal {
-                        Signal::SyncNow => {
-                            // Of what comes of it the agent's log and status tell.
-                            agent.sync_now(None).or_fail(Kind::Failed, "sync now")?;
-                        }
-                        Signal::Stop => break,
-                    },
-                    () = agent.quit_requested() => break,
-                }
-            }
-            agent.stop().await;
-            announced
-        })
+        run(self.config()?, out)
     }
 
-    fn config(self) -> Result<Config, Failure> {
+    /// Whether the agent was given a name.
+    pub(crate) fn names_itself(&self) -> bool {
+        self.peer_id.is_some()
+    }
+
+    /// Returns what the agent is told by these flags.
+    pub(crate) fn config(self) -> Result<Config, Failure> {
         let mut config = Config::new(home()?);
         config.repositories = match self.repositories {
             given if !given.is_empty() => given,
@@ -153,9 +133,7 @@ impl Start {
                 None => discover(&current_dir()?).ok().into_iter().collect(),
             },
         };
-        for path in &mut config.repositories {
-            *path = std::path::absolute(&*path).or_fail(Kind::Usage, path.display())?;
-        }
+        config.repositories = files(&config.repositories)?;
         let remotes = match self.remotes {
             given if !given.is_empty() => given,
             _ => std::env::var("EDGESYNC_REMOTE")
@@ -191,6 +169,56 @@ impl Start {
         }
         Ok(config)
     }
+}
+
+/// Runs an agent until it is told to stop.
+pub(crate) fn run(mut config: Config, out: Output) -> Result<(), Failure> {
+    let shown = if out.quiet { Level::Warn } else { Level::Info };
+    config.log = Some(Log::begin(shown));
+    runtime()?.block_on(async {
+        // Heard from here on, so that a request to stop that comes early still ends the agent cleanly.
+        let mut signals = Signals::listen().or_fail(Kind::Failed, "signals")?;
+        let agent = Agent::start(config, Arc::new(Headless))
+            .await
+            .map_err(|error| not_started(&error))?;
+        let ticket = agent.ticket().await;
+        let announced = announce(&agent, ticket.as_deref(), out);
+        while announced.is_ok() {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Signal::SyncNow => {
+                        // Of what comes of it the agent's log and status tell.
+                        agent.sync_now(None).or_fail(Kind::Failed, "sync now")?;
+                    }
+                    Signal::Stop => break,
+                },
+                () = agent.quit_requested() => break,
+            }
+        }
+        agent.stop().await;
+        announced
+    })
+}
+
+/// Returns the repositories that are meant, in whole paths: of a folder, all in it but that of messages.
+fn files(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in given {
+        let path = std::path::absolute(path).or_fail(Kind::Usage, path.display())?;
+        if !path.is_dir() {
+            files.push(path);
+            continue;
+        }
+        let entries = std::fs::read_dir(&path).or_fail(Kind::Failed, path.display())?;
+        let inside = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut inside: Vec<PathBuf> = inside
+            .filter(|path| path.extension().is_some_and(|it| it == "fossil"))
+            .filter(|path| path.file_name().is_none_or(|name| name != FILE_NAME))
+            .collect();
+        inside.sort();
+        files.extend(inside);
+    }
+    Ok(files)
 }
 
 /// Says where the agent answers, and last that it is ready.

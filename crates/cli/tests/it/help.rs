@@ -11,6 +11,8 @@ const COMMANDS: &[&str] = &[
     "sync status",
     "sync pause",
     "sync resume",
+    "hub",
+    "hub serve",
     "id",
     "ticket",
     "peers",
@@ -29,6 +31,10 @@ const COMMANDS: &[&str] = &[
     "notify trace",
     "mcp",
     "open",
+    "service",
+    "service install",
+    "service status",
+    "service uninstall",
     "completions",
     "man",
     "repo",
@@ -84,7 +90,7 @@ fn help_texts() {
 #[test]
 fn every_command_is_in_the_list_of_help_texts() {
     let lab = Lab::new();
-    for parent in ["", "sync", "repo", "user", "config", "uv"] {
+    for parent in ["", "sync", "hub", "service", "repo", "user", "config", "uv"] {
         let mut args: Vec<&str> = parent.split_whitespace().collect();
         args.push("--help");
         let help = lab.edgesync(&args);

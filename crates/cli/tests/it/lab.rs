@@ -216,11 +216,14 @@ pub(crate) struct Agent {
 impl Agent {
     /// Starts `edgesync sync start` with these arguments and waits until it is ready.
     pub(crate) fn start(lab: &Lab, args: &[&str]) -> Self {
-        let mut all = vec!["sync", "start"];
-        all.extend(args);
+        Self::run(lab, &[&["sync", "start"], args].concat())
+    }
+
+    /// Starts the program with these arguments, which make it an agent, and waits until it is ready.
+    pub(crate) fn run(lab: &Lab, args: &[&str]) -> Self {
         let log = lab.path("../agent.log");
         let mut child = lab
-            .edgesync_command(&all)
+            .edgesync_command(args)
             .stdout(Stdio::piped())
             .stderr(fs::File::create(&log).expect("a log"))
             .spawn()

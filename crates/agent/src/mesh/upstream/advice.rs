@@ -94,11 +94,15 @@ fn of_found(way: UpstreamWay, address: &str, found: &Found) -> Option<Advice> {
     let (message, hint) = match (way, found) {
         (UpstreamWay::Leaf, Found::Clients) => (
             "is the server's port for clients".to_owned(),
-            format!("Take {leaf}, its leafnode port unless it is configured otherwise, or nats://{address}"),
+            format!(
+                "Take {leaf}, its leafnode port unless it is configured otherwise, or nats://{address}"
+            ),
         ),
         (UpstreamWay::Client, Found::Leaves { .. }) => (
             "is the server's leafnode port".to_owned(),
-            format!("Take nats-leaf://{address}, or {client}, its port for clients unless it is configured otherwise"),
+            format!(
+                "Take nats-leaf://{address}, or {client}, its port for clients unless it is configured otherwise"
+            ),
         ),
         (UpstreamWay::Leaf, Found::Leaves { tls: true }) => (
             "wants TLS for leafnodes, which is not supported here".to_owned(),
@@ -111,14 +115,18 @@ fn of_found(way: UpstreamWay, address: &str, found: &Found) -> Option<Advice> {
             let leaf = leaves
                 .as_ref()
                 .and_then(|leaves| leaves.rsplit_once(':'))
-                .map_or_else(|| leaf.clone(), |(_, port)| format!("nats-leaf://{host}:{port}"));
+                .map_or_else(
+                    || leaf.clone(),
+                    |(_, port)| format!("nats-leaf://{host}:{port}"),
+                );
             (
                 "is the port for members of the server's own cluster".to_owned(),
                 format!("Take {leaf}, or {client}, unless they are configured otherwise"),
             )
         }
         (_, Found::Web) => (
-            "is a web server; a NATS server's ports for monitoring and WebSocket are such".to_owned(),
+            "is a web server; a NATS server's ports for monitoring and WebSocket are such"
+                .to_owned(),
             format!("Take {leaf}, or {client}, unless they are configured otherwise"),
         ),
         (_, Found::Tls) => (

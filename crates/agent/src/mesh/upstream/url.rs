@@ -74,7 +74,9 @@ pub enum UpstreamUrlError {
     #[error("a .creds file is for nats-leaf:// alone so far")]
     CredsOfClient,
     /// The text of a file is none.
-    #[error("it holds no credentials: a JWT and its seed are expected, as `nsc generate creds` writes them")]
+    #[error(
+        "it holds no credentials: a JWT and its seed are expected, as `nsc generate creds` writes them"
+    )]
     Creds,
 }
 
@@ -175,7 +177,8 @@ impl FromStr for UpstreamUrl {
                 None => (None, rest),
             };
             if let Some(user) = user.filter(|_| login == Login::None) {
-                login = read_login(user).ok_or_else(|| UpstreamUrlError::Address(address.to_owned()))?;
+                login = read_login(user)
+                    .ok_or_else(|| UpstreamUrlError::Address(address.to_owned()))?;
             }
             servers.push(host_and_port(address, way.port())?);
         }
