@@ -5,6 +5,7 @@ mod bus;
 mod deploy;
 mod desktop;
 mod documents;
+mod hostile;
 mod listeners;
 mod mesh;
 mod news;

@@ -8,7 +8,7 @@ use super::memory::Memory;
 use super::{Batch, Conn, SharedPayload, Sub};
 use crate::limits::SHARED_PAYLOAD_BYTES;
 use crate::proto::write::{self, LinkHead};
-use crate::proto::{Kind, Tokens};
+use crate::proto::{Kind, Tokens, headers};
 use crate::sublist::{Class, Delivery, Group, Sublist};
 
 /// A message on its way.
@@ -23,6 +23,13 @@ pub(crate) struct Message<'a> {
     pub(crate) queues: Option<Tokens<'a>>,
     /// The cluster of the leafnode that it came from, if known.
     pub(crate) origin: Option<&'a [u8]>,
+}
+
+impl Message<'_> {
+    fn is_readable(&self) -> bool {
+        let block = self.payload.get(..self.header_len).unwrap_or_default();
+        block.is_empty() || headers::is_readable(block)
+    }
 }
 
 /// Who sent a message.
@@ -78,13 +85,16 @@ impl Router {
         self.memory = Memory::default();
     }
 
-    /// Hands a message to everybody who gets it, and says whether anybody did.
+    /// Hands a message to everybody who gets it, and says whether anybody did. Nobody gets one whose headers cannot be read.
     pub(crate) fn route(
         &mut self,
         tree: &Sublist<Arc<Conn>>,
         from: Source<'_>,
         message: &Message<'_>,
     ) -> bool {
+        if !message.is_readable() {
+            return false;
+        }
         let matches = self.memory.matches(tree, message.subject);
         let mut shared = None;
         if message.payload.len() >= SHARED_PAYLOAD_BYTES
@@ -128,6 +138,9 @@ impl Router {
 impl Router {
     /// Hands a message to one subscription and nobody else.
     pub(crate) fn answer(&mut self, sub: &Arc<Sub>, from: Source<'_>, message: &Message<'_>) {
+        if !message.is_readable() {
+            return;
+        }
         let mut delivery = Sending {
             from,
             message,

@@ -5,6 +5,7 @@
 
 mod client;
 mod connect;
+pub(crate) mod headers;
 mod info;
 mod leaf;
 mod line;

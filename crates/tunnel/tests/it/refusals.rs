@@ -128,3 +128,33 @@ async fn what_cannot_be_reached_says_why() {
         .expect_err("no key");
     assert_eq!(error, StreamError::NoKey(no_key));
 }
+
+#[tokio::test]
+async fn the_key_says_who_is_reached_and_no_address_does() {
+    let (b, c) = (Member::open(config(2)).await, Member::open(config(3)).await);
+    let (right, other) = (b.ticket().await, c.ticket().await);
+    // Only somebody else answers there.
+    let a = Member::open(config(1)).await;
+    b.lets_in(&a);
+    c.lets_in(&a);
+    let mut wrong = right.clone();
+    wrong.addresses = other.addresses.clone();
+    a.tunnel.know(wrong);
+    assert!(a.echo(b.id(), Protocol::Xfer).await.is_err());
+    // Among addresses of somebody else, of nobody and of everybody the right one is found.
+    let d = Member::open(config(4)).await;
+    b.lets_in(&d);
+    let mut mixed = right;
+    mixed.addresses.extend(other.addresses);
+    for odd in [
+        "224.0.0.1:7",
+        "255.255.255.255:7",
+        "127.0.0.1:0",
+        "0.0.0.0:0",
+        "[ff02::1]:7",
+    ] {
+        mixed.addresses.insert(odd.parse().expect("an address"));
+    }
+    d.tunnel.know(mixed);
+    d.reaches(b.id(), Protocol::Xfer).await;
+}
