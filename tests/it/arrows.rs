@@ -11,12 +11,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("natsd", &[]),
     // Itself, so that its own tests have the bus in memory.
     ("edgesync-bus", &["edgesync-bus"]),
+    ("edgesync-bridge", &["edgesync-bus", "libfossil"]),
     ("edgesync-replica", &[]),
     ("edgesync-notify", &["libfossil"]),
     ("edgesync-tunnel", &[]),
     (
         "edgesync-agent",
         &[
+            "edgesync-bridge",
             "edgesync-bus",
             "edgesync-notify",
             "edgesync-replica",

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
+pub(crate) use edgesync_bridge::limits::{BUS_BODY_BYTES, BUS_HEADERS_BYTES, BUS_REPLY, REDIRECTS};
+
 /// Largest body of an API request. All of them are a few short strings.
 pub(crate) const API_BODY_BYTES: usize = 1024 * 1024;
 
 /// Largest body of an `/xfer` request. Stock clients stop at 250,000 bytes unless one artifact alone is larger, and
 /// artifacts of this size travel whole.
 pub(crate) const XFER_BODY_BYTES: usize = 256 * 1024 * 1024;
-
-/// Largest reply of a remote that is read; the counterpart of [`XFER_BODY_BYTES`]. Stock servers aim at 5,000,000 bytes.
-pub(crate) const REPLY_BYTES: usize = 256 * 1024 * 1024;
 
 /// Connections served at once by one listener. More wait in the kernel's queue.
 pub(crate) const CONNECTIONS: usize = 128;
@@ -52,18 +51,6 @@ pub(crate) const LARGE_BODY_GRACE: Duration = Duration::from_secs(30);
 
 /// How fast it must have come on the average after that: half of what a slow DSL line sends.
 pub(crate) const LARGE_BODY_BYTES_PER_S: usize = 64 * 1024;
-
-/// Time for a TCP and TLS connection to a remote.
-pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
-
-/// Time without a byte from a remote. A stock server computes a reply for up to 30 s.
-pub(crate) const REPLY_STALL: Duration = Duration::from_secs(90);
-
-/// Time for one whole round trip; stock servers give up after the same time.
-pub(crate) const ROUND_TRIP_DEADLINE: Duration = Duration::from_secs(600);
-
-/// Redirects followed in one exchange; stock's number.
-pub(crate) const REDIRECTS: usize = 20;
 
 /// Longest wait between two tries at a failing remote.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(300);
@@ -123,22 +110,11 @@ pub(crate) const COUNT_DEADLINE: Duration = Duration::from_millis(700);
 /// Longest project name, user name or path in a request.
 pub(crate) const TEXT_FIELD_BYTES: usize = 4096;
 
-/// Room for headers in a message on the bus. Ours take about 600 bytes.
-pub(crate) const BUS_HEADERS_BYTES: usize = 1536;
-
-/// Body of a message on the bus. Longer ones hold up what others say on the same connection; a piece of 128 KiB of a large file fits with its
-/// lines.
-pub(crate) const BUS_BODY_BYTES: usize = 256 * 1024 - BUS_HEADERS_BYTES;
-
 /// Nonces of signed requests that are remembered for a window: 200 requests a second by trusted agents.
 pub(crate) const NONCES: usize = 131_072;
 
 /// Requests of one project on the bus that are worked on at once; its thread does one after the other, the others are read and signed beside it.
 pub(crate) const BUS_REQUESTS: usize = 4;
-
-/// Time for the answer to a request on the bus. Storing the largest message takes seconds; an answer that is lost, because the other end has
-/// just closed the repository, should not cost a minute.
-pub(crate) const BUS_REPLY: Duration = Duration::from_secs(20);
 
 /// The longest that one request waits for an answer; who wants to wait longer asks again.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(60);

@@ -5,7 +5,9 @@ use libfossil::db::Repository;
 use libfossil::xfer::client::{Client, Credentials, Response, Step, Summary, SyncError};
 
 use super::Remote;
-use super::http::{Answer, Http, HttpError, Post};
+use edgesync_bridge::http::{Answer, Post};
+
+use super::{Http, HttpError};
 use crate::api::{Code, Error};
 use crate::clock;
 use crate::limits;
@@ -38,7 +40,7 @@ where
             Ending::Elsewhere(moved) => place = moved,
         }
     }
-    let host = super::http::host_of(place.parsed());
+    let host = edgesync_bridge::http::host_of(place.parsed());
     Err(http_error(&HttpError::Redirects { host }))
 }
 
@@ -79,7 +81,7 @@ where
             body: request.body,
         };
         let (answer, url) = http
-            .post(place, &post)
+            .post(place.parsed(), &post)
             .await
             .map_err(|error| http_error(&error))?;
         let response = match answer {

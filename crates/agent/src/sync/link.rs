@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Http;
 use super::condition::{Condition, Progress};
-use super::http::Http;
 use super::{Remote, Wishes, client, exchange, jitter};
 use crate::api::{Code, Error, Level, State, Time};
 use crate::limits;

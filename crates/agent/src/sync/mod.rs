@@ -5,14 +5,13 @@ pub(crate) mod bus;
 pub(crate) mod clone;
 mod condition;
 mod exchange;
-mod http;
 mod link;
 mod once;
 mod remote;
 
 pub use bus::{BusAddress, BusServer};
-pub(crate) use http::Http;
-pub use http::HttpError;
+pub(crate) use edgesync_bridge::http::Http;
+pub use edgesync_bridge::http::HttpError;
 pub(crate) use link::{Link, Linker};
 pub use once::{ExchangeError, Peer, clone as clone_once, exchange as exchange_once};
 pub use remote::{Remote, RemoteError};

@@ -13,8 +13,10 @@ use libfossil::xfer::server::Server;
 
 use super::clone::Target;
 use super::exchange::credentials;
-use super::http::{Answer, Http, HttpError, Post};
+use edgesync_bridge::http::{Answer, Post};
+
 use super::{BusAddress, Goal, Remote, RemoteError, bus};
+use super::{Http, HttpError};
 use crate::api;
 use crate::clock;
 use crate::home::Home;
@@ -212,7 +214,7 @@ fn over_http(
                 cookie: request.cookie,
                 body: request.body,
             };
-            let (answer, url) = runtime.block_on(http.post(&place, &post))?;
+            let (answer, url) = runtime.block_on(http.post(place.parsed(), &post))?;
             match answer {
                 Answer::Reply { content_type, body } => {
                     place = place.moved_to(url);
@@ -228,7 +230,7 @@ fn over_http(
             return Ok(summary);
         }
     }
-    let host = super::http::host_of(place.parsed());
+    let host = edgesync_bridge::http::host_of(place.parsed());
     Err(HttpError::Redirects { host }.into())
 }
 

@@ -166,6 +166,14 @@ const TABLES: [Table; 5] = [
 ];
 
 impl Area {
+    /// Returns the name that the area is asked for by.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let mut all = AREAS.iter();
+        all.find(|(_, area)| *area == self)
+            .map_or("", |(name, _)| name)
+    }
+
     /// Returns the areas that a `reqconfig` card asks for; none when it is unknown.
     #[must_use]
     pub fn named(name: &str) -> BTreeSet<Self> {

@@ -8,12 +8,11 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 
-use super::Remote;
 use crate::limits;
 
-/// The HTTP clients of the agent.
+/// HTTP clients for Fossil servers.
 #[derive(Debug, Clone)]
-pub(crate) struct Http {
+pub struct Http {
     /// For servers on this machine, which a proxy would look for on its own.
     direct: Client,
     /// For all others, by way of the environment's proxy where there is one.
@@ -22,17 +21,25 @@ pub(crate) struct Http {
 
 /// A request to a server.
 #[derive(Debug, Clone)]
-pub(crate) struct Post {
+pub struct Post {
+    /// The `Content-Type` header.
     pub content_type: &'static str,
+    /// The `Cookie` header.
     pub cookie: Option<String>,
+    /// The body.
     pub body: Bytes,
 }
 
 /// A server's answer.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// A sync reply.
-    Reply { content_type: String, body: Bytes },
+    Reply {
+        /// The `Content-Type` header.
+        content_type: String,
+        /// The body.
+        body: Bytes,
+    },
     /// The repository is at another host. Nothing was sent there: the request may carry a login for this one.
     Elsewhere,
 }
@@ -125,7 +132,10 @@ impl HttpError {
 
 impl Http {
     /// Returns the clients, with `ring` for TLS and the system's certificates.
-    pub(crate) fn new() -> reqwest::Result<Self> {
+    ///
+    /// # Errors
+    /// When the system's certificates cannot be read.
+    pub fn new() -> reqwest::Result<Self> {
         // Fails only when one is installed already, which is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
@@ -147,13 +157,12 @@ impl Http {
         })
     }
 
-    /// Sends `post` to `remote`, following redirects on the same host, and returns the answer with the address that gave it.
-    pub(crate) async fn post(
-        &self,
-        remote: &Remote,
-        post: &Post,
-    ) -> Result<(Answer, Url), HttpError> {
-        let mut url = remote.parsed().clone();
+    /// Sends `post` to `server`, following redirects on the same host, and returns the answer with the address that gave it.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn post(&self, server: &Url, post: &Post) -> Result<(Answer, Url), HttpError> {
+        let mut url = server.clone();
         for _ in 0..=limits::REDIRECTS {
             let response = self.send(&url, post).await?;
             if !matches!(response.status().as_u16(), 301 | 302 | 307 | 308) {
@@ -294,7 +303,9 @@ fn is_here(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-pub(super) fn host_of(url: &Url) -> String {
+/// Returns host and port of an address, as people write them.
+#[must_use]
+pub fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port()
         .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -432,7 +443,7 @@ mod tests {
         let (read, readings) = mpsc::channel();
         let (closed, closings) = mpsc::channel();
         let address = forgetful_server(readings, closed);
-        let remote: Remote = format!("http://{address}/").parse().expect("an address");
+        let server = url(&format!("http://{address}/"));
         let post = Post {
             content_type: "application/x-fossil",
             cookie: None,
@@ -446,7 +457,7 @@ mod tests {
             .expect("a runtime");
         for _ in 0..2 {
             let (answer, _) = runtime
-                .block_on(http.post(&remote, &post))
+                .block_on(http.post(&server, &post))
                 .expect("an answer");
             assert!(matches!(answer, Answer::Reply { .. }));
             read.send(()).expect("the server keeps the connection");

@@ -1,0 +1,1 @@
+//! Bridges between a bus in memory and a stock `fossil server`.
