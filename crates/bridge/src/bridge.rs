@@ -288,7 +288,7 @@ impl Bridge {
         let (capabilities, lent) = (caller.capabilities, self.setup.server.account.is_some());
         aside(body.len(), move || {
             let message = frame::decode(content_type, body).map_err(|error| error.to_string())?;
-            Ok(rights::judge(message, capabilities, lent))
+            Ok(rights::judge(&message, capabilities, lent))
         })
         .await
     }

@@ -29,7 +29,7 @@ pub(crate) struct Passed {
 /// # Errors
 /// The text of an `error` card, in the words of a Fossil server.
 pub(crate) fn judge(
-    message: Bytes,
+    message: &Bytes,
     capabilities: Capabilities,
     lent: bool,
 ) -> Result<Passed, String> {
@@ -103,14 +103,16 @@ fn allow(card: &Card, capabilities: Capabilities) -> Result<(), String> {
         capabilities.may_write_unversioned(),
     );
     let (text, allowed) = match card {
-        Card::Pull { .. } | Card::UvGimme(_) | Card::Pragma(Pragma::UvHash(_)) => reads,
+        Card::Pull { .. }
+        | Card::UvGimme(_)
+        | Card::Pragma(Pragma::UvHash(_) | Pragma::Extension(Extension::Range { .. })) => reads,
         Card::Push { .. }
         | Card::File { .. }
         | Card::CompressedFile { .. }
         | Card::Pragma(Pragma::CiLock { .. } | Pragma::CiUnlock(_)) => writes,
         Card::Clone(_) => ("not authorized to clone", capabilities.may_clone()),
         Card::Private | Card::Pragma(Pragma::SendPrivate) => private,
-        Card::UvFile { .. } => uv,
+        Card::UvFile { .. } | Card::Pragma(Pragma::Extension(Extension::UvOffer(_))) => uv,
         Card::Config { .. } => (
             "not authorized to push configuration",
             capabilities.may_administer(),
@@ -120,8 +122,6 @@ fn allow(card: &Card, capabilities: Capabilities) -> Result<(), String> {
             ContentName::Artifact(_) => writes,
             ContentName::Unversioned(_) => uv,
         },
-        Card::Pragma(Pragma::Extension(Extension::UvOffer(_))) => uv,
-        Card::Pragma(Pragma::Extension(Extension::Range { .. })) => reads,
         _ => return Ok(()),
     };
     match allowed {
@@ -147,7 +147,7 @@ mod tests {
 
     fn judged(text: &str, letters: &str, lent: bool) -> Result<Passed, String> {
         let message = Bytes::from(text.replace("CODE", CODE));
-        judge(message, Capabilities::from_letters(letters), lent)
+        judge(&message, Capabilities::from_letters(letters), lent)
     }
 
     #[test]
