@@ -1,6 +1,7 @@
 //! Requests for one project from the bus to its Fossil server, and the answers back.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{self, Envelope, Key, Note};
 use crate::limits;
-use crate::probe::{self, Standing};
+use crate::probe::{self, Fault, Standing};
 use crate::rights::{self, Passed};
 use crate::server::FossilServer;
 use crate::shelf::{Shelf, ShelfError};
@@ -85,7 +86,10 @@ pub struct Counts {
 pub struct Bridge {
     setup: Setup,
     began: Instant,
+    /// Requests that may be made of the server now. One until it has answered: the first requests that a stock server ever gets for an address,
+    /// if they come together, trip over each other in its `config` table, and one is answered 400.
     server_places: Semaphore,
+    answered_once: AtomicBool,
     shelf: Mutex<Shelf>,
     standing: watch::Sender<Standing>,
     counts: watch::Sender<Counts>,
@@ -108,7 +112,8 @@ impl Bridge {
         Arc::new(Self {
             setup,
             began: Instant::now(),
-            server_places: Semaphore::new(limits::SERVER_REQUESTS),
+            server_places: Semaphore::new(1),
+            answered_once: AtomicBool::new(false),
             shelf: Mutex::default(),
             standing: watch::Sender::default(),
             counts: watch::Sender::default(),
@@ -261,7 +266,11 @@ impl Bridge {
         let reply = timeout(patience, async {
             // The semaphore is never closed.
             let _place = self.server_places.acquire().await;
-            self.setup.server.ask(content_type, body, patience).await
+            let asked = self.setup.server.ask(content_type, body, patience).await;
+            if asked.is_ok() {
+                self.has_answered();
+            }
+            asked
         });
         let reply = reply
             .await
@@ -378,7 +387,12 @@ impl Bridge {
             let mut random = [0; 20];
             match getrandom::fill(&mut random) {
                 Ok(()) => {
+                    let place = self.server_places.acquire().await;
                     let standing = probe::look(&self.setup.server, random, &before).await;
+                    if !matches!(standing, Standing::Down(Fault::Server(_))) {
+                        self.has_answered();
+                    }
+                    drop(place);
                     self.settle(standing, &mut wait);
                 }
                 Err(error) => tracing::warn!(%error, "no random bytes"),
@@ -389,6 +403,13 @@ impl Bridge {
                 () = sleep(wait) => {}
                 () = self.nudge.notified() => sleep(limits::SETTLE).await,
             }
+        }
+    }
+
+    /// Takes note that the server has answered: from now on it is asked several things at once.
+    fn has_answered(&self) {
+        if !self.answered_once.swap(true, Ordering::Relaxed) {
+            self.server_places.add_permits(limits::SERVER_REQUESTS - 1);
         }
     }
 
