@@ -1,6 +1,7 @@
 //! The tests that cross crates, in one program.
 
 mod arrows;
+mod bridge;
 mod bus;
 mod deploy;
 mod desktop;

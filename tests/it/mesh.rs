@@ -119,6 +119,11 @@ impl Place {
 
     /// Commits a file with stock Fossil.
     pub(crate) fn commit(&self, number: usize, name: &str) {
+        self.commit_bytes(number, name, name.as_bytes());
+    }
+
+    /// Commits a file with these bytes, as [`Place::commit`] does.
+    pub(crate) fn commit_bytes(&self, number: usize, name: &str, content: &[u8]) {
         let checkout = self.folder.path().join(format!("checkout-{number}"));
         let fossil = |arguments: &[&str]| {
             run(self.fossil().current_dir(&checkout).args(arguments));
@@ -128,7 +133,7 @@ impl Place {
             let repository = self.repository(number);
             fossil(&["open", "--force", repository.to_str().expect("a path")]);
         }
-        std::fs::write(checkout.join(name), name).expect("written");
+        std::fs::write(checkout.join(name), content).expect("written");
         fossil(&["add", name]);
         fossil(&["commit", "-m", name, "--no-warnings", "--allow-fork"]);
     }
@@ -145,6 +150,15 @@ impl Agent {
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
         assert!(head.starts_with("HTTP/1.1 20"), "{answer}");
         serde_json::from_str(body).unwrap_or_default()
+    }
+
+    /// Returns the error with which the API refuses a request.
+    pub(crate) fn refused(&self, method: &str, path: &str, body: &Value) -> Value {
+        let answer = String::from_utf8(self.ask(method, path, Some(body))).expect("text");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        assert!(!head.starts_with("HTTP/1.1 20"), "{answer}");
+        let body: Value = serde_json::from_str(body).expect("JSON");
+        body["error"].clone()
     }
 
     /// Returns the bytes at a path of the API, `None` while there are none.

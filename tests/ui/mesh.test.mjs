@@ -52,6 +52,10 @@ beforeEach(() => {
       { id: "2", url: "nats-leaf://a-host-with-a-rather-long-name.example.org:7422", from: "flag", state: { kind: "standby" }, peer: null },
       { id: "3", url: "nats-route://10.0.0.9:7423", from: "app", state: refused(), peer: null },
     ],
+    bridges: [
+      bridge("1c", { url: "https://fossil.example.org/notes", user: "ada", answered: 1204, failed: 1, last_request: ago(4) }),
+      bridge("2d", { url: "http://a-server-with-a-rather-long-name.example.org:8080/projects/website", state: { ...refused(), message: "a-server-with-a-rather-long-name.example.org:8080 can't be reached: connection refused", hint: "Check the address and the network.", retry_at: null } }),
+    ],
     peers: [
       peer("studio-mac", { endpoint_id: ids.studio, dialled: true, round_trip_ms: 3.2, last_ok: ago(12), repositories: ["notes"], role: "hub" }),
       peer("tablet", { endpoint_id: ids.tablet, link: "via", round_trip_ms: 41, last_ok: ago(5000), role: "leaf", error: { ...refused(), message: "the reply's signature does not match" } }),
@@ -65,6 +69,12 @@ beforeEach(() => {
     },
   };
 });
+
+/** @param {string} digits @param {object} more */
+function bridge(digits, more) {
+  const code = digits.repeat(20);
+  return { id: code, url: "", user: null, project_code: code, from: "app", state: { kind: "connected", since: ago(4000) }, answered: 0, failed: 0, last_request: null, ...more };
+}
 
 /** @param {string} name @param {object} more */
 function peer(name, more) {
@@ -97,6 +107,16 @@ async function answer(page) {
     }
     if (place.startsWith("/joins/")) {
       mesh = { ...mesh, joins: mesh.joins.filter((/** @type {any} */ join) => `/joins/${join.id}` !== place) };
+      return reply(204, undefined);
+    }
+    if (place === "/bridges" && body.url.includes("down")) return reply(502, { error: { code: "unreachable", message: "down.example.org can't be reached: connection refused", hint: "Check the address and the network.", retryable: true } });
+    if (place === "/bridges") {
+      const added = bridge("3e", { url: body.url, user: body.user ?? null, state: { kind: "connecting", since: ago(0) } });
+      mesh = { ...mesh, bridges: [...mesh.bridges, added] };
+      return reply(201, added);
+    }
+    if (place.startsWith("/bridges/")) {
+      mesh = { ...mesh, bridges: mesh.bridges.filter((/** @type {any} */ each) => `/bridges/${each.id}` !== place) };
       return reply(204, undefined);
     }
     if (place === "/trusted") {
@@ -144,7 +164,7 @@ for (const [key, width, height] of /** @type {const} */ ([["900", 900, 1400], ["
 }
 
 test("a mesh of one says what will be here", { timeout }, () => {
-  mesh = { ...mesh, peers: [], joins: [], role: "leaf", addresses: mesh.addresses.slice(0, 1) };
+  mesh = { ...mesh, peers: [], joins: [], bridges: [], role: "leaf", addresses: mesh.addresses.slice(0, 1) };
   trusted = [];
   return on({}, "/mesh", async (page) => {
     await page.getByText("The other agents will be here").waitFor();
@@ -152,6 +172,30 @@ test("a mesh of one says what will be here", { timeout }, () => {
     await inspect(page, "mesh-empty");
   });
 });
+
+test("a Fossil server is bridged and removed, and what is wrong with one says what to do", { timeout }, () =>
+  on({ height: 1400 }, "/mesh", async (page) => {
+    const section = page.getByRole("region", { name: "Bridges" });
+    await section.getByText("1,204 answered, 1 failed, the last").waitFor();
+    const down = section.locator("li", { hasText: "rather-long-name" });
+    await down.getByText("can't be reached: connection refused").waitFor();
+    await down.getByText("Check the address and the network.").waitFor();
+    await section.getByLabel("Address of a Fossil server").fill("https://down.example.org/x");
+    await section.getByRole("button", { name: "Bridge" }).click();
+    await section.getByText("The server was not added").waitFor();
+    await section.getByLabel("Address of a Fossil server").fill("https://new.example.org/x");
+    await section.getByLabel("User there").fill("bob");
+    await section.getByLabel("Password there").fill("hidden");
+    await section.getByRole("button", { name: "Bridge" }).click();
+    await section.getByText("as bob").waitFor();
+    assert.equal(await section.getByLabel("Password there").inputValue(), "");
+    await section.getByRole("button", { name: "Remove https://new.example.org/x" }).click();
+    await section.getByText("as bob").waitFor({ state: "detached" });
+    assert.deepEqual(asked.slice(1), [
+      'POST /bridges {"url":"https://new.example.org/x","user":"bob","password":"hidden"}',
+      `DELETE /bridges/${"3e".repeat(20)}`,
+    ]);
+  }));
 
 test("another role says first what will happen, and is taken while all runs", { timeout }, () =>
   on({}, "/mesh", async (page) => {

@@ -225,6 +225,7 @@ impl Core {
             state: Arc::clone(&self.state),
             members: Arc::clone(&self.members),
             events: Arc::clone(&self.events),
+            http: self.linker.http.clone(),
             wishes: self.linker.wishes,
             poll: self.poll,
             tasks: self.tasks.clone(),
@@ -396,7 +397,11 @@ impl Core {
                 mesh.replication().unhost(name);
             }
             // Its thread ends by itself when what was handed over is written.
+            let project = hosted.project_code();
             drop(hosted.close());
+            if let (Some(mesh), Some(project)) = (self.mesh.get(), project) {
+                mesh.bridges().take_up(&project);
+            }
             self.events.publish(Event::Removed {
                 name: name.to_owned(),
             });

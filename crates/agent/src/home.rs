@@ -120,6 +120,11 @@ impl Home {
         self.data.join("agent.db")
     }
 
+    /// The key in whose name bridges sign that run beside the agent.
+    pub(crate) fn bridge_file(&self) -> PathBuf {
+        self.data.join("bridge.key")
+    }
+
     /// The identity key.
     pub fn identity_file(&self) -> PathBuf {
         self.data.join("identity.key")

@@ -6,6 +6,7 @@
 
 mod agent;
 pub mod api;
+pub mod bridges;
 mod clock;
 mod core;
 mod diff;

@@ -116,6 +116,9 @@ pub(crate) const NONCES: usize = 131_072;
 /// Requests of one project on the bus that are worked on at once; its thread does one after the other, the others are read and signed beside it.
 pub(crate) const BUS_REQUESTS: usize = 4;
 
+/// Quiet time between two events that only tell of a bridge's requests.
+pub(crate) const BRIDGE_NEWS: Duration = Duration::from_millis(500);
+
 /// The longest that one request waits for an answer; who wants to wait longer asks again.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(60);
 

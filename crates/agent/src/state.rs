@@ -2,6 +2,7 @@
 //! their names, their remotes with the passwords, and which identities have which rights. The file is readable by its owner alone.
 //! A damaged file is set aside under another name, never overwritten; one of a newer agent is refused.
 
+mod bridges;
 mod notify;
 mod pauses;
 
@@ -411,6 +412,7 @@ fn open_checked(path: &Path) -> Result<Connection, Unusable> {
         crate::members::TABLES,
         crate::phone::TABLES,
         pauses::TABLE,
+        bridges::TABLE,
     ] {
         connection.execute_batch(tables).map_err(judge)?;
     }

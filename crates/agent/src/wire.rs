@@ -2,11 +2,13 @@
 
 use edgesync_bridge::envelope;
 pub(crate) use edgesync_bridge::envelope::{CONTENT_TYPE, Envelope, PREFIX, STATUS, content_type};
-use edgesync_bus::{Headers, Message, SharedBus};
+use edgesync_bus::{Headers, Message, Publish, SharedBus};
+use edgesync_replica::{Project, Topic, subject};
 use libfossil::xfer::Budget;
 
 use crate::api::Time;
 use crate::limits;
+use crate::text;
 use crate::trust::auth::{NONCE_BYTES, sign};
 use crate::trust::{Context, HEADER, Keys, Statement, Trust};
 
@@ -77,6 +79,34 @@ impl Wire {
         };
         let signature = sign(&self.keys, &statement, nonce, Time::now());
         envelope.headers().with(HEADER, signature)
+    }
+
+    /// Says something of a project to all, signed. What is lost comes again with the next beat.
+    pub(crate) async fn announce(&self, project: &Project, topic: Topic, body: Vec<u8>) {
+        let subject = match topic {
+            Topic::Commit => subject::commit(&self.prefix, project),
+            Topic::Hello => subject::hello(&self.prefix, project),
+        };
+        let statement = Statement {
+            context: Context::Announcement,
+            subject: &subject,
+            reply: None,
+            content_type: None,
+            status: None,
+            payload: &body,
+        };
+        let Ok(nonce) = text::random() else {
+            tracing::warn!("no random bytes, so nothing can be signed");
+            return;
+        };
+        let signature = sign(&self.keys, &statement, &nonce, Time::now());
+        let publish = Publish {
+            headers: Headers::new().with(HEADER, signature),
+            ..Publish::new(subject, bytes::Bytes::from(body))
+        };
+        if let Err(error) = self.bus.publish(publish).await {
+            tracing::debug!(%project, ?topic, %error, "not published");
+        }
     }
 }
 

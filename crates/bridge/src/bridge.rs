@@ -15,13 +15,14 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::envelope::{self, Envelope, Key, Note};
 use crate::limits;
 use crate::probe::{self, Fault, Standing};
 use crate::rights::{self, Passed};
 use crate::server::FossilServer;
-use crate::shelf::{Shelf, ShelfError};
+use crate::shelf::{Shelf, ShelfError, Work};
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -71,6 +72,8 @@ pub struct Setup {
     pub gate: Arc<dyn Gate>,
     /// How often to ask the server what it holds.
     pub poll: Duration,
+    /// How long who asks is kept waiting before the answer is promised; [`limits::PROMISE`].
+    pub promise: Duration,
 }
 
 /// What happened on a bridge.
@@ -136,6 +139,11 @@ impl Bridge {
         self.counts.subscribe()
     }
 
+    /// Looks at the server soon, instead of at its time.
+    pub fn look(&self) {
+        self.nudge.notify_one();
+    }
+
     /// Answers requests and looks at the server until `stop`, or the bus ends. `ready` is notified once no request is missed any more.
     ///
     /// # Errors
@@ -159,6 +167,8 @@ impl Bridge {
             () = self.watch_server() => {}
             () = self.answer_all(&mut any, &mut own) => {}
         }
+        // What is under way holds the bridge, and the bridge it.
+        locked(&self.shelf).clear();
         Ok(())
     }
 
@@ -182,7 +192,7 @@ impl Bridge {
         }
     }
 
-    async fn answer(&self, message: Message) {
+    async fn answer(self: &Arc<Self>, message: Message) {
         let Some(inbox) = message.reply.clone() else {
             return;
         };
@@ -212,11 +222,19 @@ impl Bridge {
     }
 
     /// Returns the answer to a message; the error is a text for who asked.
-    async fn handle(&self, caller: &Caller, message: &Message) -> Result<Envelope, String> {
+    async fn handle(
+        self: &Arc<Self>,
+        caller: &Caller,
+        message: &Message,
+    ) -> Result<Envelope, String> {
         let content_type = envelope::content_type(message).map_err(|error| error.to_string())?;
         let body = message.payload.clone();
         let body = match envelope::note(message) {
             Some(Note::More { key, offset }) => {
+                let work = locked(&self.shelf).take_work(&caller.name, &key);
+                if let Some(work) = work {
+                    return self.answer_or_promise(caller, message, key, work).await;
+                }
                 let part = self.part(&caller.name, key, offset);
                 return part.map_err(|error| error.to_string());
             }
@@ -229,7 +247,7 @@ impl Bridge {
                     None => return Ok(received()),
                 }
             }
-            Some(Note::Parts) | None => body,
+            Some(Note::Parts | Note::Later { .. }) | None => body,
         };
         self.pass_on(caller, message, content_type, body).await
     }
@@ -245,7 +263,7 @@ impl Bridge {
 
     /// Has the server answer a request, if its sender may make it.
     async fn pass_on(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         message: &Message,
         content_type: ContentType,
@@ -260,9 +278,49 @@ impl Bridge {
                 return Ok(Envelope::new(ContentType::Packed, refusal));
             }
         };
+        if envelope::note(message).is_none() {
+            let asked = self.converse(passed, content_type, body, limits::ANSWER);
+            let (content_type, body) = asked.await?;
+            return self.inward(caller, message, content_type, body);
+        }
+        // It goes on when nobody waits for it any more: what was pushed is not pushed again.
+        let bridge = Arc::clone(self);
+        let work = AbortOnDropHandle::new(tokio::spawn(async move {
+            let patience = limits::ROUND_TRIP_DEADLINE;
+            let asked = bridge.converse(passed, content_type, body, patience);
+            asked.await
+        }));
+        self.answer_or_promise(caller, message, new_key()?, work)
+            .await
+    }
+
+    /// Waits for the server as long as who asked waits for a message; then promises the answer.
+    async fn answer_or_promise(
+        &self,
+        caller: &Caller,
+        message: &Message,
+        key: Key,
+        mut work: Work,
+    ) -> Result<Envelope, String> {
+        if let Ok(done) = timeout(self.setup.promise, &mut work).await {
+            let (content_type, body) = done.map_err(|error| error.to_string())??;
+            return self.inward(caller, message, content_type, body);
+        }
+        let now = self.began.elapsed();
+        let kept = locked(&self.shelf).keep_work(now, &caller.name, key.clone(), work);
+        kept.map_err(|error| error.to_string())?;
+        Ok(comment(b"# later\n").with_note(Note::Later { key }))
+    }
+
+    /// Makes a request of the server, and takes note of how that went.
+    async fn converse(
+        &self,
+        passed: Passed,
+        content_type: ContentType,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<(ContentType, Bytes), String> {
         let (content_type, body) = self.outward(&passed, content_type, body).await?;
-        let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-        let patience = limits::ANSWER + Duration::from_secs(bytes / limits::SLOW_BYTES_PER_S);
         let reply = timeout(patience, async {
             // The semaphore is never closed.
             let _place = self.server_places.acquire().await;
@@ -284,7 +342,7 @@ impl Bridge {
             self.check_project(content_type, body.clone()).await?;
         }
         self.counts.send_modify(|counts| counts.answered += 1);
-        self.inward(caller, message, content_type, body)
+        Ok((content_type, body))
     }
 
     /// Reads a request. The outer error is for who asked; the inner one is the server's word for what he may not do.
@@ -339,9 +397,7 @@ impl Bridge {
         if body.len() <= self.part_bytes() {
             return Ok(Envelope::new(content_type, body).with_note(Note::Parts));
         }
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| error.to_string())?;
-        let key = Key::from_random(random);
+        let key = new_key()?;
         let now = self.began.elapsed();
         let reply = (content_type, body);
         let kept = locked(&self.shelf).keep_reply(now, &caller.name, key.clone(), reply);
@@ -433,8 +489,19 @@ impl Bridge {
 
 /// Returns the answer to a part that is not the last one.
 fn received() -> Envelope {
-    let message = frame::encode(ContentType::Packed, b"# part\n".to_vec());
-    Envelope::new(ContentType::Packed, message).with_note(Note::Parts)
+    comment(b"# part\n").with_note(Note::Parts)
+}
+
+/// Returns an answer that says nothing in the sync protocol's terms.
+fn comment(line: &[u8]) -> Envelope {
+    let message = frame::encode(ContentType::Packed, line.to_vec());
+    Envelope::new(ContentType::Packed, message)
+}
+
+fn new_key() -> Result<Key, String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| error.to_string())?;
+    Ok(Key::from_random(random))
 }
 
 /// Does `work`, beside the runtime's threads where there are many bytes to it.

@@ -7,7 +7,8 @@
 //!
 //! A bridge cannot have a stock server cut its replies short, so between it and those who say that they can, long messages travel in parts. The
 //! content type says so, because it is signed: `; edgesync-parts` of who can, `; edgesync-part=KEY/OFFSET/TOTAL` of a part, and
-//! `; edgesync-more=KEY/OFFSET` of the question for the next. A key names one message between two ends.
+//! `; edgesync-more=KEY/OFFSET` of the question for the next. A key names one message between two ends. An answer that takes longer than anybody
+//! waits for a message is promised, `; edgesync-later=KEY`, and asked for as its first part is.
 
 use std::fmt;
 
@@ -37,6 +38,7 @@ const KEY_DIGITS: usize = 32;
 const PARTS: &str = "edgesync-parts";
 const PART: &str = "edgesync-part=";
 const MORE: &str = "edgesync-more=";
+const LATER: &str = "edgesync-later=";
 
 /// Returns the subject at which anyone who has the project answers.
 #[must_use]
@@ -90,6 +92,11 @@ pub enum Note {
         /// Where the part begins, in bytes.
         offset: usize,
     },
+    /// The answer is being made: who asks for its part at 0 gets it, or this again.
+    Later {
+        /// Of which message.
+        key: Key,
+    },
 }
 
 /// Names a message that travels in parts.
@@ -122,6 +129,11 @@ impl Note {
                 offset: number(offset)?,
             });
         }
+        if let Some(key) = text.strip_prefix(LATER) {
+            return Some(Self::Later {
+                key: Key::parse(key)?,
+            });
+        }
         let (key, rest) = text.strip_prefix(PART)?.split_once('/')?;
         let (offset, total) = rest.split_once('/')?;
         Some(Self::Part {
@@ -138,6 +150,7 @@ impl fmt::Display for Note {
             Self::Parts => f.write_str(PARTS),
             Self::Part { key, offset, total } => write!(f, "{PART}{}/{offset}/{total}", key.0),
             Self::More { key, offset } => write!(f, "{MORE}{}/{offset}", key.0),
+            Self::Later { key } => write!(f, "{LATER}{}", key.0),
         }
     }
 }
@@ -258,7 +271,11 @@ mod tests {
                 offset: 7,
                 total: 9_000_000,
             },
-            Note::More { key, offset: 0 },
+            Note::More {
+                key: key.clone(),
+                offset: 0,
+            },
+            Note::Later { key },
         ] {
             let envelope = Envelope::new(ContentType::Plain, Bytes::new()).with_note(said.clone());
             let message = heard(&envelope);
@@ -279,6 +296,7 @@ mod tests {
             format!("edgesync-part={digits}0/1/2"),
             format!("edgesync-more={digits}/99999999999999999999999"),
             "edgesync-more=../../etc/0".to_owned(),
+            format!("edgesync-later={digits}/0"),
             "charset=utf-8".to_owned(),
         ] {
             assert_eq!(Note::parse(&odd), None, "{odd}");

@@ -7,8 +7,10 @@
 //!
 //! - [`http`]: one round trip with a stock Fossil server; all of the agent's are made with it.
 //! - [`envelope`]: sync messages on the bus, also those that are too long for one message.
+//! - [`Asking`]: the side of who asks, as a machine.
 //! - [`Bridge`]: requests in, answers out, for one project.
 
+mod asking;
 mod bridge;
 pub mod envelope;
 pub mod http;
@@ -21,6 +23,7 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 
+pub use asking::{Asking, AskingError};
 pub use bridge::{Bridge, Caller, Counts, Denied, Gate, Setup};
-pub use probe::{Fault, Holds, Standing};
+pub use probe::{Fault, Holds, Standing, project_at};
 pub use server::{Account, FossilServer, ServerError};

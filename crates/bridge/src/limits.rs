@@ -34,11 +34,12 @@ pub(crate) const SERVER_REQUESTS: usize = 4;
 /// Messages of one bridge that are worked on at once, those included that wait for the server.
 pub(crate) const MESSAGES: usize = 32;
 
-/// Time from a message on the bus to its answer: less than [`BUS_REPLY`], so that the reason reaches who asked.
-pub(crate) const ANSWER: Duration = Duration::from_secs(18);
+/// Time from a message on the bus to its answer, or to the promise of one: less than [`BUS_REPLY`], with room for the way.
+pub const PROMISE: Duration = Duration::from_secs(12);
 
-/// How fast long requests must reach the server beyond that: half of what a slow DSL line sends.
-pub(crate) const SLOW_BYTES_PER_S: u64 = 64 * 1024;
+/// Time for the server's answer to who can't be promised one: the Go product waits 30 s. A stock server may take a little longer, and then the
+/// reason reaches who asked, who asks again.
+pub(crate) const ANSWER: Duration = Duration::from_secs(28);
 
 /// Longest request or reply that travels in parts; as much as one request may have over HTTP.
 pub const PARTS_BYTES: usize = REPLY_BYTES;

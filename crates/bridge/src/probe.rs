@@ -4,12 +4,15 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use libfossil::name::{HashName, ProjectCode};
+use libfossil::name::{HashName, ProjectCode, ProjectCodeError};
 use libfossil::xfer::PEER_VERSION;
-use libfossil::xfer::card::{Card, Pragma};
+use libfossil::xfer::card::{Card, CloneRequest, Pragma};
 use libfossil::xfer::frame::{self, ContentType};
 use libfossil::xfer::parse::{Item, Items};
 
+use reqwest::Url;
+
+use crate::http::Http;
 use crate::limits;
 use crate::server::{FossilServer, ServerError};
 
@@ -101,6 +104,43 @@ pub(crate) async fn look(server: &FossilServer, random: [u8; 20], before: &Stand
         Ok(message) => read_reply(server, message, before),
         Err(error) => Standing::Down(error.into()),
     }
+}
+
+/// Returns the project that is at an address: a server names it to whoever begins a clone, also when it refuses the clone.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn project_at(http: &Http, url: &Url, random: [u8; 20]) -> Result<ProjectCode, Fault> {
+    let nobody = FossilServer {
+        url: url.clone(),
+        account: None,
+        project: ProjectCode::from_random(random),
+        http: http.clone(),
+    };
+    // From beyond the last artifact on, so that nothing of it is sent.
+    let clone = Card::Clone(CloneRequest::Contents {
+        version: 3,
+        seqno: i32::MAX.unsigned_abs(),
+    });
+    let cards = [Card::Pragma(Pragma::ClientVersion(PEER_VERSION)), clone];
+    let message: Vec<u8> = cards.iter().flat_map(Card::to_bytes).collect();
+    let body = nobody.body(&message);
+    let asked = nobody.ask(ContentType::Packed, body, limits::PROBE).await;
+    let (content_type, body) = asked?;
+    let message = frame::decode(content_type, body).map_err(ServerError::from)?;
+    let mut refusal = None;
+    for item in Items::new(message) {
+        match item {
+            Item::Card(Card::Push { project, .. }) => {
+                let code = project.parse();
+                return code.map_err(|error: ProjectCodeError| Fault::Says(error.to_string()));
+            }
+            Item::Card(Card::Error(text)) => refusal = Some(text),
+            _ => {}
+        }
+    }
+    let text = refusal.unwrap_or_else(|| "no project".to_owned());
+    Err(Fault::Says(text.chars().take(TEXT).collect()))
 }
 
 fn read_reply(server: &FossilServer, message: Bytes, before: &Standing) -> Standing {

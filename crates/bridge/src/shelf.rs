@@ -1,4 +1,5 @@
-//! Messages in parts that a bridge holds: replies until their reader has fetched them, requests until all of them is here.
+//! Messages in parts that a bridge holds: replies until their reader has fetched them, requests until all of them is here. Beside them stand the
+//! requests that the server still works on.
 //!
 //! They are in memory, bounded over all callers, and dropped when nobody touches them for a while. A caller reaches his own alone.
 
@@ -7,13 +8,18 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use libfossil::xfer::frame::ContentType;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::envelope::Key;
 use crate::limits;
 
+/// A request on its way to the server. It ends early when this is dropped.
+pub(crate) type Work = AbortOnDropHandle<Result<(ContentType, Bytes), String>>;
+
 /// What is held of one message.
 #[derive(Debug)]
 enum Held {
+    Work(Work),
     Reply {
         content_type: ContentType,
         body: Bytes,
@@ -54,6 +60,8 @@ impl Held {
     /// Returns the memory that is set aside for it.
     fn bytes(&self) -> usize {
         match self {
+            // What is under way is bounded by what the server is asked at once.
+            Self::Work(_) => 0,
             Self::Reply { body, .. } => body.len(),
             Self::Request { total, .. } => *total,
         }
@@ -61,6 +69,44 @@ impl Held {
 }
 
 impl Shelf {
+    /// Keeps what the server still works on.
+    ///
+    /// # Errors
+    /// [`ShelfError::Full`].
+    pub(crate) fn keep_work(
+        &mut self,
+        now: Duration,
+        caller: &str,
+        key: Key,
+        work: Work,
+    ) -> Result<(), ShelfError> {
+        self.make_room(now, caller, 0)?;
+        let entry = Entry {
+            held: Held::Work(work),
+            touched: now,
+        };
+        self.entries.insert((caller.to_owned(), key), entry);
+        Ok(())
+    }
+
+    /// Takes down what the server still works on, if that is what this key names.
+    pub(crate) fn take_work(&mut self, caller: &str, key: &Key) -> Option<Work> {
+        let place = (caller.to_owned(), key.clone());
+        match self.entries.get(&place)?.held {
+            Held::Work(_) => {}
+            Held::Reply { .. } | Held::Request { .. } => return None,
+        }
+        match self.entries.remove(&place)?.held {
+            Held::Work(work) => Some(work),
+            Held::Reply { .. } | Held::Request { .. } => None,
+        }
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     /// Keeps a reply until `caller` has fetched it.
     ///
     /// # Errors

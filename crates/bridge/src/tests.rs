@@ -11,11 +11,12 @@ use edgesync_bus::Headers;
 use libfossil::xfer::client::Credentials;
 use libfossil::xfer::frame::{self, ContentType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 
 use crate::envelope::{STATUS, content_type};
-use crate::{Account, Fault, Standing, limits};
-use lab::{HOUR, Lab, PATIENCE, Setting, Stock, stands};
+use crate::http::Http;
+use crate::{Account, Fault, Standing, limits, project_at};
+use lab::{Lab, PATIENCE, Setting, Stock, stands};
 
 /// An answer that says nothing.
 const COMMENT: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-fossil-debug\r\nConnection: close\r\nContent-Length: 5\r\n\r\n# ok\n";
@@ -106,6 +107,50 @@ async fn go_form_requests_get_packed_answers_and_a_clear_word_when_those_are_too
 }
 
 #[tokio::test]
+async fn an_answer_that_takes_longer_than_anybody_waits_is_promised_and_comes_once() {
+    let lab = Lab::new();
+    let project = lab.repository("server.fossil", "gio");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (requests, release) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let (seen, released) = (Arc::clone(&requests), Arc::clone(&release));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let asked = read_request(&mut stream).await;
+            // The look at the server is no caller's request.
+            if asked.len() < 200_000 {
+                stream.write_all(COMMENT).await.expect("sent");
+                continue;
+            }
+            seen.fetch_add(1, Ordering::SeqCst);
+            released.notified().await;
+            stream.write_all(COMMENT).await.expect("sent");
+        }
+    });
+    let setting = Setting {
+        promise: Duration::from_millis(20),
+        ..Setting::default()
+    };
+    lab.bridge(project, port, setting).await;
+    let caller = lab.caller(project, "gio");
+    // Longer than one message, so that it comes in parts as well.
+    let long = b"# a long comment\n".repeat(20_000);
+    let body = frame::encode(ContentType::Plain, long);
+    let asked = caller.ask(ContentType::Plain, body);
+    let promised = async {
+        let mut promised = caller.promised.subscribe();
+        let thrice = tokio::time::timeout(PATIENCE, promised.wait_for(|count| *count >= 3));
+        thrice.await.expect("in time").expect("promised");
+        release.notify_one();
+    };
+    let (response, ()) = tokio::join!(asked, promised);
+    assert_eq!(response.expect("an answer").body, &b"# ok\n"[..]);
+    assert_eq!(requests.load(Ordering::SeqCst), 1, "asked once");
+}
+
+#[tokio::test]
 async fn a_servers_reply_comes_back_byte_for_byte() {
     let lab = Lab::new();
     let project = lab.repository("server.fossil", "gio");
@@ -175,7 +220,7 @@ async fn a_server_that_wants_a_login_is_reached_by_the_bridges_account_or_the_ca
     let account = Some(ada());
     let setting = Setting {
         account,
-        poll: HOUR,
+        ..Setting::default()
     };
     let bridge = lab.bridge(project, server.port, setting).await;
     stands(&mut bridge.standing(), |it| matches!(it, Standing::Up(_))).await;
@@ -204,7 +249,7 @@ async fn who_lacks_a_right_changes_nothing_on_the_server() {
         server.port,
         Setting {
             account,
-            poll: HOUR,
+            ..Setting::default()
         },
     )
     .await;
@@ -223,6 +268,19 @@ async fn who_lacks_a_right_changes_nothing_on_the_server() {
     let refused = lab.sync(&stranger, "a.fossil").await.expect_err("refused");
     assert_eq!(refused, "you have no rights here");
     assert_eq!(lab.artifacts("server.fossil"), before);
+}
+
+#[tokio::test]
+async fn a_server_names_its_project_also_to_who_may_not_clone() {
+    let lab = Lab::new();
+    for (name, letters) in [("open.fossil", "gio"), ("closed.fossil", "")] {
+        let project = lab.repository(name, letters);
+        let server = Stock::start(&lab.path(name));
+        let url = format!("http://127.0.0.1:{}/", server.port).parse();
+        let http = Http::new().expect("clients");
+        let found = project_at(&http, &url.expect("an address"), [9; 20]).await;
+        assert_eq!(found, Ok(project), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -284,8 +342,8 @@ async fn what_changes_on_the_server_is_noticed_whoever_changed_it() {
             project,
             server.port,
             Setting {
-                account: None,
                 poll,
+                ..Setting::default()
             },
         )
         .await;
@@ -349,7 +407,7 @@ async fn two_projects_are_kept_apart() {
 }
 
 /// Reads a request to its end.
-async fn read_request(stream: &mut tokio::net::TcpStream) {
+async fn read_request(stream: &mut tokio::net::TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let head = bytes.windows(4).position(|window| window == b"\r\n\r\n");
@@ -360,11 +418,11 @@ async fn read_request(stream: &mut tokio::net::TcpStream) {
                 .find_map(|line| line.strip_prefix("content-length: "));
             let length: usize = length.and_then(|text| text.parse().ok()).unwrap_or(0);
             if bytes.len() >= at + 4 + length {
-                return;
+                return bytes;
             }
         }
         if stream.read_buf(&mut bytes).await.expect("bytes") == 0 {
-            return;
+            return bytes;
         }
     }
 }

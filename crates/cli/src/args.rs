@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::agent::bridge::Bridge;
 use crate::agent::control::Open;
 use crate::agent::doctor::Doctor;
 use crate::agent::hub::Hub;
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Peers(Peers),
 
     Unpair(Unpair),
+
+    Bridge(Bridge),
 
     Notify(Notify),
 

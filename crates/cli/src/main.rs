@@ -50,6 +50,7 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
         Command::Ticket => agent::id::ticket(out),
         Command::Peers(peers) => peers.run(out),
         Command::Unpair(unpair) => unpair.run(out),
+        Command::Bridge(bridge) => bridge.run(out),
         Command::Notify(notify) => notify.run(out),
         Command::Mcp(mcp) => mcp.run(),
         Command::Doctor(doctor) => doctor.run(out),

@@ -13,6 +13,10 @@ pub struct Config {
     pub pull: bool,
     /// Tell peers what is here, so that they pull it.
     pub push: bool,
+    /// Bring to bridges what is new here: they store nothing, and so never pull.
+    pub bring: bool,
+    /// This is a bridge: it stores nothing, so what is new at peers they bring to it.
+    pub bridge: bool,
     /// Unversioned files count too.
     pub unversioned: bool,
     /// How often to ask all peers how they stand.
@@ -28,6 +32,8 @@ impl Config {
             me,
             pull: true,
             push: true,
+            bring: true,
+            bridge: false,
             unversioned: false,
             poll: limits::BEAT,
             seed,

@@ -104,6 +104,8 @@ pub enum Effect {
 pub enum Source {
     /// With this very peer: receive only, for it receives by itself.
     Peer(Peer),
+    /// With this bridge: send and receive, for it stores nothing.
+    Bridge(Peer),
     /// With anyone who answers: send and receive.
     Anyone,
 }

@@ -18,6 +18,9 @@ pub struct Announcement {
     /// All that is here. Foreign agents do not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
+    /// The sender is a bridge: it stores nothing and asks nobody, and its fingerprint can be compared with its former ones alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bridge: bool,
     /// Puts the sender's messages in order.
     #[serde(flatten)]
     pub stamp: Option<Stamp>,
@@ -31,6 +34,9 @@ pub struct Hello {
     /// All that is here; missing where the peer does not give it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
+    /// The sender is a bridge, as in an [`Announcement`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bridge: bool,
     /// Why it says so.
     pub why: Why,
     /// Puts the sender's messages in order.
@@ -158,6 +164,7 @@ mod tests {
             },
             peer_id: "me".to_owned(),
             fingerprint: Some(Fingerprint::default()),
+            bridge: true,
             stamp: Some(Stamp {
                 run: u64::MAX,
                 seq: 2,
@@ -179,6 +186,7 @@ mod tests {
         let hello = Hello {
             peer_id: "me".to_owned(),
             fingerprint: None,
+            bridge: false,
             why: Why::PollReply,
             stamp: Stamp { run: 1, seq: 2 },
         };

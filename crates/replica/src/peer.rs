@@ -10,6 +10,10 @@ use crate::{Fingerprint, Moment, Peer, PeerView, Stamp, limits};
 pub(crate) struct PeerState {
     /// When it was heard last.
     pub(crate) heard: Moment,
+    /// Whether it is a bridge.
+    pub(crate) bridge: bool,
+    /// Whether it said that it goes, and nothing since.
+    pub(crate) gone: bool,
     /// What it holds, where it says so.
     pub(crate) theirs: Option<Fingerprint>,
     /// Why it should be asked.
@@ -31,6 +35,8 @@ pub(crate) struct PeerState {
 pub(crate) struct Running {
     pub(crate) pull: PullId,
     pub(crate) trigger: Trigger,
+    /// What was here when it began.
+    mine: Fingerprint,
     /// What the peer held, as far as was known, when it began.
     pub(crate) theirs: Option<Fingerprint>,
 }
@@ -39,6 +45,7 @@ impl PeerState {
     /// Takes note of a message. Returns whether it is news: neither doubled nor overtaken by a later one.
     pub(crate) fn hear(&mut self, now: Moment, stamp: Option<Stamp>) -> bool {
         self.heard = now;
+        self.gone = false;
         let Some(stamp) = stamp else { return true };
         let old = self
             .stamp
@@ -54,10 +61,20 @@ impl PeerState {
         self.theirs == Some(mine)
     }
 
-    /// Whether asking it may bring something.
+    /// Whether it holds what is here; `None` where that is not known. What a bridge holds is told in its own way: after an exchange both hold
+    /// the same.
+    fn stands_with(&self, mine: Fingerprint) -> Option<bool> {
+        let theirs = self.theirs?;
+        Some(theirs == mine || (self.bridge && self.settled == Some((mine, theirs))))
+    }
+
+    /// Whether asking it may bring something. To a bridge things are brought, too.
     pub(crate) fn promises(&self, held: &Held) -> bool {
-        self.theirs
-            .is_none_or(|theirs| !held.covers(theirs) && self.settled != Some((held.now(), theirs)))
+        let known = |theirs| {
+            let covered = !self.bridge && held.covers(theirs);
+            covered || self.settled == Some((held.now(), theirs))
+        };
+        self.theirs.is_none_or(|theirs| !known(theirs))
     }
 
     /// Has the peer asked for this reason, unless there is one already.
@@ -79,25 +96,29 @@ impl PeerState {
         self.retry.is_none()
     }
 
-    /// An exchange begins.
-    pub(crate) fn begin(&mut self, pull: PullId) -> Trigger {
+    /// An exchange begins; `mine` is what is here.
+    pub(crate) fn begin(&mut self, pull: PullId, mine: Fingerprint) -> Trigger {
         let trigger = self.wanted.take().unwrap_or(Trigger::Poll);
         self.running = Some(Running {
             pull,
             trigger,
+            mine,
             theirs: self.theirs,
         });
         trigger
     }
 
-    /// The exchange brought all that may be had; `mine` is what is here now.
+    /// The exchange brought all that may be had; `mine` is what is here now. What came to be here during an exchange with a bridge may not have been
+    /// brought to it: then there is one more.
     pub(crate) fn complete(&mut self, now: Moment, mine: Fingerprint) {
-        if let Some(Running {
-            theirs: Some(theirs),
-            ..
-        }) = self.running.take()
+        if let Some(running) = self.running.take()
+            && let Some(theirs) = running.theirs
         {
-            self.settled = Some((mine, theirs));
+            let settled = if self.bridge { running.mine } else { mine };
+            self.settled = Some((settled, theirs));
+            if settled != mine {
+                self.want(Trigger::Change);
+            }
         }
         self.exchanged = Some(now);
         self.failures = 0;
@@ -155,8 +176,9 @@ impl PeerState {
     pub(crate) fn view(&self, peer: &Peer, now: Moment, mine: Fingerprint) -> PeerView {
         PeerView {
             peer: peer.clone(),
+            bridge: self.bridge,
             heard: now.since(self.heard),
-            equal: self.theirs.map(|theirs| theirs == mine),
+            equal: self.stands_with(mine),
             pulling: self.running.map(|running| running.trigger),
             exchanged: self.exchanged,
             failures: self.failures,
@@ -193,7 +215,7 @@ mod tests {
         };
         peer.want(Trigger::Hello);
         assert!(peer.is_due(NOW, &held(1)));
-        peer.begin(PullId(1));
+        peer.begin(PullId(1), print(1));
         peer.complete(NOW, print(1));
         peer.want(Trigger::Hello);
         assert!(!peer.is_due(NOW, &held(1)));
@@ -204,13 +226,29 @@ mod tests {
     }
 
     #[test]
+    fn what_came_during_an_exchange_with_a_bridge_is_brought_by_the_next() {
+        let mut peer = PeerState {
+            bridge: true,
+            theirs: Some(print(2)),
+            ..PeerState::default()
+        };
+        peer.want(Trigger::Hello);
+        peer.begin(PullId(1), print(1));
+        peer.complete(NOW, print(3));
+        assert!(peer.is_due(NOW, &held(3)));
+        assert_eq!(peer.begin(PullId(2), print(3)), Trigger::Change);
+        peer.complete(NOW, print(3));
+        assert!(!peer.is_due(NOW, &held(3)));
+    }
+
+    #[test]
     fn what_changes_there_during_an_exchange_is_asked_for_after_it() {
         let mut peer = PeerState {
             theirs: Some(print(2)),
             ..PeerState::default()
         };
         peer.want(Trigger::Announce);
-        peer.begin(PullId(1));
+        peer.begin(PullId(1), print(1));
         peer.theirs = Some(print(3));
         peer.want(Trigger::Announce);
         assert!(!peer.is_due(NOW, &held(1)), "one exchange at a time");
@@ -225,7 +263,7 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..40 {
             peer.want(Trigger::Announce);
-            peer.begin(PullId(1));
+            peer.begin(PullId(1), print(1));
             peer.fail(NOW, "no".to_owned(), &mut random);
             let retry = peer.wake().expect("a time to try again");
             assert!(!peer.is_due(NOW, &held(1)));
@@ -239,7 +277,7 @@ mod tests {
                 .all(|wait| (Duration::from_millis(750)..=most).contains(wait))
         );
         assert!(waits.last() > waits.first().map(|wait| *wait * 100).as_ref());
-        peer.begin(PullId(1));
+        peer.begin(PullId(1), print(1));
         peer.complete(NOW, print(1));
         assert_eq!((peer.wake(), peer.failures, &peer.error), (None, 0, &None));
     }

@@ -130,25 +130,32 @@ impl ProjectState {
         if !matches!(origin, Origin::Pull(_)) {
             self.counters.arrivals.count(origin);
         }
-        if !common.config.push {
-            return;
+        if common.config.push {
+            // The first of a burst is told at once, what follows it together.
+            let rested = self.announced.map(|at| at + limits::BURST);
+            self.announce.get_or_insert(rested.unwrap_or(now).max(now));
+            if self.open {
+                self.anyone.want(Trigger::Change);
+            }
         }
-        // The first of a burst is told at once, what follows it together.
-        let rested = self.announced.map(|at| at + limits::BURST);
-        self.announce.get_or_insert(rested.unwrap_or(now).max(now));
-        if self.open {
-            self.anyone.want(Trigger::Change);
+        // What a pull brought its source brings to the bridge, too; should that fail, the bridge's next hello leads to an exchange.
+        if common.config.bring && !matches!(origin, Origin::Pull(_)) {
+            let bridges = self.peers.values_mut().filter(|peer| peer.bridge);
+            bridges.for_each(|peer| peer.want(Trigger::Change));
         }
     }
 
     /// A peer said something.
     pub(crate) fn heard(&mut self, now: Moment, common: &mut Common, from: &Peer, notice: &Notice) {
-        let (stamp, theirs, trigger) = match notice {
-            Notice::Announcement(it) => (it.stamp, it.fingerprint, Trigger::Announce),
-            Notice::Hello(it) if it.why == Why::PollReply => {
-                (Some(it.stamp), it.fingerprint, Trigger::Poll)
+        let (stamp, theirs, trigger, bridge) = match notice {
+            Notice::Announcement(it) => (it.stamp, it.fingerprint, Trigger::Announce, it.bridge),
+            Notice::Hello(it) => {
+                let trigger = match it.why {
+                    Why::PollReply => Trigger::Poll,
+                    _ => Trigger::Hello,
+                };
+                (Some(it.stamp), it.fingerprint, trigger, it.bridge)
             }
-            Notice::Hello(it) => (Some(it.stamp), it.fingerprint, Trigger::Hello),
         };
         self.make_room(from);
         let peer = self.peers.entry(from.clone()).or_default();
@@ -159,10 +166,12 @@ impl ProjectState {
             self.lost(from);
             return;
         }
+        peer.bridge = bridge;
         peer.theirs = theirs.map(|theirs| theirs.seen(self.unversioned));
         let announced = trigger == Trigger::Announce;
         self.counters.heard += u64::from(announced);
-        if common.config.pull && (announced || peer.theirs.is_some()) {
+        let wanted = common.config.pull || (bridge && common.config.bring);
+        if wanted && (announced || peer.theirs.is_some()) {
             peer.want(trigger);
         }
         let equal = peer.equals(self.held.now());
@@ -170,7 +179,10 @@ impl ProjectState {
             // It spoke for all who hold the same.
             self.reply = self.reply.filter(|reply| !reply.shared);
         }
-        if let Notice::Hello(hello) = notice {
+        // A bridge asks nobody.
+        if let Notice::Hello(hello) = notice
+            && !bridge
+        {
             self.consider_reply(now, common, hello.why, equal);
         }
     }
@@ -209,6 +221,8 @@ impl ProjectState {
     pub(crate) fn lost(&mut self, name: &Peer) {
         if let Some(peer) = self.peers.get_mut(name) {
             peer.wanted = None;
+            // What is under way ends first.
+            peer.gone = true;
             if peer.running.is_none() {
                 self.peers.remove(name);
             }
@@ -269,6 +283,10 @@ impl ProjectState {
                 };
                 peer.fail(now, error, &mut common.random);
             }
+        }
+        if peer.gone {
+            self.peers
+                .retain(|_, peer| !peer.gone || peer.running.is_some());
         }
         true
     }
@@ -346,8 +364,8 @@ impl ProjectState {
                 &self.project,
                 common,
                 &mut self.counters,
-                &mut self.anyone,
-                None,
+                (&mut self.anyone, self.held.now()),
+                Source::Anyone,
             );
         }
         let mut due: Vec<Peer> = Vec::new();
@@ -370,7 +388,12 @@ impl ProjectState {
                 continue;
             }
             if let Some(peer) = self.peers.get_mut(&name) {
-                Self::begin(&self.project, common, &mut self.counters, peer, Some(name));
+                let source = match peer.bridge {
+                    true => Source::Bridge(name),
+                    false => Source::Peer(name),
+                };
+                let asked = (peer, self.held.now());
+                Self::begin(&self.project, common, &mut self.counters, asked, source);
             }
         }
     }
@@ -379,18 +402,18 @@ impl ProjectState {
         project: &Project,
         common: &mut Common,
         counters: &mut Counters,
-        peer: &mut PeerState,
-        name: Option<Peer>,
+        (peer, mine): (&mut PeerState, Fingerprint),
+        source: Source,
     ) {
         common.next_pull += 1;
         common.running += 1;
         counters.pulls += 1;
         let pull = PullId(common.next_pull);
-        let trigger = peer.begin(pull);
+        let trigger = peer.begin(pull, mine);
         common.outbox.push_back(Effect::Pull {
             pull,
             project: project.clone(),
-            source: name.map_or(Source::Anyone, Source::Peer),
+            source,
             trigger,
         });
     }
@@ -402,6 +425,7 @@ impl ProjectState {
             tip: self.held.tip().clone(),
             peer_id: common.config.me.to_string(),
             fingerprint: Some(self.held.now()),
+            bridge: common.config.bridge,
             stamp: Some(common.next_stamp()),
         };
         self.publish(common, Topic::Commit, announcement.to_bytes());
@@ -413,6 +437,7 @@ impl ProjectState {
         let hello = Hello {
             peer_id: common.config.me.to_string(),
             fingerprint: common.config.push.then_some(self.held.now()),
+            bridge: common.config.bridge,
             why,
             stamp: common.next_stamp(),
         };

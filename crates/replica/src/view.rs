@@ -20,6 +20,8 @@ pub struct ProjectView {
 pub struct PeerView {
     /// Who.
     pub peer: Peer,
+    /// Whether it is a bridge to a server.
+    pub bridge: bool,
     /// How long ago it was heard.
     pub heard: Duration,
     /// Whether it holds what is here; `None` where it does not say.

@@ -1,6 +1,7 @@
 // The one place that talks to the agent: paths, the token, errors. See `docs/api.md`.
 import type {
   AgentEvent,
+  Bridge,
   CheckIn,
   Checkup,
   Conversation,
@@ -173,6 +174,10 @@ export const setRole = (role: Role) => json<Mesh>("PUT", "/mesh/role", { role })
 export const addJoin = (url: string) => json<Join>("POST", "/mesh/joins", { url });
 
 export const removeJoin = (id: string) => nothing("DELETE", `/mesh/joins/${encodeURIComponent(id)}`);
+
+export const addBridge = (server: { url: string; user?: string; password?: string }) => json<Bridge>("POST", "/mesh/bridges", server);
+
+export const removeBridge = (id: string) => nothing("DELETE", `/mesh/bridges/${encodeURIComponent(id)}`);
 
 export const trusted = (signal?: AbortSignal) => json<Trusted[]>("GET", "/mesh/trusted", undefined, signal);
 

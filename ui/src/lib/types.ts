@@ -140,6 +140,19 @@ export interface Upstream {
   state: LinkState;
 }
 
+/** A stock Fossil server that is on the bus by a bridge. */
+export interface Bridge {
+  id: string;
+  url: string;
+  user: string | null;
+  project_code: string;
+  from: Chosen;
+  state: LinkState;
+  answered: number;
+  failed: number;
+  last_request: string | null;
+}
+
 /** The way of a link over the tunnel. */
 export interface TunnelWay {
   path: "direct" | "relay";
@@ -150,7 +163,7 @@ export interface TunnelWay {
 export interface Peer {
   endpoint_id: string | null;
   name: string;
-  kind: "agent" | "server";
+  kind: "agent" | "server" | "bridge";
   role: Role | null;
   state: LinkState;
   link: "route" | "leaf" | "via" | null;
@@ -190,6 +203,7 @@ export interface Mesh {
   addresses: Address[];
   joins: Join[];
   upstream: Upstream | null;
+  bridges: Bridge[];
   peers: Peer[];
   counters: Counters;
 }

@@ -34,10 +34,35 @@ pub struct Mesh {
     pub members: Vec<Member>,
     /// Members that were, with who has not heard it yet.
     pub revoked: Vec<Revoked>,
+    /// The stock Fossil servers that it has on the bus.
+    pub bridges: Vec<Bridge>,
     /// Whom it hears, or heard not long ago.
     pub peers: Vec<Peer>,
     /// What happened since the start.
     pub counters: Counters,
+}
+
+/// A stock Fossil server that is on the bus by a bridge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bridge {
+    /// Names the bridge in paths.
+    pub id: String,
+    /// The server's address, without a login.
+    pub url: String,
+    /// In whose name requests are made there that have no login of their own.
+    pub user: Option<String>,
+    /// The project there.
+    pub project_code: String,
+    /// Who set it up.
+    pub from: Chosen,
+    /// How it stands with the server.
+    pub state: LinkState,
+    /// Requests that the server answered.
+    pub answered: u64,
+    /// Requests that were refused or that the server did not answer.
+    pub failed: u64,
+    /// When the last of them ended.
+    pub last_request: Option<Time>,
 }
 
 /// A mesh.
@@ -312,6 +337,8 @@ pub enum PeerKind {
     Agent,
     /// A NATS server that is no agent.
     Server,
+    /// A bridge to a stock Fossil server, on its own.
+    Bridge,
 }
 
 /// How a peer's messages come.
@@ -405,6 +432,27 @@ pub struct Trusted {
 pub struct SetRole {
     /// The role to take.
     pub role: Role,
+}
+
+/// The body of `POST /api/v1/mesh/bridges`.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddBridge {
+    /// The server's address, as `fossil clone` takes it; it may hold the login.
+    pub url: String,
+    /// In whose name requests are made there that have no login of their own.
+    pub user: Option<String>,
+    /// The password there.
+    pub password: Option<String>,
+    /// The project there; otherwise the server is asked.
+    pub project_code: Option<String>,
+}
+
+impl std::fmt::Debug for AddBridge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Address and password must not reach a log by way of `{:?}`.
+        f.debug_struct("AddBridge").finish_non_exhaustive()
+    }
 }
 
 /// The body of `POST /api/v1/mesh/joins`.

@@ -30,9 +30,9 @@ pub use history::{
 };
 pub use log::{LogLine, LogPage};
 pub use mesh::{
-    AddJoin, AddTrusted, Address, AddressKind, Available, Chosen, Counters, FoundBy, Join,
-    LinkKind, LinkState, Member, Mesh, MeshInfo, Peer, PeerError, PeerKind, Revoked, Role,
-    RoleError, SetRole, Trusted, TunnelPath, TunnelWay, Upstream,
+    AddBridge, AddJoin, AddTrusted, Address, AddressKind, Available, Bridge, Chosen, Counters,
+    FoundBy, Join, LinkKind, LinkState, Member, Mesh, MeshInfo, Peer, PeerError, PeerKind, Revoked,
+    Role, RoleError, SetRole, Trusted, TunnelPath, TunnelWay, Upstream,
 };
 pub use notify::{
     Action, AnswerSource, DoneNotify, MessageKind, NotifyConversation, NotifyMessage,

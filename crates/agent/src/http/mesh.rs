@@ -8,7 +8,9 @@ use super::App;
 use super::extract::Body;
 use super::reply::{Answer, Failure};
 use super::repositories::blocking;
-use crate::api::{AddJoin, AddTrusted, Chosen, Error, Join, Mesh, SetRole, Time, Trusted};
+use crate::api::{
+    AddBridge, AddJoin, AddTrusted, Bridge, Chosen, Error, Join, Mesh, SetRole, Time, Trusted,
+};
 use crate::core::Core;
 use crate::limits;
 use crate::trust::{EndpointId, TRUSTED, TrustedId};
@@ -46,6 +48,24 @@ pub(super) async fn remove_join(
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
     core.mesh()?.remove_join(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/mesh/bridges`.
+pub(super) async fn add_bridge(
+    State(core): State<App>,
+    Body(wish): Body<AddBridge>,
+) -> Answer<(StatusCode, Json<Bridge>)> {
+    let added = core.mesh()?.add_bridge(wish).await?;
+    Ok((StatusCode::CREATED, Json(added)))
+}
+
+/// `DELETE /api/v1/mesh/bridges/{id}`.
+pub(super) async fn remove_bridge(
+    State(core): State<App>,
+    Path(id): Path<String>,
+) -> Answer<StatusCode> {
+    core.mesh()?.bridges().remove(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

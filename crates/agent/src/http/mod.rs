@@ -108,6 +108,8 @@ fn api() -> Router<App> {
         .route("/devices/pending/{id}/accept", post(devices::accept))
         .route("/mesh", get(mesh::show))
         .route("/mesh/role", put(mesh::set_role))
+        .route("/mesh/bridges", post(mesh::add_bridge))
+        .route("/mesh/bridges/{id}", delete(mesh::remove_bridge))
         .route("/mesh/joins", post(mesh::add_join))
         .route("/mesh/joins/{id}", delete(mesh::remove_join))
         .route("/mesh/members/{endpoint_id}", delete(mesh::unpair))

@@ -25,12 +25,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{self, Chosen, Error, Role, Time};
+use crate::bridges::{Bridges, Host};
 use crate::events::Events;
 use crate::limits;
 use crate::members::{Members, Spread};
 use crate::replication::{Replication, Setup};
 use crate::state::StateDb;
-use crate::sync::Wishes;
+use crate::sync::{Http, Wishes};
 use crate::trust::{Keys, Trust};
 use crate::wire::Wire;
 use dial::Dialler;
@@ -97,6 +98,7 @@ pub(crate) struct Parts {
     pub(crate) state: Arc<StateDb>,
     pub(crate) members: Arc<Members>,
     pub(crate) events: Arc<Events>,
+    pub(crate) http: Http,
     pub(crate) wishes: Wishes,
     pub(crate) poll: Duration,
     pub(crate) tasks: TaskTracker,
@@ -120,6 +122,9 @@ pub(crate) struct Mesh {
     tunnel: Option<Tunnel>,
     upstream: Option<Upstream>,
     replication: Arc<Replication>,
+    bridges: Arc<Bridges>,
+    /// Told when there is a new way to others, and when there is none.
+    ways: tokio::sync::watch::Sender<bool>,
     spread: Arc<Spread>,
     since: Time,
 }
@@ -143,7 +148,7 @@ pub enum MeshError {
     /// The system has no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),
-    /// Replication did not begin.
+    /// Replication, or a bridge, did not begin.
     #[error("{}", .0.message)]
     Replication(Error),
 }
@@ -204,6 +209,9 @@ impl Mesh {
         });
         let replication = replication.map_err(MeshError::Replication)?;
         let role = Arc::new(Mutex::new(role));
+        let ways = tokio::sync::watch::Sender::new(true);
+        let bridges = bridges(&parts, &wire, &ways)?;
+        replication.beside(&bridges);
         let spread = spread(&parts, &replication, wire, &role);
         let dialler = Dialler::new(&config.joins, &parts.state.joins()?);
         let tunnel = match &config.tunnel {
@@ -224,6 +232,8 @@ impl Mesh {
             tunnel,
             upstream,
             replication,
+            bridges,
+            ways,
             spread,
             since: Time::now(),
         });
@@ -255,12 +265,28 @@ impl Mesh {
             .tasks
             .spawn(Arc::clone(self).watch_bus(connected));
         self.parts.tasks.spawn(Arc::clone(self).watch_peers());
+        self.parts.tasks.spawn(Arc::clone(self).watch_bridges());
         self.parts.tasks.spawn(Arc::clone(self).watch_members());
     }
 
     /// Who keeps the repositories equal.
     pub(crate) fn replication(&self) -> &Arc<Replication> {
         &self.replication
+    }
+
+    /// The stock servers that this agent has on the bus.
+    pub(crate) fn bridges(&self) -> &Arc<Bridges> {
+        &self.bridges
+    }
+
+    /// Has a stock server on the bus, now and after each start.
+    ///
+    /// # Errors
+    /// Those of [`Bridges::add`].
+    pub(crate) async fn add_bridge(&self, wish: api::AddBridge) -> Result<api::Bridge, Error> {
+        let hosted = self.replication.hosted().into_iter();
+        let hosted = hosted.filter_map(|it| Some((it.project_code()?, it.name().to_owned())));
+        self.bridges.add(wish, &hosted.collect()).await
     }
 
     /// Returns what the server counted.
@@ -413,12 +439,14 @@ impl Mesh {
     /// Says hello over a link that has just come up, now and once more when both ends know what the other listens for.
     fn greet(self: &Arc<Self>) {
         self.replication.tell(Input::Connected);
+        self.ways.send_replace(true);
         let mesh = Arc::clone(self);
         self.parts.tasks.spawn(async move {
             tokio::select! {
                 () = mesh.parts.stopped.cancelled() => {}
                 () = tokio::time::sleep(INTEREST) => {
                     mesh.replication.tell(Input::Connected);
+                    mesh.ways.send_replace(true);
                     mesh.spread.greet();
                 }
             }
@@ -437,6 +465,21 @@ impl Mesh {
                 return;
             }
             self.publish();
+        }
+    }
+
+    /// Tells everyone how the bridges stand, as often as people can read.
+    async fn watch_bridges(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.parts.stopped.cancelled() => return,
+                () = self.bridges.news().notified() => {}
+            }
+            self.publish();
+            tokio::select! {
+                () = self.parts.stopped.cancelled() => return,
+                () = tokio::time::sleep(limits::BRIDGE_NEWS) => {}
+            }
         }
     }
 
@@ -465,12 +508,30 @@ impl Mesh {
                 return;
             }
             let there = *connected.borrow_and_update();
+            self.ways.send_replace(there);
             self.replication.tell(match there {
                 true => Input::Connected,
                 false => Input::Disconnected,
             });
         }
     }
+}
+
+/// Begins the bridges that `agent.db` remembers.
+fn bridges(
+    parts: &Parts,
+    wire: &Wire,
+    ways: &tokio::sync::watch::Sender<bool>,
+) -> Result<Arc<Bridges>, MeshError> {
+    let host = Host {
+        wire: wire.clone(),
+        http: parts.http.clone(),
+        poll: parts.poll,
+        ways: ways.subscribe(),
+        tasks: parts.tasks.clone(),
+        stopped: parts.stopped.clone(),
+    };
+    Bridges::open(host, Arc::clone(&parts.state)).map_err(MeshError::Replication)
 }
 
 /// Begins to spread the mesh's records.

@@ -45,6 +45,7 @@ impl Mesh {
             }),
             members: self.show_members(&view),
             revoked: self.show_revoked(&view),
+            bridges: self.bridges.show(),
             peers: self.show_peers(&standings, &links),
             counters: self.show_counters(&stats),
         }
@@ -149,6 +150,12 @@ impl Mesh {
                 peer.heard_at = peer.heard_at.max(Some(heard));
                 let exchanged = view.exchanged.map(|at| self.replication.time_of(at));
                 peer.last_ok = peer.last_ok.max(exchanged);
+                // An agent may be a bridge for one project and have another.
+                match view.bridge {
+                    true if peer.repositories.is_empty() => peer.kind = PeerKind::Bridge,
+                    true => {}
+                    false => peer.kind = PeerKind::Agent,
+                }
                 peer.repositories.push(standing.name.clone());
                 if let Some((error, since)) = standing.failures.get(&view.peer) {
                     peer.error = Some(PeerError {
@@ -182,6 +189,7 @@ impl Mesh {
                 Kind::Route => LinkKind::Route,
                 _ => LinkKind::Leaf,
             });
+            peer.kind = self.unknown(&name).kind;
             peer.dialled = link.dialled;
             peer.address.clone_from(&link.remote);
             peer.round_trip_ms = link.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0);

@@ -2,18 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use edgesync_bus::{Headers, Publish};
-use edgesync_replica::{Effect, Input, Project, Topic, subject};
+use edgesync_replica::{Effect, Input, Project};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Replication, locked};
-use crate::api::Time;
 use crate::limits;
-use crate::text;
-use crate::trust::auth::sign;
-use crate::trust::{Context, HEADER, Statement};
 
 /// Runs the machine until the agent stops; then says good-bye.
 pub(super) async fn run(replication: Arc<Replication>, mut queue: UnboundedReceiver<Input>) {
@@ -74,7 +68,7 @@ impl Replication {
                     project,
                     topic,
                     body,
-                }) => self.publish(&project, topic, body).await,
+                }) => self.setup.wire.announce(&project, topic, body).await,
                 Some(Effect::Pull {
                     pull,
                     project,
@@ -91,34 +85,6 @@ impl Replication {
                     }
                 }
             }
-        }
-    }
-
-    pub(super) async fn publish(&self, project: &Project, topic: Topic, body: Vec<u8>) {
-        let wire = &self.setup.wire;
-        let subject = match topic {
-            Topic::Commit => subject::commit(&wire.prefix, project),
-            Topic::Hello => subject::hello(&wire.prefix, project),
-        };
-        let statement = Statement {
-            context: Context::Announcement,
-            subject: &subject,
-            reply: None,
-            content_type: None,
-            status: None,
-            payload: &body,
-        };
-        let Ok(nonce) = text::random() else {
-            tracing::warn!("no random bytes, so nothing can be signed");
-            return;
-        };
-        let signature = sign(&wire.keys, &statement, &nonce, Time::now());
-        let publish = Publish {
-            headers: Headers::new().with(HEADER, signature),
-            ..Publish::new(subject, Bytes::from(body))
-        };
-        if let Err(error) = wire.bus.publish(publish).await {
-            tracing::debug!(%project, ?topic, %error, "not published");
         }
     }
 

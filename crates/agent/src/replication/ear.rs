@@ -13,14 +13,14 @@ use super::{Replication, locked};
 use crate::api::Time;
 use crate::limits;
 use crate::trust::{AuthError, Context, HEADER};
-use crate::wire::heard;
+use crate::wire::{Wire, heard};
 
 /// Reads a message and its sender's name.
-type Parse = fn(&[u8]) -> Result<(Peer, Notice), MessageError>;
+pub(crate) type Parse = fn(&[u8]) -> Result<(Peer, Notice), MessageError>;
 
 /// Why a message is not believed.
 #[derive(Debug, thiserror::Error)]
-enum Doubt {
+pub(crate) enum Doubt {
     #[error(transparent)]
     Message(#[from] MessageError),
     #[error(transparent)]
@@ -72,12 +72,38 @@ pub(super) async fn listen(
     }
 }
 
+/// Returns what a message says of a project and who says so, when that is to be believed.
+pub(crate) fn believe(
+    wire: &Wire,
+    project: &Project,
+    message: &Message,
+    parse: Parse,
+) -> Result<(Peer, Notice), Doubt> {
+    let statement = heard(Context::Announcement, message);
+    let header = message.headers.get(HEADER);
+    let signer = wire.trust.identify(header, &statement, Time::now())?;
+    let signer = signer.map(|proof| proof.id);
+    let (peer, notice) = parse(&message.payload)?;
+    let rights = wire.trust.rights(signer.as_ref(), project.as_str());
+    match signer {
+        None if rights.may_write() => Ok((peer, notice)),
+        None => Err(Doubt::Unsigned),
+        Some(id) if id.to_string() != peer.as_str() => Err(Doubt::Name(peer)),
+        Some(_) if rights.may_write() => Ok((peer, notice)),
+        Some(_) => Err(Doubt::Stranger(peer)),
+    }
+}
+
 fn announcement(bytes: &[u8]) -> Result<(Peer, Notice), MessageError> {
     let (message, peer) = Announcement::parse(bytes)?;
     Ok((peer, Notice::Announcement(message)))
 }
 
-fn greeting(bytes: &[u8]) -> Result<(Peer, Notice), MessageError> {
+/// Reads a hello.
+///
+/// # Errors
+/// [`MessageError`].
+pub(crate) fn greeting(bytes: &[u8]) -> Result<(Peer, Notice), MessageError> {
     let (message, peer) = Hello::parse(bytes)?;
     Ok((peer, Notice::Hello(message)))
 }
@@ -85,7 +111,7 @@ fn greeting(bytes: &[u8]) -> Result<(Peer, Notice), MessageError> {
 impl Replication {
     /// Tells the machine what a message says, if it is believed.
     fn hear(&self, project: &Project, message: &Message, parse: Parse) {
-        match self.believe(project, message, parse) {
+        match believe(&self.setup.wire, project, message, parse) {
             Ok((from, notice)) => self.tell(Input::Heard {
                 project: project.clone(),
                 from,
@@ -94,33 +120,11 @@ impl Replication {
             // The bus doubled it, or somebody did.
             Err(Doubt::Signature(AuthError::Replayed)) => {}
             Err(doubt) => {
+                if let Doubt::Stranger(peer) = &doubt {
+                    self.remember_stranger(peer);
+                }
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(subject = message.subject, %doubt, "not believed");
-            }
-        }
-    }
-
-    fn believe(
-        &self,
-        project: &Project,
-        message: &Message,
-        parse: Parse,
-    ) -> Result<(Peer, Notice), Doubt> {
-        let trust = &self.setup.wire.trust;
-        let statement = heard(Context::Announcement, message);
-        let header = message.headers.get(HEADER);
-        let signer = trust.identify(header, &statement, Time::now())?;
-        let signer = signer.map(|proof| proof.id);
-        let (peer, notice) = parse(&message.payload)?;
-        let may_write = trust.rights(signer.as_ref(), project.as_str()).may_write();
-        match signer {
-            None if may_write => Ok((peer, notice)),
-            None => Err(Doubt::Unsigned),
-            Some(id) if id.to_string() != peer.as_str() => Err(Doubt::Name(peer)),
-            Some(_) if may_write => Ok((peer, notice)),
-            Some(_) => {
-                self.remember_stranger(&peer);
-                Err(Doubt::Stranger(peer))
             }
         }
     }

@@ -154,6 +154,9 @@ impl Member {
             self.hosted.log(Level::Warn, message);
             return false;
         }
+        if let Some(bridges) = self.replication.bridges.get() {
+            bridges.make_way(&code).await;
+        }
         // Answers to the first hello come at once.
         let ready = Arc::new(Notify::new());
         self.attend(&project, &ready);
@@ -163,6 +166,11 @@ impl Member {
         }
         let trust = &self.replication.setup.wire.trust;
         let open = trust.register.accepts_unsigned(&code);
+        // One that leaves meanwhile has said so, or waits for this lock.
+        let members = locked(&self.replication.members);
+        if !members.values().any(|member| Arc::ptr_eq(member, self)) {
+            return false;
+        }
         if self.hosted.pauses().borrow().is_some() {
             self.tell_pause(true);
         }
@@ -306,6 +314,7 @@ impl Member {
         let setup = &self.replication.setup;
         let (peer, push) = match source {
             Source::Peer(peer) => (Some(peer), false),
+            Source::Bridge(peer) => (Some(peer), setup.wishes.push),
             Source::Anyone => (None, setup.wishes.push),
         };
         let goal = Goal {

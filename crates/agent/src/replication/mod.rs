@@ -5,12 +5,12 @@
 //! it only when someone signed it who may write here. The [`driver`] is the one task that has the machine.
 
 mod driver;
-mod ear;
+pub(crate) mod ear;
 mod member;
 mod standing;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use edgesync_bus::SharedBus;
 use edgesync_replica::{Config, Counters, Input, Moment, Peer, ProjectView, Replica};
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{Error, Time};
+use crate::bridges::Bridges;
 use crate::events::Events;
 use crate::repository::Hosted;
 use crate::sync::Wishes;
@@ -54,6 +55,8 @@ pub(crate) struct Replication {
     /// By name of the repository.
     members: Mutex<BTreeMap<String, Arc<Member>>>,
     strangers: Mutex<BTreeMap<Peer, Time>>,
+    /// What answers in this agent's name for other projects.
+    bridges: OnceLock<Arc<Bridges>>,
     /// What people were last told of the peers.
     told: watch::Sender<Vec<Known>>,
     refused: std::sync::atomic::AtomicU64,
@@ -93,6 +96,8 @@ impl Replication {
             me,
             pull: setup.wishes.pull,
             push: setup.wishes.push && setup.serve,
+            bring: setup.wishes.push,
+            bridge: false,
             unversioned: setup.wishes.unversioned,
             poll: setup.poll,
             seed: u64::from_be_bytes(seed),
@@ -103,6 +108,7 @@ impl Replication {
             inputs,
             members: Mutex::default(),
             strangers: Mutex::default(),
+            bridges: OnceLock::new(),
             told: watch::Sender::default(),
             refused: std::sync::atomic::AtomicU64::new(0),
             began: Instant::now(),
@@ -112,6 +118,12 @@ impl Replication {
         let driver = driver::run(Arc::clone(&replication), queue);
         replication.setup.tasks.spawn(driver);
         Ok(replication)
+    }
+
+    /// Has bridges that leave a project to a repository which takes part in it.
+    pub(crate) fn beside(&self, bridges: &Arc<Bridges>) {
+        // There is one set of them in an agent.
+        let _ = self.bridges.set(Arc::clone(bridges));
     }
 
     /// The bus.
@@ -137,7 +149,9 @@ impl Replication {
 
     /// Takes a repository from the bus.
     pub(crate) fn unhost(&self, name: &str) {
-        let member = locked(&self.members).remove(name);
+        let mut members = locked(&self.members);
+        let member = members.remove(name);
+        // While nobody can say that it begins: that must not be heard after its end.
         if let Some(project) = member.and_then(|member| member.project()) {
             self.tell(Input::Closed(project));
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use edgesync_bridge::envelope::for_sender_of;
 use edgesync_bus::{Message, Publish, SendError, Subscription};
 use libfossil::auth::{AuthContext, Grant};
 use libfossil::xfer::Request;
@@ -101,7 +102,7 @@ impl Door {
         let (nonce, answer) = match self.identify(&message) {
             Ok(signer) => {
                 let (id, nonce) = signer.unzip();
-                let answer = self.converse(id, message).await;
+                let answer = self.converse(id, &message).await;
                 (nonce, answer.unwrap_or_else(|text| self.refuse(&text)))
             }
             // The bus doubled it; its answer is on the way, and another must not overtake that.
@@ -153,10 +154,14 @@ impl Door {
         Ok(proof.map(|proof| (proof.id, proof.nonce)))
     }
 
-    async fn converse(&self, id: Option<EndpointId>, message: Message) -> Result<Envelope, String> {
+    async fn converse(
+        &self,
+        id: Option<EndpointId>,
+        message: &Message,
+    ) -> Result<Envelope, String> {
         let request = Request {
-            content_type: content_type(&message).map_err(|error| error.to_string())?,
-            body: message.payload,
+            content_type: content_type(message).map_err(|error| error.to_string())?,
+            body: message.payload.clone(),
             cookie: None,
         };
         let capabilities = self.wire.trust.rights(id.as_ref(), &self.project);
@@ -172,7 +177,7 @@ impl Door {
         };
         let reply = exchange(&self.hosted, auth, request, Some(self.wire.budget())).await;
         let reply = reply.map_err(|error| error.message)?;
-        Ok(Envelope::new(reply.content_type, reply.body))
+        Ok(for_sender_of(message, reply.content_type, reply.body))
     }
 
     fn refuse(&self, text: &str) -> Envelope {

@@ -1,16 +1,21 @@
 //! One exchange over the bus: as over HTTP, with answers that count only when one who may write here has signed them.
 //!
 //! The first answer decides who the other side is; the rest of the exchange is addressed to that peer, because a clone's sequence numbers and
-//! pieces of a large file are one peer's own.
+//! pieces of a large file are one peer's own. Where that is a bridge to a stock server, messages that the bus does not take travel in parts.
 
 mod address;
 
+use bytes::Bytes;
+use edgesync_bridge::envelope::{self, Key};
+use edgesync_bridge::{Asking, limits as bridge_limits};
 use edgesync_bus::{Message, Request as BusRequest, RequestError};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use libfossil::db::Repository;
 use libfossil::xfer::Request;
 use libfossil::xfer::client::{Client, Response, Step, Summary, SyncError};
+use libfossil::xfer::frame::ContentType;
+use tokio::time::Instant;
 
 pub use address::{BusAddress, BusServer};
 pub(super) use address::{SCHEME, exchange as exchange_once};
@@ -32,6 +37,8 @@ pub(crate) struct Line {
     project: String,
     /// Who is to answer; `None` is anyone.
     peer: Option<String>,
+    /// Whether that is a bridge.
+    bridge: bool,
     accepts: Accepts,
 }
 
@@ -48,6 +55,16 @@ pub(crate) enum Accepts {
 struct Answer {
     response: Response,
     signer: Option<EndpointId>,
+    /// Whether it came from a bridge: nobody else says anything of parts.
+    bridge: bool,
+}
+
+/// A message that counts.
+struct Said {
+    content_type: ContentType,
+    body: Bytes,
+    note: Option<envelope::Note>,
+    signer: Option<EndpointId>,
 }
 
 impl Line {
@@ -57,6 +74,7 @@ impl Line {
             wire,
             project,
             peer,
+            bridge: false,
             accepts,
         }
     }
@@ -101,9 +119,17 @@ impl Line {
             let Some(answer) = under_way.next().await else {
                 return Err(sync_error(&SyncError::Stalled));
             };
-            let Answer { response, signer } = answer?;
+            let Answer {
+                response,
+                signer,
+                bridge,
+            } = answer?;
             if self.peer.is_none() {
                 self.peer = signer.map(|id| id.to_string());
+            }
+            if bridge && !self.bridge {
+                self.bridge = true;
+                client.allow(bridge_limits::PARTS_BYTES);
             }
             client = on_thread(writer, move |repository| {
                 client.receive(repository, response, clock::now())?;
@@ -114,15 +140,50 @@ impl Line {
         }
     }
 
-    /// Sends a request and returns the answer, if it is one that counts.
-    async fn ask(&self, request: Request) -> Result<Answer, Error> {
+    /// Makes one round trip, with as many messages as it takes. Returns the answer, if it is one that counts.
+    async fn ask(mut self, request: Request) -> Result<Answer, Error> {
+        let random = text::random().map_err(|error| Error::internal(error.to_string()))?;
+        let part_bytes = match self.bridge {
+            true => self.wire.budget().usual,
+            false => usize::MAX,
+        };
+        let key = Key::from_random(random);
+        let mut asking = Asking::new(request.content_type, request.body, part_bytes, key);
+        let until = Instant::now() + bridge_limits::ROUND_TRIP_DEADLINE;
+        loop {
+            let said = self.say(asking.message()).await?;
+            // The rest is at this peer.
+            if self.peer.is_none() {
+                self.peer = said.signer.map(|id| id.to_string());
+            }
+            self.bridge |= said.note.is_some();
+            let whole = asking.take(said.content_type, said.note, said.body);
+            let whole =
+                whole.map_err(|error| failure(format!("the answer of {}: {error}", self.who())))?;
+            if let Some((content_type, body)) = whole {
+                return Ok(Answer {
+                    response: Response {
+                        content_type: content_type.as_str().to_owned(),
+                        body,
+                    },
+                    signer: said.signer,
+                    bridge: self.bridge,
+                });
+            }
+            if Instant::now() > until {
+                return Err(failure(format!("{} did not answer in time", self.who())));
+            }
+        }
+    }
+
+    /// Sends a message and returns the answer to it, if it is one that counts.
+    async fn say(&self, envelope: Envelope) -> Result<Said, Error> {
         let subject = match &self.peer {
             Some(peer) => self.wire.subject_of(&self.project, peer),
             None => self.wire.subject(&self.project),
         };
         let inbox = self.wire.bus.new_inbox();
         let nonce = text::random().map_err(|error| Error::internal(error.to_string()))?;
-        let envelope = Envelope::new(request.content_type, request.body);
         let context = Context::Request;
         let headers = self
             .wire
@@ -140,7 +201,7 @@ impl Line {
     }
 
     /// Decides whether an answer counts.
-    fn judge(&self, answer: &Message, nonce: &[u8; NONCE_BYTES]) -> Result<Answer, Error> {
+    fn judge(&self, answer: &Message, nonce: &[u8; NONCE_BYTES]) -> Result<Said, Error> {
         if let Some(status) = answer.headers.get(STATUS) {
             // It stores nothing, so it need not be signed.
             let status: String = status.chars().take(200).collect();
@@ -156,11 +217,10 @@ impl Line {
         self.check_signer(signer.as_ref())?;
         let content_type = content_type(answer)
             .map_err(|error| failure(format!("the answer of {}: {error}", self.who())))?;
-        Ok(Answer {
-            response: Response {
-                content_type: content_type.as_str().to_owned(),
-                body: answer.payload.clone(),
-            },
+        Ok(Said {
+            content_type,
+            body: answer.payload.clone(),
+            note: envelope::note(answer),
             signer,
         })
     }

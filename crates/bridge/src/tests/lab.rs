@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use edgesync_bus::{Bus as _, Headers, Hub, Memory, Message, Request};
 use libfossil::auth::Capabilities;
 use libfossil::db::{Access, NewRepository, Repository, Visibility};
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{self, Envelope, Key, Note};
 use crate::http::Http;
-use crate::{Account, Bridge, Caller, Denied, FossilServer, Gate, Setup, Standing, limits};
+use crate::{Account, Asking, Bridge, Caller, Denied, FossilServer, Gate, Setup, Standing, limits};
 
 /// Long enough for any machine; nothing waits for it when all is well.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -179,6 +179,7 @@ impl Lab {
             },
             gate: Arc::new(Open),
             poll: setting.poll,
+            promise: setting.promise,
         });
         let ready = Arc::new(Notify::new());
         let run = Arc::clone(&bridge).run(Arc::clone(&ready), self.stop.clone());
@@ -195,6 +196,7 @@ impl Lab {
             project,
             letters: letters.to_owned(),
             login: None,
+            promised: watch::Sender::default(),
         }
     }
 
@@ -249,6 +251,7 @@ impl Drop for Lab {
 pub(super) struct Setting {
     pub(super) account: Option<Account>,
     pub(super) poll: Duration,
+    pub(super) promise: Duration,
 }
 
 impl Default for Setting {
@@ -256,6 +259,7 @@ impl Default for Setting {
         Self {
             account: None,
             poll: HOUR,
+            promise: limits::PROMISE,
         }
     }
 }
@@ -291,6 +295,8 @@ pub(super) struct Remote {
     project: ProjectCode,
     letters: String,
     pub(super) login: Option<Credentials>,
+    /// How many answers were promised.
+    pub(super) promised: watch::Sender<u32>,
 }
 
 impl Remote {
@@ -310,9 +316,9 @@ impl Remote {
         self.bus.request(request).await.expect("an answer")
     }
 
-    async fn say(&self, envelope: Envelope, own: bool) -> Result<Message, String> {
+    async fn say(&self, envelope: Envelope) -> Result<Message, String> {
         let headers = envelope.headers().with(RIGHTS, self.letters.clone());
-        let answer = self.send(headers, envelope.payload, own).await;
+        let answer = self.send(headers, envelope.payload, true).await;
         match answer.headers.get(envelope::STATUS) {
             Some(status) => Err(status.to_owned()),
             None => Ok(answer),
@@ -326,43 +332,21 @@ impl Remote {
         body: Bytes,
     ) -> Result<Response, String> {
         let part_bytes = self.bus.max_payload().min(limits::BUS_BODY_BYTES) / 2;
-        let mut answer = None;
         let key = Key::from_random([7; 16]);
-        let total = body.len();
-        for offset in (0..total).step_by(part_bytes) {
-            let part = body.slice(offset..total.min(offset + part_bytes));
-            let note = match total <= part_bytes {
-                true => Note::Parts,
-                false => Note::Part {
-                    key: key.clone(),
-                    offset,
-                    total,
-                },
-            };
-            answer = Some(
-                self.say(Envelope::new(content_type, part).with_note(note), true)
-                    .await?,
-            );
-        }
-        let mut answer = answer.expect("a message");
-        let kind = envelope::content_type(&answer).expect("a kind of body");
-        let mut body = BytesMut::from(&answer.payload[..]);
-        while let Some(Note::Part { key, total, .. }) = envelope::note(&answer) {
-            if body.len() == total {
-                break;
+        let mut asking = Asking::new(content_type, body, part_bytes, key);
+        loop {
+            let answer = self.say(asking.message()).await?;
+            let kind = envelope::content_type(&answer).expect("a kind of body");
+            let note = envelope::note(&answer);
+            if matches!(note, Some(Note::Later { .. })) {
+                self.promised.send_modify(|count| *count += 1);
             }
-            let more = Note::More {
-                key,
-                offset: body.len(),
-            };
-            let question = Envelope::new(ContentType::Packed, Bytes::new()).with_note(more);
-            answer = self.say(question, true).await?;
-            body.extend_from_slice(&answer.payload);
+            let whole = asking.take(kind, note, answer.payload);
+            if let Some((kind, body)) = whole.map_err(|error| error.to_string())? {
+                let content_type = kind.as_str().to_owned();
+                return Ok(Response { content_type, body });
+            }
         }
-        Ok(Response {
-            content_type: kind.as_str().to_owned(),
-            body: body.freeze(),
-        })
     }
 
     async fn exchange(

@@ -142,19 +142,7 @@ impl MeshFlags {
             let url: JoinUrl = text.parse().or_fail(Kind::Usage, "--join")?;
             mesh.joins.push(url);
         }
-        let odd = |token: &str| {
-            token.is_empty()
-                || !token
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        };
-        if self.prefix.split('.').any(odd) {
-            return Err(Failure::new(
-                Kind::Usage,
-                "--prefix: letters, digits, - and _ are expected, with dots between",
-            ));
-        }
-        mesh.prefix = self.prefix;
+        mesh.prefix = check_prefix(self.prefix)?;
         mesh.role = self.nats_role;
         mesh.nats_listen = self.nats_listen;
         mesh.leaf_listen = self.leaf_listen;
@@ -223,8 +211,25 @@ impl MeshFlags {
     }
 }
 
+/// Returns what subjects begin with, if they can.
+pub(crate) fn check_prefix(prefix: String) -> Result<String, Failure> {
+    let odd = |token: &str| {
+        token.is_empty()
+            || !token
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    if prefix.split('.').any(odd) {
+        return Err(Failure::new(
+            Kind::Usage,
+            "--prefix: letters, digits, - and _ are expected, with dots between",
+        ));
+    }
+    Ok(prefix)
+}
+
 /// Returns what a flag gives, or else the words of an environment variable.
-fn list(given: Vec<String>, variable: &str) -> Vec<String> {
+pub(crate) fn list(given: Vec<String>, variable: &str) -> Vec<String> {
     if !given.is_empty() {
         return given;
     }

@@ -1,6 +1,7 @@
 //! Commands that run the agent or talk to the one that runs.
 
 pub(crate) mod api;
+pub(crate) mod bridge;
 pub(crate) mod control;
 pub(crate) mod doctor;
 pub(crate) mod hub;

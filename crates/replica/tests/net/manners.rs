@@ -159,6 +159,19 @@ fn a_peer_from_which_nothing_may_be_had_is_left_alone_until_a_side_changes() {
 }
 
 #[test]
+fn a_peer_that_leaves_during_an_exchange_is_forgotten_at_its_end() {
+    let mut net = mesh(15, 2);
+    net.commit(0, 1);
+    // Its announcement has arrived, and the exchange has begun.
+    while net.pulls.is_empty() {
+        net.run(Duration::from_millis(1));
+    }
+    net.tell(0, Input::Closed(project()));
+    net.run(Duration::from_secs(5));
+    assert!(net.peers(1).is_empty(), "{:?}", net.peers(1));
+}
+
+#[test]
 fn a_pause_holds_everything_and_its_end_makes_up_for_it() {
     let mut net = mesh(8, 3);
     net.tell(1, Input::Paused(project()));

@@ -75,6 +75,10 @@ pub(crate) struct Node {
     pub(crate) withheld: BTreeSet<u64>,
     pub(crate) poll: Duration,
     pub(crate) open: bool,
+    /// It is a bridge; its set is the server's.
+    pub(crate) bridge: bool,
+    /// Something was committed that was not told yet.
+    unseen: bool,
     /// It begins in a pause.
     pub(crate) paused: bool,
     part: usize,
@@ -94,6 +98,8 @@ enum Event {
         run: u64,
         source: Source,
         trigger: Trigger,
+        /// What its node held when it began.
+        brings: BTreeSet<u64>,
     },
 }
 
@@ -128,6 +134,17 @@ pub(crate) fn project() -> Project {
 }
 
 /// A sum over the members, each scrambled: as in the library, only cheaper.
+impl Node {
+    /// A bridge tells in its own way what its server holds.
+    fn fingerprint(&self) -> Fingerprint {
+        let mut fingerprint = fingerprint(&self.set);
+        if self.bridge {
+            fingerprint.artifacts.reverse();
+        }
+        fingerprint
+    }
+}
+
 pub(crate) fn fingerprint(set: &BTreeSet<u64>) -> Fingerprint {
     let mut sum = [0_u64; 4];
     for member in set {
@@ -183,6 +200,8 @@ impl Net {
                 withheld: BTreeSet::new(),
                 poll: Duration::from_secs(5),
                 open: false,
+                bridge: false,
+                unseen: false,
                 paused: false,
                 part: 0,
                 started: 0,
@@ -202,6 +221,8 @@ impl Net {
         let node = &mut self.nodes[index];
         let config = Config {
             poll: node.poll,
+            bridge: node.bridge,
+            pull: !node.bridge,
             ..Config::new(node.name.clone(), seed)
         };
         node.machine = Replica::new(config);
@@ -209,7 +230,7 @@ impl Net {
         node.started = seed;
         let opened = Input::Opened {
             project: project(),
-            fingerprint: fingerprint(&node.set),
+            fingerprint: node.fingerprint(),
             tip: tip(&node.set),
             open: node.open,
             unversioned: false,
@@ -231,12 +252,18 @@ impl Net {
         self.changed(index, Origin::Watch);
     }
 
+    /// Commits what nobody sees before something else has it looked at.
+    pub(crate) fn commit_unseen(&mut self, index: usize, member: u64) {
+        self.nodes[index].set.insert(member);
+        self.nodes[index].unseen = true;
+    }
+
     fn changed(&mut self, index: usize, origin: Origin) {
-        let set = &self.nodes[index].set;
+        let node = &self.nodes[index];
         let changed = Input::Changed {
             project: project(),
-            fingerprint: fingerprint(set),
-            tip: tip(set),
+            fingerprint: node.fingerprint(),
+            tip: tip(&node.set),
             origin,
         };
         self.tell(index, changed);
@@ -281,6 +308,7 @@ impl Net {
                         run,
                         source,
                         trigger,
+                        brings: self.nodes[index].set.clone(),
                     };
                     self.schedule(at, ends);
                 }
@@ -389,16 +417,23 @@ impl Net {
                 run,
                 source,
                 trigger,
+                brings,
             } => {
                 if self.nodes[node].up && self.nodes[node].started == run {
-                    let outcome = self.exchange(node, &source, trigger);
+                    let outcome = self.exchange(node, &source, trigger, &brings);
                     self.tell(node, Input::Pulled { pull, outcome });
                 }
             }
         }
     }
 
-    fn exchange(&mut self, node: usize, source: &Source, trigger: Trigger) -> Outcome {
+    fn exchange(
+        &mut self,
+        node: usize,
+        source: &Source,
+        trigger: Trigger,
+        brings: &BTreeSet<u64>,
+    ) -> Outcome {
         let offered = match source {
             Source::Anyone => {
                 let Some(mute) = self.mute.as_mut() else {
@@ -407,12 +442,15 @@ impl Net {
                 mute.extend(&self.nodes[node].set);
                 mute.clone()
             }
-            Source::Peer(name) => {
+            Source::Peer(name) | Source::Bridge(name) => {
                 let from = self.nodes.iter().position(|node| node.name == *name);
-                match from.filter(|from| self.hear(*from, node)) {
-                    Some(from) => &self.nodes[from].set - &self.nodes[from].withheld,
-                    None => return Outcome::Failed(Failure::NoResponders),
+                let Some(from) = from.filter(|from| self.hear(*from, node)) else {
+                    return Outcome::Failed(Failure::NoResponders);
+                };
+                if matches!(source, Source::Bridge(_)) {
+                    self.bring(brings, from);
                 }
+                &self.nodes[from].set - &self.nodes[from].withheld
             }
         };
         let mut missing: Vec<u64> = offered.difference(&self.nodes[node].set).copied().collect();
@@ -421,13 +459,24 @@ impl Net {
             missing.truncate(missing.len() / 2);
         }
         let received = u64::try_from(missing.len()).expect("a small number");
-        if received > 0 {
+        // Whoever looks after an exchange also finds what was committed here meanwhile.
+        if received > 0 || std::mem::take(&mut self.nodes[node].unseen) {
             self.nodes[node].set.extend(missing);
             self.changed(node, Origin::Pull(trigger));
         }
         match failing {
             true => Outcome::Failed(Failure::Other("cut off".to_owned())),
             false => Outcome::Complete { received },
+        }
+    }
+
+    /// Gives the server behind a bridge what a node had.
+    fn bring(&mut self, had: &BTreeSet<u64>, bridge: usize) {
+        assert!(self.nodes[bridge].bridge, "told apart");
+        let brought = had - &self.nodes[bridge].set;
+        if !brought.is_empty() {
+            self.nodes[bridge].set.extend(brought);
+            self.changed(bridge, Origin::Push);
         }
     }
 

@@ -18,6 +18,7 @@ use crate::api::{Code, Error};
 use crate::home::Home;
 use crate::identity::Identity;
 use crate::repository::Writer;
+use crate::runtime::Runtime;
 use crate::sync::RemoteError;
 use crate::trust::{Register, Trust};
 use crate::wire::{PREFIX, Wire};
@@ -56,6 +57,14 @@ impl BusServer {
         Ok(Self {
             url: format!("{SCHEME}{host}:{}", url.port().unwrap_or(PORT)),
             token: Some(token.into_owned()).filter(|token| !token.is_empty()),
+        })
+    }
+
+    /// Returns the bus of a running agent.
+    pub(crate) fn of_agent(runtime: &Runtime) -> Option<Self> {
+        Some(Self {
+            url: runtime.nats.clone()?,
+            token: Some(runtime.nats_token.clone()),
         })
     }
 

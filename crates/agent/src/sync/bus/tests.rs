@@ -479,3 +479,33 @@ async fn a_go_responder_is_heard_where_that_is_wished() {
             .contains(&HashName::sha3_of(b"poison").to_string())
     );
 }
+
+#[tokio::test]
+async fn who_names_no_content_type_gets_packed_answers_also_to_a_clone() {
+    let lab = Lab::new();
+    drop(lab.repository("a", &["one"]));
+    let a = lab.wire(1, &[], true);
+    let _served = lab.serve(&a, "a").await;
+    let client = lab.hub.join("client");
+    let message = b"pragma client-version 22800 20260101 0\nclone 3 1\n".to_vec();
+    let packed = ContentType::Packed;
+    for (headers, kind) in [
+        (Headers::new(), packed),
+        (
+            Headers::new().with(CONTENT_TYPE, packed.as_str()),
+            ContentType::Plain,
+        ),
+    ] {
+        let request = edgesync_bus::Request {
+            subject: format!("fossil.{}.sync", project()),
+            inbox: client.new_inbox(),
+            headers,
+            payload: frame::encode(packed, message.clone()),
+            timeout: std::time::Duration::from_secs(20),
+        };
+        let answer = client.request(request).await.expect("an answer");
+        assert_eq!(answer.headers.get(CONTENT_TYPE), Some(kind.as_str()));
+        let text = frame::decode(kind, answer.payload).expect("of that kind");
+        assert!(text.windows(6).any(|at| at == b"cfile "), "{text:?}");
+    }
+}

@@ -257,6 +257,14 @@ impl Client {
         self
     }
 
+    /// Lets requests become so long when the other side does not understand pieces: what is between takes longer ones than was thought when
+    /// the [budget](Self::within) was given.
+    pub fn allow(&mut self, most: usize) {
+        if let Some(budget) = &mut self.budget {
+            budget.most = most;
+        }
+    }
+
     /// Takes unversioned files only as far as there is this room for them.
     #[must_use]
     pub fn with_uv_room(mut self, room: UvRoom) -> Self {

@@ -1,0 +1,224 @@
+//! Bridges in a process of their own, as clients of a bus: `edgesync bridge serve`. They sign with a key of their own, because the agent of the same
+//! home may run beside them, and two with one name on the bus would get each other's messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use libfossil::name::ProjectCode;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::running::{Host, Place, Running};
+use crate::api::{self, Chosen, Code, Error, LinkState};
+use crate::events::Events;
+use crate::home::Home;
+use crate::identity::Identity;
+use crate::limits;
+use crate::members::Members;
+use crate::pair::DeviceName;
+use crate::runtime::Runtime;
+use crate::state::StateDb;
+use crate::sync::{BusServer, Http, Remote};
+use crate::trust::{EndpointId, Register, Trust};
+use crate::wire::Wire;
+
+/// The name of the connection to the bus.
+const CLIENT: &str = "edgesync-bridge";
+
+/// What `edgesync bridge serve` is told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The servers, with their projects' codes where those are known.
+    pub servers: Vec<(Remote, Option<ProjectCode>)>,
+    /// The bus; that of the agent that runs in the home when it is not given.
+    pub bus: Option<BusServer>,
+    /// What subjects on the bus begin with.
+    pub prefix: String,
+    /// How often to look what changed on the servers.
+    pub poll: Duration,
+    /// Who may use the bridges, beside those whom the agent of the home trusts and that agent itself.
+    pub trust: Vec<EndpointId>,
+    /// Codes of projects in which requests count that nobody signed.
+    pub accept_unsigned: Vec<ProjectCode>,
+}
+
+/// Bridges that run.
+#[derive(Debug)]
+pub struct Alone {
+    id: String,
+    bus: String,
+    bridges: Vec<Running>,
+    tasks: TaskTracker,
+}
+
+/// Returns the id in whose name the bridges of a home sign, making its key on first use.
+///
+/// # Errors
+/// `internal` when the home or the key cannot be used.
+pub fn endpoint_id(home: &Home) -> Result<String, Error> {
+    Ok(identity(home)?.endpoint_id().to_owned())
+}
+
+impl Alone {
+    /// Joins the bus and begins to answer for the servers. A server that does not answer is no failure where its project is known.
+    ///
+    /// # Errors
+    /// `no_peer` when no bus is named and no agent runs, `unreachable` or `remote_login` when the bus cannot be joined, one of the `remote`
+    /// codes when a server does not say what project it has, `conflict` when two have the same, `internal`.
+    pub async fn start(home: &Home, options: Options) -> Result<Self, Error> {
+        let server = match options.bus {
+            Some(server) => server,
+            None => bus_of_agent(home)?,
+        };
+        let bus = server.connect(CLIENT).await?;
+        let http = Http::new().map_err(|error| internal(&error))?;
+        let mut places: Vec<Place> = Vec::new();
+        for (remote, project) in options.servers {
+            let place = match project {
+                Some(project) => Place { remote, project },
+                None => Place::find(remote, &http).await?,
+            };
+            if let Some(other) = places.iter().find(|it| it.project == place.project) {
+                let (one, two) = (&other.remote, &place.remote);
+                let message = format!("{one} and {two} have the same project, {}", place.project);
+                return Err(Error::new(Code::Conflict, message));
+            }
+            places.push(place);
+        }
+        let identity = identity(home)?;
+        let register = (home.clone(), options.trust, options.accept_unsigned);
+        let trust = tokio::task::spawn_blocking(move || {
+            let (home, trust, unsigned) = register;
+            known(&home, trust, &unsigned)
+        });
+        let trust = trust.await.map_err(|error| internal(&error))??;
+        let tasks = TaskTracker::new();
+        let host = Host {
+            ways: bus.connected(),
+            wire: Wire {
+                bus: Arc::new(bus),
+                prefix: options.prefix,
+                keys: Arc::clone(identity.keys()),
+                trust,
+            },
+            http,
+            poll: options.poll,
+            tasks: tasks.clone(),
+            stopped: CancellationToken::new(),
+        };
+        let mut bridges = Vec::new();
+        for place in places {
+            let name = place.remote.to_string();
+            let bridge = Running::start(place, &host, log(name))?;
+            bridge.ready.notified().await;
+            bridges.push(bridge);
+        }
+        Ok(Self {
+            id: identity.endpoint_id().to_owned(),
+            bus: server.to_string(),
+            bridges,
+            tasks,
+        })
+    }
+
+    /// In whose name the bridges sign.
+    pub fn endpoint_id(&self) -> &str {
+        &self.id
+    }
+
+    /// The bus.
+    pub fn bus(&self) -> &str {
+        &self.bus
+    }
+
+    /// Returns how the bridges stand.
+    pub fn bridges(&self) -> Vec<api::Bridge> {
+        let show = |bridge: &Running| bridge.show(bridge.place.project.to_string(), Chosen::Flag);
+        self.bridges.iter().map(show).collect()
+    }
+
+    /// Looks at the servers now.
+    pub fn look(&self) {
+        self.bridges.iter().for_each(Running::look);
+    }
+
+    /// Returns when a bridge has ended by itself, because the bus is no more.
+    pub async fn ended(&self) {
+        let ended = self
+            .bridges
+            .iter()
+            .map(|bridge| Box::pin(bridge.ended.cancelled()));
+        futures_util::future::select_all(ended).await;
+    }
+
+    /// Ends the bridges, and says good-bye.
+    pub async fn stop(self) {
+        drop(self.bridges);
+        self.tasks.close();
+        let _ = tokio::time::timeout(limits::BUS_REPLY, self.tasks.wait()).await;
+    }
+}
+
+fn identity(home: &Home) -> Result<Identity, Error> {
+    home.create().map_err(|error| internal(&error))?;
+    Identity::in_file(&home.bridge_file()).map_err(|error| internal(&error))
+}
+
+/// Returns the bus of the agent that runs in a home.
+fn bus_of_agent(home: &Home) -> Result<BusServer, Error> {
+    let runtime = Runtime::read(home).map_err(|error| internal(&error))?;
+    let server = runtime.and_then(|runtime| BusServer::of_agent(&runtime));
+    server.ok_or_else(|| {
+        Error::new(Code::NoPeer, "no agent is running, and no bus is named")
+            .with_hint("Start an agent, or name a bus: --nats-url nats://TOKEN@HOST:PORT")
+    })
+}
+
+/// Returns who may use the bridges: those named, whom the agent of the home trusts, the members of its mesh, and that agent itself.
+fn known(
+    home: &Home,
+    mut named: Vec<EndpointId>,
+    unsigned: &[ProjectCode],
+) -> Result<Arc<Trust>, Error> {
+    let agent = Identity::of(home).map_err(|error| internal(&error))?;
+    named.push(agent.keys().id());
+    let (state, _) = StateDb::open(&home.state_file()).map_err(|error| internal(&error))?;
+    let state = Arc::new(state);
+    let unsigned = unsigned.iter().map(ToString::to_string);
+    let register = Register::open(Arc::clone(&state), named, unsigned);
+    let trust = Arc::new(Trust::new(register.map_err(|error| internal(&error))?));
+    let (keys, events) = (Arc::clone(agent.keys()), Arc::new(Events::new()));
+    let members = Members::open(
+        keys,
+        state,
+        Arc::clone(&trust),
+        events,
+        DeviceName::of(CLIENT),
+    );
+    members.map_err(|error| internal(&error))?;
+    Ok(trust)
+}
+
+/// Returns what writes to the log how the server at `name` stands, when that changes.
+fn log(name: String) -> impl Fn(&LinkState) + Send + 'static {
+    let last = std::sync::Mutex::new(None);
+    move |state| {
+        let mut last = last
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if last.replace(state.clone()).as_ref() == Some(state) {
+            return;
+        }
+        match state {
+            LinkState::Connected { .. } => tracing::info!("{name} answers"),
+            LinkState::Error { message, hint, .. } => {
+                tracing::warn!(hint = hint.as_deref(), "{name}: {message}");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn internal(error: &dyn std::fmt::Display) -> Error {
+    Error::internal(error.to_string())
+}

@@ -1,0 +1,560 @@
+//! Stock `fossil server` on one side of `edgesync bridge serve`, agents, one-off commands and clients in the Go product's form on the other.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use libfossil::xfer::frame::{self, ContentType};
+use serde_json::{Value, json};
+
+use crate::mesh::{Agent, PATIENCE, Place, run, wait};
+use crate::news::bus_url;
+
+/// A stock server and its repository.
+struct Stock {
+    process: Child,
+    port: u16,
+    repository: PathBuf,
+}
+
+/// A running `edgesync bridge serve`.
+struct Bridge {
+    process: Child,
+    ready: Value,
+}
+
+impl Stock {
+    /// Serves a copy of the agents' repository, in which everybody has the rights of `letters`.
+    fn copy(place: &Place, letters: &str) -> Self {
+        let file = place.home(0).join("server.fossil");
+        std::fs::copy(place.repository(0), &file).expect("copied");
+        Self::serve(place, &file, letters)
+    }
+
+    /// Serves a new project.
+    fn new(place: &Place, name: &str) -> Self {
+        let file = place.home(0).join(name);
+        run(place
+            .fossil()
+            .args(["new", "--admin-user", "ada"])
+            .arg(&file));
+        Self::serve(place, &file, "gio")
+    }
+
+    fn serve(place: &Place, file: &Path, letters: &str) -> Self {
+        for everyone in ["nobody", "anonymous"] {
+            let give = ["user", "capabilities", everyone, letters, "-R"];
+            run(place.fossil().args(give).arg(file));
+        }
+        run(place
+            .fossil()
+            .args(["user", "password", "ada", "secret", "-R"])
+            .arg(file));
+        let free = || {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            listener.local_addr().expect("an address").port()
+        };
+        (0..20)
+            .find_map(|_| Self::on(place, file, free()))
+            .expect("a free port")
+    }
+
+    /// Serves on `port`, or returns nothing when that is taken.
+    fn on(place: &Place, file: &Path, port: u16) -> Option<Self> {
+        let mut process = place
+            .fossil()
+            .args(["server", "--localhost", "--nojail", "--port"])
+            .arg(port.to_string())
+            .arg(file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("fossil is installed");
+        let mut line = String::new();
+        let mut output = BufReader::new(process.stdout.take().expect("its output"));
+        output.read_line(&mut line).expect("a line");
+        if line.starts_with("Listening") {
+            let repository = file.to_path_buf();
+            return Some(Self {
+                process,
+                port,
+                repository,
+            });
+        }
+        let _ = process.kill();
+        process.wait().expect("it ended");
+        None
+    }
+
+    fn url(&self, login: &str) -> String {
+        format!("http://{login}127.0.0.1:{}/", self.port)
+    }
+
+    fn artifacts(&self, place: &Place) -> Vec<String> {
+        artifacts(place, &self.repository)
+    }
+
+    /// Stores a file in a check-in, with stock `fossil` on the server's machine.
+    fn commit(&self, place: &Place, name: &str, content: &[u8]) {
+        let checkout = self.repository.with_extension("checkout");
+        let fossil = |arguments: &[&str]| {
+            run(place.fossil().current_dir(&checkout).args(arguments));
+        };
+        if !checkout.exists() {
+            std::fs::create_dir(&checkout).expect("a folder");
+            let file = self.repository.to_str().expect("a path");
+            fossil(&["open", "--force", file]);
+        }
+        std::fs::write(checkout.join(name), content).expect("written");
+        fossil(&["add", name]);
+        // Stock fails at once when stock, which serves, writes at that moment.
+        wait(|| {
+            let mut commit = place.fossil();
+            commit.args(["commit", "-m", name, "--no-warnings", "--allow-fork"]);
+            let output = commit.current_dir(&checkout).output().expect("it runs");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let done = output.status.success();
+            assert!(done || said.contains("database is locked"), "{said}");
+            done
+        });
+    }
+}
+
+impl Drop for Stock {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Bridge {
+    /// Begins bridges on the bus of `agent`, whose home runs them, to `servers`.
+    fn start(place: &Place, agent: &Agent, servers: &[&str], flags: &[&str]) -> Self {
+        let mut command = place.edgesync(0);
+        command.args(["bridge", "serve", "--json", "--poll", "50ms"]);
+        let host = agent.address("nats").trim_start_matches("nats://");
+        // Not on the command line, where everybody on the machine reads it.
+        let bus = format!("nats://{}@{host}", agent.bus_token());
+        command.env("EDGESYNC_NATS_URL", bus);
+        servers.iter().for_each(|url| {
+            command.args(["--fossil-url", url]);
+        });
+        for id in &place.ids {
+            command.args(["--trust", id]);
+        }
+        let mut process = command
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("edgesync starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let line = lines.next().expect("a line").expect("text");
+        let ready: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(ready["event"], "ready", "{ready}");
+        Self { process, ready }
+    }
+
+    fn project(&self, index: usize) -> &str {
+        let code = &self.ready["bridges"][index]["project_code"];
+        code.as_str().expect("a code")
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Returns the id in whose name a home's bridges sign.
+fn bridge_id(place: &Place, number: usize) -> String {
+    let id = run(place.edgesync(number).args(["bridge", "id"]));
+    id.trim().to_owned()
+}
+
+fn artifacts(place: &Place, file: &Path) -> Vec<String> {
+    let names = run(place
+        .fossil()
+        .args(["sql", "--no-repository", "-readonly"])
+        .arg(file)
+        .arg("select uuid from blob where size>=0 order by 1"));
+    names.lines().map(str::to_owned).collect()
+}
+
+/// Returns bytes that do not pack.
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(bytes).collect()
+}
+
+/// Returns the address of a project on an agent's bus.
+fn project_url(agent: &Agent, code: &str) -> String {
+    let own = bus_url(agent);
+    let (bus, _) = own.rsplit_once('/').expect("an address");
+    format!("{bus}/{code}")
+}
+
+fn peer(agent: &Agent, id: &str) -> Value {
+    let mesh = agent.mesh();
+    let mut peers = mesh["peers"].as_array().expect("peers").iter();
+    let known = peers.find(|peer| peer["endpoint_id"] == id);
+    known.cloned().unwrap_or_default()
+}
+
+#[test]
+fn commits_go_both_ways_between_agents_and_a_stock_server() {
+    let place = Place::new(2);
+    let server = Stock::copy(&place, "gio");
+    let id = bridge_id(&place, 0);
+    let first = place.start(0, &["--trust", &id]);
+    let join = ["--trust", id.as_str(), "--join", first.address("leaf")];
+    let second = place.start(1, &join);
+    first.meets(1);
+    let _bridge = Bridge::start(&place, &first, &[&server.url("")], &[]);
+    first.meets(2);
+    second.meets(2);
+    assert_eq!(peer(&first, &id)["kind"], "bridge");
+
+    server.commit(&place, "at-the-server", b"short");
+    first.receives("at-the-server");
+    second.receives("at-the-server");
+
+    place.commit(0, "at-the-first");
+    let holds = |name: &str| {
+        let text = run(place
+            .fossil()
+            .args(["timeline", "-t", "ci", "-n", "0", "-R"])
+            .arg(&server.repository));
+        text.contains(name)
+    };
+    wait(|| holds("at-the-first"));
+    place.commit(1, "at-the-second");
+    wait(|| holds("at-the-second"));
+    first.receives("at-the-second");
+
+    // More than the bus takes in one message, in each direction.
+    server.commit(&place, "long-at-the-server", &noise(3_000_000));
+    first.receives("long-at-the-server");
+    let all = server.artifacts(&place);
+    wait(|| artifacts(&place, &place.repository(0)) == all);
+    place.commit_bytes(0, "long-at-the-first", &noise(2_500_000));
+    wait(|| holds("long-at-the-first"));
+    let all = || artifacts(&place, &place.repository(0));
+    wait(|| server.artifacts(&place) == all());
+    wait(|| artifacts(&place, &place.repository(1)) == all());
+    let checked = run(place.fossil().arg("test-integrity").arg(&server.repository));
+    assert!(checked.contains(" 0 errors"), "{checked}");
+    wait(|| first.api("GET", "status", None)["repositories"][0]["state"]["kind"] == "up_to_date");
+}
+
+#[test]
+fn unversioned_files_go_both_ways_where_the_server_allows_it() {
+    let place = Place::new(1);
+    let server = Stock::copy(&place, "gioy");
+    let id = bridge_id(&place, 0);
+    let agent = place.start(0, &["--uv", "--trust", &id]);
+    let _bridge = Bridge::start(&place, &agent, &[&server.url("")], &[]);
+    agent.meets(1);
+    let add = |name: &str, bytes: usize, file: &Path| {
+        let path = place.home(0).join(name);
+        std::fs::write(&path, noise(bytes)).expect("written");
+        // As in a commit, stock fails at once when another writes at that moment.
+        wait(|| {
+            let mut add = place.fossil();
+            add.args(["uv", "add"])
+                .arg(&path)
+                .args(["--as", name, "-R"]);
+            add.arg(file).output().expect("it runs").status.success()
+        });
+    };
+    let files = |file: &Path| run(place.fossil().args(["uv", "hash", "-R"]).arg(file));
+    let own = place.repository(0);
+    add("at-the-server", 700_000, &server.repository);
+    wait(|| files(&own) == files(&server.repository));
+    add("at-the-agent", 2_000_000, &own);
+    wait(|| files(&own) == files(&server.repository));
+    let listed = run(place
+        .fossil()
+        .args(["uv", "ls", "-R"])
+        .arg(&server.repository));
+    assert_eq!(listed, "at-the-agent\nat-the-server\n");
+}
+
+#[test]
+fn several_projects_are_cloned_at_once_through_a_bridge_that_alone_has_them() {
+    let place = Place::new(2);
+    let agent = place.start(0, &[]);
+    let servers = [Stock::new(&place, "one"), Stock::new(&place, "two")];
+    for (server, bytes) in servers.iter().zip([2_000_000, 10]) {
+        server.commit(&place, "a-file", &noise(bytes));
+    }
+    let urls = [servers[0].url(""), servers[1].url("")];
+    let bridge = Bridge::start(&place, &agent, &[&urls[0], &urls[1]], &[]);
+    let clones: Vec<(PathBuf, Child, usize)> = (0..6)
+        .map(|number| {
+            let which = number % 2;
+            let file = place.home(1).join(format!("clone-{number}.fossil"));
+            let url = project_url(&agent, bridge.project(which));
+            let mut command = place.edgesync(1);
+            command
+                .args(["clone", "--admin-user", "ada", &url])
+                .arg(&file);
+            command.stdout(Stdio::null()).stderr(Stdio::piped());
+            (file, command.spawn().expect("it starts"), which)
+        })
+        .collect();
+    for (file, process, which) in clones {
+        let output = process.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(artifacts(&place, &file), servers[which].artifacts(&place));
+    }
+    // What is stored in a clone goes back the same way.
+    let file = place.home(1).join("clone-1.fossil");
+    std::fs::write(place.home(1).join("new.txt"), "new").expect("written");
+    let new = [
+        "ci",
+        "new.txt",
+        "-m",
+        "from a clone",
+        "--user-override",
+        "ada",
+        "-R",
+    ];
+    run(place
+        .edgesync(1)
+        .current_dir(place.home(1))
+        .args(new)
+        .arg(&file));
+    let url = project_url(&agent, bridge.project(1));
+    run(place.edgesync(1).args(["sync", &url, "-R"]).arg(&file));
+    assert_eq!(artifacts(&place, &file), servers[1].artifacts(&place));
+}
+
+#[test]
+fn a_server_that_is_down_is_told_to_who_asks_and_used_again_when_it_is_back() {
+    let place = Place::new(2);
+    let agent = place.start(0, &[]);
+    let server = Stock::new(&place, "one");
+    let (port, file) = (server.port, server.repository.clone());
+    let bridge = Bridge::start(&place, &agent, &[&server.url("")], &[]);
+    let url = project_url(&agent, bridge.project(0));
+    drop(server);
+    let clone = place.home(1).join("clone.fossil");
+    let mut command = place.edgesync(1);
+    command.args(["clone", &url]).arg(&clone);
+    let refused = command.output().expect("it runs");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success(), "{said}");
+    let words = format!("127.0.0.1:{port} can't be reached");
+    assert!(said.contains(&words), "{said}");
+    assert!(!clone.exists());
+    let server = Stock::on(&place, &file, port).expect("the port is free again");
+    run(&mut command);
+    assert_eq!(artifacts(&place, &clone), server.artifacts(&place));
+}
+
+#[test]
+fn what_was_committed_while_the_server_was_down_arrives_when_it_is_back() {
+    let place = Place::new(1);
+    let server = Stock::copy(&place, "gio");
+    let (port, file) = (server.port, server.repository.clone());
+    let id = bridge_id(&place, 0);
+    let agent = place.start(0, &["--trust", &id]);
+    let _bridge = Bridge::start(&place, &agent, &[&server.url("")], &[]);
+    agent.meets(1);
+    drop(server);
+    agent.meets(0);
+    place.commit(0, "while-it-was-down");
+    let server = Stock::on(&place, &file, port).expect("the port is free again");
+    wait(|| server.artifacts(&place) == artifacts(&place, &place.repository(0)));
+}
+
+#[test]
+fn a_server_with_a_password_is_used_in_the_name_of_the_bridges_user() {
+    let place = Place::new(2);
+    let server = Stock::copy(&place, "");
+    let id = bridge_id(&place, 0);
+    let agent = place.start(0, &["--trust", &id]);
+    let password = place.home(0).join("password");
+    std::fs::write(&password, "secret\n").expect("written");
+    let flags = ["--password-file", password.to_str().expect("a path")];
+    let bridge = Bridge::start(&place, &agent, &[&server.url("ada@")], &flags);
+    assert_eq!(bridge.ready["bridges"][0]["user"], "ada");
+    assert!(!bridge.ready.to_string().contains("secret"));
+    agent.meets(1);
+    place.commit(0, "by-the-account");
+    wait(|| server.artifacts(&place) == artifacts(&place, &place.repository(0)));
+    let url = project_url(&agent, bridge.project(0));
+    let clone = place.home(1).join("clone.fossil");
+    run(place.edgesync(1).args(["clone", &url]).arg(&clone));
+    assert_eq!(artifacts(&place, &clone), server.artifacts(&place));
+}
+
+#[test]
+fn who_is_not_trusted_gets_nothing_and_go_clients_only_where_unsigned_requests_count() {
+    let place = Place::new(1);
+    let server = Stock::new(&place, "one");
+    let agent = place.start(0, &[]);
+    let bridge = Bridge::start(&place, &agent, &[&server.url("")], &[]);
+    let stranger = Place::new(1);
+    let url = project_url(&agent, bridge.project(0));
+    let clone = stranger.home(0).join("clone.fossil");
+    let refused = stranger
+        .edgesync(0)
+        .args(["clone", &url])
+        .arg(&clone)
+        .output();
+    let refused = refused.expect("it runs");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success(), "{said}");
+    let words = format!("this bridge does not trust {}", stranger.ids[0]);
+    assert!(said.contains(&words), "{said}");
+
+    let code = bridge.project(0).to_owned();
+    let (refusal, status) = go_request(&agent, &code);
+    assert!(status.is_some_and(|it| it.contains("signed requests only")));
+    assert!(refusal.starts_with("error this\\sbridge"), "{refusal}");
+    drop(bridge);
+    let _bridge = Bridge::start(
+        &place,
+        &agent,
+        &[&server.url("")],
+        &["--accept-unsigned", &code],
+    );
+    let (answer, status) = go_request(&agent, &code);
+    assert_eq!(status, None);
+    assert!(
+        answer.contains("cfile ") && answer.contains(&code),
+        "{answer}"
+    );
+    assert!(answer.contains("clone_seqno "), "{answer}");
+}
+
+/// Returns the agent's bridges.
+fn bridges(agent: &Agent) -> Vec<Value> {
+    let mesh = agent.mesh();
+    mesh["bridges"].as_array().expect("bridges").clone()
+}
+
+#[test]
+fn an_agent_bridges_servers_itself_over_restarts_and_leaves_projects_to_its_own_repositories() {
+    let place = Place::new(2);
+    let server = Stock::new(&place, "one");
+    let url = json!({ "url": server.url("") });
+    let agent = place.start(0, &[]);
+    let added = agent.api("POST", "mesh/bridges", Some(&url));
+    let code = added["project_code"].as_str().expect("a code").to_owned();
+    wait(|| bridges(&agent)[0]["state"]["kind"] == "connected");
+    assert_eq!(
+        agent.refused("POST", "mesh/bridges", &url)["code"],
+        "conflict"
+    );
+    let down = json!({ "url": "http://127.0.0.1:1/" });
+    assert_eq!(
+        agent.refused("POST", "mesh/bridges", &down)["code"],
+        "unreachable"
+    );
+    let own = Stock::copy(&place, "gio");
+    let own = json!({ "url": own.url("") });
+    let refused = agent.refused("POST", "mesh/bridges", &own);
+    assert!(
+        refused["hint"]
+            .as_str()
+            .expect("a hint")
+            .contains("the remote of that repository")
+    );
+
+    // Another agent, which trusts this one, clones from it, and what it commits arrives.
+    let clone = place.home(1).join("one.fossil");
+    let from = project_url(&agent, &code);
+    let arguments = ["clone", "--admin-user", "ada", &from];
+    run(place.edgesync(1).args(arguments).arg(&clone));
+    let second = place.start(1, &["--join", agent.address("leaf")]);
+    let add = json!({ "path": clone });
+    second.api("POST", "repositories/add", Some(&add));
+    let commit = |name: &str| {
+        std::fs::write(place.home(1).join(name), name).expect("written");
+        let new = ["ci", name, "-m", name, "--user-override", "ada", "-R"];
+        let mut command = place.edgesync(1);
+        run(command.current_dir(place.home(1)).args(new).arg(&clone));
+        wait(|| server.artifacts(&place) == artifacts(&place, &clone));
+    };
+    commit("before-the-restart");
+    wait(|| bridges(&agent)[0]["answered"].as_u64().expect("a count") > 0);
+    assert!(bridges(&agent)[0]["last_request"].is_string());
+    let leaf = agent
+        .address("leaf")
+        .trim_start_matches("nats-leaf://")
+        .to_owned();
+    agent.stop();
+    let agent = place.start(0, &["--leaf-listen", &leaf]);
+    commit("after-the-restart");
+
+    // A repository of its own rules, as long as it is there.
+    let copy = place.home(0).join("copy.fossil");
+    std::fs::copy(&server.repository, &copy).expect("copied");
+    agent.api("POST", "repositories/add", Some(&json!({ "path": copy })));
+    wait(|| bridges(&agent)[0]["state"]["kind"] == "unused");
+    agent.api("DELETE", "repositories/copy", None);
+    wait(|| bridges(&agent)[0]["state"]["kind"] == "connected");
+    commit("bridged-again");
+    agent.api("DELETE", &format!("mesh/bridges/{code}"), None);
+    assert_eq!(bridges(&agent), Vec::<Value>::new());
+}
+
+/// Makes a request as the Go product makes it: packed, no header. Returns the answer, which has to be packed, and its status.
+fn go_request(agent: &Agent, code: &str) -> (String, Option<String>) {
+    let message = b"pragma client-version 22800 20260101 0\nclone 3 1\n".to_vec();
+    let body = frame::encode(ContentType::Packed, message);
+    let subject = format!("fossil.{code}.sync");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let answer = runtime.block_on(async {
+        let options = async_nats::ConnectOptions::with_token(agent.bus_token());
+        let client = options
+            .connect(agent.address("nats"))
+            .await
+            .expect("connected");
+        let request = client.request(subject, body);
+        let answer = tokio::time::timeout(PATIENCE, request).await;
+        answer.expect("in time").expect("an answer")
+    });
+    let status = answer.headers.as_ref();
+    let status = status.and_then(|it| Some(it.get("Edgesync-Status")?.to_string()));
+    let text = frame::decode(ContentType::Packed, answer.payload).expect("packed");
+    (String::from_utf8_lossy(&text).into_owned(), status)
+}
+
+#[test]
+fn without_a_bus_or_a_server_it_says_what_is_missing() {
+    let place = Place::new(1);
+    let serve = |flags: &[&str]| {
+        let mut command: Command = place.edgesync(0);
+        let output = command.args(["bridge", "serve"]).args(flags).output();
+        let output = output.expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().expect("a code"), said)
+    };
+    let (code, said) = serve(&["--fossil-url", "http://127.0.0.1:1/"]);
+    assert_eq!(code, 4, "{said}");
+    assert!(
+        said.contains("no agent is running") && said.contains("--nats-url"),
+        "{said}"
+    );
+    let (code, said) = serve(&[]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("--fossil-url"), "{said}");
+    let _agent = place.start(0, &[]);
+    let (code, said) = serve(&["--fossil-url", "http://127.0.0.1:1/"]);
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("127.0.0.1:1 can't be reached"), "{said}");
+}
