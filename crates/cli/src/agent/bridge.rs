@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use edgesync_agent::EndpointId;
+use edgesync_agent::api::Level;
 use edgesync_agent::bridges::{Alone, Options, endpoint_id};
+use edgesync_agent::log::Log;
 use edgesync_agent::sync::{BusServer, Remote};
 use libfossil::name::ProjectCode;
 use serde_json::json;
