@@ -11,6 +11,7 @@ mod listeners;
 mod mesh;
 mod news;
 mod notify;
+mod pairing;
 mod stock_nats;
 mod tidy;
 mod tunnel;

@@ -8,21 +8,21 @@ use crate::mesh::{Agent, Place, run, wait};
 const TUNNEL: &[&str] = &["--iroh", "--no-relay", "--iroh-listen", "127.0.0.1:0"];
 
 /// Starts an agent that trusts nobody but whom it lists as its peer.
-fn start(place: &Place, number: usize, peer: Option<&str>, more: &[&str]) -> Agent {
+pub(crate) fn start(place: &Place, number: usize, peer: Option<&str>, more: &[&str]) -> Agent {
     let listed = peer.map(|peer| ["--iroh-peer", peer]);
     let flags = [TUNNEL, listed.as_ref().map_or(&[], |it| it), more].concat();
     place.start(number, &flags)
 }
 
 /// Returns the homes of two agents that are told of nobody, and their ids.
-fn two() -> (Place, Vec<String>) {
+pub(crate) fn two() -> (Place, Vec<String>) {
     let mut place = Place::new(2);
     let ids = std::mem::take(&mut place.ids);
     (place, ids)
 }
 
 /// Returns what an agent knows of the one with this id, `null` for nothing.
-fn peer(agent: &Agent, id: &str) -> Value {
+pub(crate) fn peer(agent: &Agent, id: &str) -> Value {
     let mesh = agent.mesh();
     let mut peers = mesh["peers"].as_array().expect("peers").iter();
     let known = peers.find(|peer| peer["endpoint_id"] == id);

@@ -22,11 +22,6 @@ mod jobs;
 mod limits;
 mod lock;
 pub mod log;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the ways that lead here are being built"
-)]
 mod members;
 mod memory;
 mod mesh;
@@ -35,14 +30,11 @@ mod net;
 mod notifications;
 mod notifier;
 pub mod notify;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the ways that lead here, for agents and phones, are being built"
-)]
 mod pair;
+mod pairing;
 mod pause;
 mod phone;
+mod qr;
 mod replication;
 mod repository;
 mod request_line;

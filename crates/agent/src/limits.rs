@@ -167,6 +167,9 @@ pub(crate) const ENDED_SHOWN: Duration = Duration::from_secs(120);
 /// How far the wall's clock may be put back while an offer counts; clocks are corrected by seconds.
 pub(crate) const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
+/// How long a connection stays open so that the reason for its end is heard.
+pub(crate) const REFUSAL_HEARD: Duration = Duration::from_secs(2);
+
 /// Devices that wait to be paired at once; anybody who reaches the agent can knock.
 pub(crate) const PENDING: usize = 8;
 

@@ -9,6 +9,7 @@ use crate::agent::control::Open;
 use crate::agent::doctor::Doctor;
 use crate::agent::hub::Hub;
 use crate::agent::logs::Logs;
+use crate::agent::pairing::{Join, Offer};
 use crate::agent::peers::{Peers, Unpair};
 use crate::agent::service::UserUnit;
 use crate::agent::sync::Sync;
@@ -59,6 +60,11 @@ pub(crate) enum Command {
 
     /// Print the running agent's ticket, with which others reach it over the tunnel
     Ticket,
+
+    #[command(visible_alias = "pair")]
+    Offer(Offer),
+
+    Join(Join),
 
     Peers(Peers),
 

@@ -48,6 +48,8 @@ fn run(command: Command, out: Output) -> Result<(), Failure> {
         Command::Hub(hub) => hub.run(out),
         Command::Id => agent::id::run(out),
         Command::Ticket => agent::id::ticket(out),
+        Command::Offer(offer) => offer.run(out),
+        Command::Join(join) => join.run(out),
         Command::Peers(peers) => peers.run(out),
         Command::Unpair(unpair) => unpair.run(out),
         Command::Bridge(bridge) => bridge.run(out),

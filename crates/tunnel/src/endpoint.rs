@@ -235,6 +235,14 @@ impl Tunnel {
         self.close_those(|of, _, _| of == peer);
     }
 
+    /// Ends the connections for one purpose that were made from here to this peer, in order.
+    pub fn hang_up(&self, peer: PeerId, protocol: Protocol) {
+        let mine = |of, what, dialled| dialled && of == peer && what == protocol;
+        for connection in self.0.connections.matching(mine) {
+            connection.close(VarInt::from_u32(DONE), b"done");
+        }
+    }
+
     /// Ends the connections of those who may not come any more.
     pub fn recheck(&self) {
         let admits = Arc::clone(&self.0.admits);

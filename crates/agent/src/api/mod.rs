@@ -9,6 +9,7 @@ mod history;
 mod log;
 mod mesh;
 mod notify;
+mod pairing;
 mod pause;
 mod settings;
 mod state;
@@ -39,6 +40,7 @@ pub use notify::{
     NotifyPresence, NotifyStatus, NotifyThread, NotifyTrace, Priority, QuestionState, ReplyNotify,
     Resolved, SendNotify, Sender,
 };
+pub use pairing::{AcceptAgent, ClaimOffer, PairedBy, Pairing, PendingAgent};
 pub use pause::{Pause, SetPause};
 pub use settings::{
     NotifierInfo, NotifySettings, QuietHours, SetMuted, SetQuiet, TimeOfDay, TimeOfDayError,
@@ -176,6 +178,11 @@ pub enum Event {
         from_name: String,
         /// How many by now.
         count: u64,
+    },
+    /// Another agent is to be paired, or no longer.
+    Pairing {
+        /// How it stands with pairings now.
+        pairing: Box<Pairing>,
     },
     /// A phone came, went, or is to be paired.
     Devices {

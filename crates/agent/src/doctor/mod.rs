@@ -81,8 +81,13 @@ pub(crate) async fn examine_itself(core: &Core) -> Checkup {
             status: core.status(),
             has_page: http::has_page(),
             notifier: core.notifications.get().and_then(|it| it.service()),
-            addresses: core.mesh().map_or_else(|_| Vec::new(), |mesh| mesh.show().addresses),
-            door: core.phones.get().and_then(|phones| listening(&phones.show())),
+            addresses: core
+                .mesh()
+                .map_or_else(|_| Vec::new(), |mesh| mesh.show().addresses),
+            door: core
+                .phones
+                .get()
+                .and_then(|phones| listening(&phones.show())),
         })),
         Ok(None) => Found::Broken {
             message: "the runtime file is gone; other programs do not find the agent".into(),

@@ -149,6 +149,7 @@ pub(super) async fn unpair(State(core): State<App>, Path(id): Path<String>) -> A
         Ok(named || member)
     };
     let there = blocking(core.clone(), revoke).await?;
+    core.mesh()?.remove_joins_of(&id).await?;
     core.mesh()?.trust_changed();
     if there {
         Ok(StatusCode::NO_CONTENT)

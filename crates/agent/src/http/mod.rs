@@ -10,6 +10,7 @@ mod mesh;
 mod notify;
 mod ntfy;
 mod page;
+mod pairing;
 mod phone;
 mod reply;
 mod repositories;
@@ -110,6 +111,14 @@ fn api() -> Router<App> {
         .route("/mesh/role", put(mesh::set_role))
         .route("/mesh/bridges", post(mesh::add_bridge))
         .route("/mesh/bridges/{id}", delete(mesh::remove_bridge))
+        .route("/mesh/pairing", get(pairing::show))
+        .route(
+            "/mesh/pairing/offer",
+            post(pairing::offer).delete(pairing::withdraw),
+        )
+        .route("/mesh/pairing/claim", post(pairing::claim))
+        .route("/mesh/pairing/pending/{id}", delete(pairing::refuse))
+        .route("/mesh/pairing/pending/{id}/accept", post(pairing::accept))
         .route("/mesh/joins", post(mesh::add_join))
         .route("/mesh/joins/{id}", delete(mesh::remove_join))
         .route("/mesh/members/{endpoint_id}", delete(mesh::unpair))

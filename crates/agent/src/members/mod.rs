@@ -12,8 +12,8 @@ mod spread;
 mod store;
 
 pub(crate) use book::Members;
-pub(crate) use record::{MeshId, Record, RecordError, Statement};
-pub(crate) use roll::{Member, MeshFacts, Revoked, Roll, View};
+pub(crate) use record::{Record, Statement};
+pub(crate) use roll::{Member, Revoked, View};
 pub(crate) use spread::{Offered, Spread};
 pub(crate) use store::TABLES;
 

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use super::record::MeshId;
+use super::roll::Roll;
 use super::*;
 use crate::limits;
 use crate::pair::DeviceName;

@@ -87,6 +87,16 @@ impl Dialler {
         Ok(inner.entries.remove(at).url.to_string())
     }
 
+    /// Returns the ids of the joins over the tunnel to this agent that people chose.
+    pub(super) fn chosen_joins_of(&self, id: &EndpointId) -> Vec<String> {
+        let inner = locked(&self.inner);
+        let of_it = inner
+            .entries
+            .iter()
+            .filter(|it| it.from == Chosen::App && it.url.peer().as_ref() == Some(id));
+        of_it.map(|it| it.id.clone()).collect()
+    }
+
     /// Dials what the role dials. Links that it does not have are closed after the new ones were begun.
     pub(super) fn dial(&self, mesh: &Arc<Mesh>, role: Role) {
         let mut inner = locked(&self.inner);

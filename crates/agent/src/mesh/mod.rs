@@ -29,10 +29,11 @@ use crate::bridges::{Bridges, Host};
 use crate::events::Events;
 use crate::limits;
 use crate::members::{Members, Spread};
+use crate::pairing::{self, Pairings};
 use crate::replication::{Replication, Setup};
 use crate::state::StateDb;
 use crate::sync::{Http, Wishes};
-use crate::trust::{Keys, Trust};
+use crate::trust::{EndpointId, Keys, Trust};
 use crate::wire::Wire;
 use dial::Dialler;
 use gate::Gate;
@@ -126,6 +127,7 @@ pub(crate) struct Mesh {
     /// Told when there is a new way to others, and when there is none.
     ways: tokio::sync::watch::Sender<bool>,
     spread: Arc<Spread>,
+    pairings: Arc<Pairings>,
     since: Time,
 }
 
@@ -220,6 +222,7 @@ impl Mesh {
             }
             None => None,
         };
+        let pairings = pairings(&parts, tunnel.is_some())?;
         let mesh = Arc::new(Self {
             config,
             parts,
@@ -235,6 +238,7 @@ impl Mesh {
             bridges,
             ways,
             spread,
+            pairings,
             since: Time::now(),
         });
         mesh.begin(connected);
@@ -267,6 +271,7 @@ impl Mesh {
         self.parts.tasks.spawn(Arc::clone(self).watch_peers());
         self.parts.tasks.spawn(Arc::clone(self).watch_bridges());
         self.parts.tasks.spawn(Arc::clone(self).watch_members());
+        self.parts.tasks.spawn(Arc::clone(&self.pairings).keep());
     }
 
     /// Who keeps the repositories equal.
@@ -287,6 +292,11 @@ impl Mesh {
         let hosted = self.replication.hosted().into_iter();
         let hosted = hosted.filter_map(|it| Some((it.project_code()?, it.name().to_owned())));
         self.bridges.add(wish, &hosted.collect()).await
+    }
+
+    /// Who is being paired.
+    pub(crate) fn pairings(&self) -> &Arc<Pairings> {
+        &self.pairings
     }
 
     /// Returns what the server counted.
@@ -375,6 +385,17 @@ impl Mesh {
         self.publish();
         let join = self.dialler.show().into_iter().find(|join| join.id == id);
         join.ok_or_else(|| Error::not_found("the join was removed meanwhile"))
+    }
+
+    /// Hangs up and forgets the addresses of an agent that is no longer paired. Those that flags gave stay, and are refused.
+    ///
+    /// # Errors
+    /// `internal` when `agent.db` cannot be written.
+    pub(crate) async fn remove_joins_of(self: &Arc<Self>, id: &EndpointId) -> Result<(), Error> {
+        for join in self.dialler.chosen_joins_of(id) {
+            self.remove_join(&join).await?;
+        }
+        Ok(())
     }
 
     /// Hangs up and forgets an address.
@@ -550,6 +571,18 @@ fn spread(
         &parts.tasks,
         &parts.stopped,
     )
+}
+
+/// Opens the room in which agents are paired.
+fn pairings(parts: &Parts, tunnel: bool) -> rusqlite::Result<Arc<Pairings>> {
+    let parts = pairing::Parts {
+        host: parts.keys.id(),
+        state: Arc::clone(&parts.state),
+        events: Arc::clone(&parts.events),
+        members: Arc::clone(&parts.members),
+        stopped: parts.stopped.clone(),
+    };
+    Pairings::open(parts, tunnel)
 }
 
 /// Connects to the agent's own server, as any client does.

@@ -7,13 +7,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use edgesync_tunnel::{Admission, Arrivals, Event, OpenError, Path, PeerId, Protocol};
-use edgesync_tunnel::{Relay, Ticket, Tunnel as Endpoint};
+use edgesync_tunnel::{Relay, Stream, StreamError, Ticket, Tunnel as Endpoint};
 use natsd::Target;
 use natsd::proto::Kind;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::{Mesh, locked};
-use crate::api::{self, Level, Role, Time};
+use crate::api::{self, Code, Error, Level, Role, Time};
 use crate::limits;
 use crate::state::StateDb;
 use crate::trust::{EndpointId, Keys, Trust};
@@ -49,8 +49,11 @@ impl Tunnel {
     ) -> Result<Self, OpenError> {
         let trust = Arc::clone(trust);
         let admits: Admission = Arc::new(move |peer, protocol| {
-            let links = matches!(protocol, Protocol::Leaf | Protocol::Route);
-            links && trust.register.knows(&endpoint_id(peer))
+            let ours = matches!(
+                protocol,
+                Protocol::Leaf | Protocol::Route | Protocol::Members
+            );
+            ours && trust.register.knows(&endpoint_id(peer))
         });
         let config = edgesync_tunnel::Config {
             secret: *keys.secret(),
@@ -163,6 +166,16 @@ impl Mesh {
             let kind = match arrival.protocol {
                 Protocol::Leaf => Kind::Leaf,
                 Protocol::Route => Kind::Route,
+                Protocol::Pair => {
+                    let pairings = Arc::clone(&self.pairings);
+                    let party = endpoint_id(&arrival.peer);
+                    self.spawn(pairings.host(party, arrival.stream));
+                    continue;
+                }
+                Protocol::Members => {
+                    self.exchange_members(endpoint_id(&arrival.peer), arrival.stream);
+                    continue;
+                }
                 // The gate lets none in.
                 _ => continue,
             };
@@ -204,6 +217,82 @@ impl Mesh {
     /// Returns what the endpoint tells of itself from now on.
     pub(super) fn tunnel_events(&self) -> Option<broadcast::Receiver<Event>> {
         self.tunnel.as_ref().map(|it| it.endpoint.events())
+    }
+
+    /// Runs something until it is done or the agent stops.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stopped = self.parts.stopped.clone();
+        self.parts.tasks.spawn(async move {
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+
+    /// Tells a member over a stream what it lacks, and hears from it.
+    fn exchange_members(&self, peer: EndpointId, mut stream: Stream) {
+        let spread = Arc::clone(&self.spread);
+        self.spawn(async move {
+            let exchanged = spread.exchange(peer, &mut stream).await;
+            let _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
+            if let Err(error) = exchanged {
+                tracing::debug!(%peer, %error, "records were not exchanged");
+            }
+        });
+    }
+
+    /// Exchanges records with an agent that was just paired, over the tunnel.
+    pub(crate) async fn meet_member(&self, ticket: &Ticket) {
+        let Some(tunnel) = &self.tunnel else { return };
+        let stream = tunnel.endpoint.stream(ticket.peer, Protocol::Members).await;
+        match stream {
+            Ok(stream) => self.exchange_members(endpoint_id(&ticket.peer), stream),
+            Err(error) => tracing::debug!(%error, "records are exchanged when a link stands"),
+        }
+    }
+
+    /// Makes sure that there is a tunnel.
+    ///
+    /// # Errors
+    /// `conflict` when it is off.
+    pub(crate) fn check_tunnel(&self) -> Result<(), Error> {
+        match self.tunnel {
+            Some(_) => Ok(()),
+            None => Err(Error::new(
+                Code::Conflict,
+                "the tunnel is off, over which agents are paired",
+            )
+            .with_hint("Start the agent with --iroh.")),
+        }
+    }
+
+    /// Returns the ticket that goes into an offer.
+    ///
+    /// # Errors
+    /// `conflict` when the tunnel is off.
+    pub(crate) async fn pairing_ticket(&self) -> Result<String, Error> {
+        self.check_tunnel()?;
+        Ok(self.ticket_soon().await.unwrap_or_default())
+    }
+
+    /// Opens a stream to the agent of this ticket, which need not know this one.
+    ///
+    /// # Errors
+    /// When nobody answers there.
+    pub(crate) async fn pair_stream(&self, ticket: &Ticket) -> Result<Stream, StreamError> {
+        let tunnel = self.tunnel.as_ref().ok_or(StreamError::Closed)?;
+        if !ticket.addresses.is_empty() || ticket.relay.is_some() {
+            tunnel.endpoint.know(ticket.clone());
+        }
+        tunnel.endpoint.stream(ticket.peer, Protocol::Pair).await
+    }
+
+    /// Closes what [`pair_stream`](Self::pair_stream) opened.
+    pub(crate) fn pair_over(&self, ticket: &Ticket) {
+        if let Some(tunnel) = &self.tunnel {
+            tunnel.endpoint.hang_up(ticket.peer, Protocol::Pair);
+        }
     }
 
     /// Returns this agent's ticket once it says where the agent is, or what is known of that in a few seconds; nothing without a tunnel.

@@ -70,6 +70,8 @@ pub(crate) enum Why {
     Version,
     /// What the other side said makes no sense.
     Nonsense,
+    /// The link broke before both had agreed.
+    Lost,
     /// It was revoked in this mesh.
     Revoked,
     /// What this version does not know.

@@ -16,12 +16,12 @@ mod offer;
 mod proof;
 mod store;
 
-pub(crate) use claimant::{Claimant, ClaimantError};
+pub(crate) use claimant::Claimant;
 pub(crate) use code::{Secret, TypedCode};
 pub(crate) use desk::{Desk, Now, Paired, Pending, Refusal, Rights, Standing};
-pub(crate) use message::{Claim, DeviceName, DeviceNameError, Hello, Reveal, Why};
-pub(crate) use offer::{OfferSecret, OfferText, OfferTextError, Purpose};
-pub(crate) use proof::{Digits, Nonce, Party};
+pub(crate) use message::{Claim, DeviceName, DeviceNameError, Hello, Message, Reveal, Why};
+pub(crate) use offer::{OfferSecret, OfferText, Purpose};
+pub(crate) use proof::{Digits, Party};
 pub(crate) use store::{TABLES, offers, set_offers};
 
 #[cfg(test)]

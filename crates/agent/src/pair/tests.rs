@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::claimant::ClaimantError;
 use super::desk::{KeptOffer, Now, Paired, Standing};
 use super::message::{Hex, Why};
 use super::offer::OfferSecret;

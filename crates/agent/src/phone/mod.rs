@@ -8,7 +8,6 @@
 mod address;
 mod device;
 mod door;
-mod qr;
 mod show;
 
 use std::collections::BTreeMap;
@@ -188,7 +187,7 @@ impl Phones {
         self.settle().await?;
         let base = locked(&self.door).url().unwrap_or_default();
         let url = format!("{base}/#pair={host}.{secret}");
-        let drawn = qr::draw(&url)
+        let drawn = crate::qr::draw(&url)
             .ok_or_else(|| Error::internal("the address does not fit into a QR code"))?;
         Ok(MadeOffer {
             url,

@@ -332,8 +332,14 @@ async fn an_announcement_with_a_hello_at_its_heels_is_what_leads_to_the_exchange
         };
         held.store(false, Ordering::Relaxed);
         let (said, bodies) = (&a.replication, (announcement.to_bytes(), hello.to_bytes()));
-        said.setup.wire.announce(&project, Topic::Commit, bodies.0).await;
-        said.setup.wire.announce(&project, Topic::Hello, bodies.1).await;
+        said.setup
+            .wire
+            .announce(&project, Topic::Commit, bodies.0)
+            .await;
+        said.setup
+            .wire
+            .announce(&project, Topic::Hello, bodies.1)
+            .await;
         held.store(true, Ordering::Relaxed);
         b.receives(&text).await;
         let found = b.counts(round, |it| it.announce + it.hello).await;

@@ -8,6 +8,7 @@ pub(crate) mod hub;
 pub(crate) mod id;
 pub(crate) mod logs;
 mod mesh_flags;
+pub(crate) mod pairing;
 pub(crate) mod pause;
 pub(crate) mod peers;
 pub(crate) mod service;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use edgesync_agent::EndpointId;
 use edgesync_agent::api::{
     Available, LinkKind, LinkState, Mesh, Peer, PeerKind, Role, Time, TunnelPath,
@@ -10,6 +10,7 @@ use edgesync_agent::api::{
 use serde::Serialize;
 
 use crate::agent::api::AgentApi;
+use crate::agent::pairing::{Accept, Waiting};
 use crate::agent::runtime;
 use crate::error::{Failure, Kind};
 use crate::output::{Output, printable};
@@ -17,10 +18,20 @@ use crate::units::{format_age, format_size};
 
 /// List the other agents that the running agent hears
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Peers {
     /// List what can be cloned from each of them
     #[arg(long)]
     repos: bool,
+
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Pending(Waiting),
+    Accept(Accept),
 }
 
 /// Take all rights from another agent: a member of the mesh is revoked for ever, everywhere
@@ -59,6 +70,11 @@ struct Offering<'a> {
 
 impl Peers {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        match self.verb {
+            Some(Verb::Pending(waiting)) => return waiting.run(out),
+            Some(Verb::Accept(accept)) => return accept.run(out),
+            None => {}
+        }
         let agent = AgentApi::find()?;
         let mesh = runtime()?
             .block_on(mesh(&agent))?

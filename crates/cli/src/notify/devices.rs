@@ -175,7 +175,7 @@ fn show(made: &MadeOffer, out: Output) -> Result<(), Failure> {
 }
 
 /// Reads a line beside everything else. The thread ends with the program when nobody types.
-fn read_line() -> oneshot::Receiver<String> {
+pub(crate) fn read_line() -> oneshot::Receiver<String> {
     let (tell, line) = oneshot::channel();
     std::thread::spawn(move || {
         let mut text = String::new();
@@ -192,7 +192,7 @@ fn read_line() -> oneshot::Receiver<String> {
 }
 
 /// Returns what was typed; never, while nothing is asked or typed.
-async fn heard(typed: &mut Option<oneshot::Receiver<String>>) -> String {
+pub(crate) async fn heard(typed: &mut Option<oneshot::Receiver<String>>) -> String {
     if let Some(line) = typed
         && let Ok(line) = line.await
     {

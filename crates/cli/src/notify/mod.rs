@@ -1,7 +1,7 @@
 //! `edgesync notify`: what programs say and ask, and what people answer.
 
 mod ask;
-mod devices;
+pub(crate) mod devices;
 pub(crate) mod place;
 mod read;
 mod send;

@@ -8,7 +8,7 @@ use qrcode::{EcLevel, QrCode};
 const SVG_PX: u32 = 240;
 
 /// Returns the picture and the characters.
-pub(super) fn draw(text: &str) -> Option<(String, String)> {
+pub(crate) fn draw(text: &str) -> Option<(String, String)> {
     let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
     let picture = code
         .render::<svg::Color<'_>>()

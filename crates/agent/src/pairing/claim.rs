@@ -1,0 +1,373 @@
+//! The side that claims an offer, or knocks at an agent of which it has the ticket.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use edgesync_tunnel::{PeerId, Ticket};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use super::{End, Pairings, locked, no_random, why_words};
+use crate::api::{ClaimOffer, Code, Error, Level, PairedBy, PendingAgent, PendingState, Time};
+use crate::frames;
+use crate::limits;
+use crate::mesh::{JoinUrl, Mesh};
+use crate::pair::{
+    Claimant, DeviceName, Digits, Message, OfferSecret, OfferText, Party, Purpose, Refusal, Rights,
+    Why,
+};
+
+/// A pairing that this agent asked for.
+#[derive(Debug)]
+pub(super) struct Claiming {
+    since: Time,
+    began: Instant,
+    met: Option<(DeviceName, Digits)>,
+    accepted: Option<(Option<DeviceName>, Rights)>,
+    /// Why it has ended.
+    ended: Option<String>,
+    /// What a person here wants it to end with.
+    refused: Option<Why>,
+}
+
+/// Whom to ask, where, and with what.
+#[derive(Debug)]
+pub(super) struct Aim {
+    ticket: Ticket,
+    proof: Option<OfferSecret>,
+}
+
+impl Claiming {
+    fn new() -> Self {
+        Self {
+            since: Time::now(),
+            began: Instant::now(),
+            met: None,
+            accepted: None,
+            ended: None,
+            refused: None,
+        }
+    }
+
+    pub(super) fn show(&self, party: &Party) -> PendingAgent {
+        let state = match (&self.ended, &self.accepted, &self.met) {
+            (Some(_), ..) => PendingState::Ended,
+            (None, Some(_), _) => PendingState::Accepted,
+            (None, None, Some(_)) => PendingState::Comparing,
+            (None, None, None) => PendingState::Meeting,
+        };
+        let life = i64::try_from(limits::DECISION_LIFE.as_millis()).unwrap_or(i64::MAX);
+        let alive = self.met.as_ref().filter(|_| self.ended.is_none());
+        PendingAgent {
+            id: party.to_string(),
+            name: alive.map(|(name, _)| name.to_string()),
+            digits: alive.map(|(_, digits)| digits.to_string()),
+            state,
+            by: PairedBy::Here,
+            why: self.ended.clone(),
+            since: self.since,
+            until: Time::from_unix_millis(self.since.unix_millis().saturating_add(life)),
+        }
+    }
+}
+
+impl Aim {
+    pub(super) fn of(wish: &ClaimOffer) -> Result<Self, Error> {
+        let text = wish.offer.trim();
+        let bad = |error: &dyn std::fmt::Display| Error::bad_request(error.to_string());
+        if text.starts_with("edgesync-pair:") {
+            let offer: OfferText = text.parse().map_err(|error| bad(&error))?;
+            let ticket = match offer.place.is_empty() {
+                true => Ticket::of(PeerId::from(*offer.host.as_bytes())),
+                false => offer.place.parse().map_err(|error| bad(&error))?,
+            };
+            if ticket.peer.as_bytes() != offer.host.as_bytes() {
+                return Err(Error::bad_request(
+                    "the offer is damaged: its ticket is another agent's",
+                ));
+            }
+            return Ok(Self {
+                ticket,
+                proof: Some(offer.proof),
+            });
+        }
+        let plain = text.strip_prefix("iroh:").unwrap_or(text);
+        let ticket = match plain.parse::<PeerId>() {
+            Ok(peer) => Ticket::of(peer),
+            Err(_) => plain.parse().map_err(|error| bad(&error))?,
+        };
+        let code = wish.code.as_deref().map(str::trim);
+        let code = code.filter(|code| !code.is_empty());
+        let proof = code.map(str::parse).transpose().map_err(|_| {
+            Error::bad_request("a code is written XXXX-XXXX-XXXX, in the letters that are shown")
+        })?;
+        Ok(Self {
+            ticket,
+            proof: proof.map(OfferSecret::Typed),
+        })
+    }
+
+    fn party(&self) -> Party {
+        Party::from(*self.ticket.peer.as_bytes())
+    }
+}
+
+impl Pairings {
+    /// Begins to claim an offer over the tunnel of `mesh`; how it goes is told by events. Returns who made the offer.
+    ///
+    /// # Errors
+    /// `bad_request` for what is no offer, ticket or code, `conflict` when it cannot be claimed.
+    pub(crate) async fn claim(
+        self: &Arc<Self>,
+        mesh: &Arc<Mesh>,
+        wish: &ClaimOffer,
+    ) -> Result<PendingAgent, Error> {
+        let aim = Aim::of(wish)?;
+        let (claimant, shown) = self.prepare(&aim)?;
+        self.settle().await?;
+        let (pairings, mesh) = (Arc::clone(self), Arc::clone(mesh));
+        mesh.clone().spawn(async move {
+            pairings.run_claim(&mesh, &aim, claimant).await;
+        });
+        Ok(shown)
+    }
+
+    /// Returns what claims an offer, once for each agent at a time.
+    pub(super) fn prepare(&self, aim: &Aim) -> Result<(Claimant, PendingAgent), Error> {
+        let (me, host, name) = (
+            self.parts.host,
+            aim.party(),
+            self.parts.members.own_name().clone(),
+        );
+        if self.is_revoked(&host) {
+            return Err(Error::new(Code::Conflict, why_words(Why::Revoked)));
+        }
+        let nonce = crate::text::random().map_err(no_random)?;
+        let claimant = match &aim.proof {
+            Some(proof) => {
+                let offer = OfferText {
+                    host,
+                    place: String::new(),
+                    proof: proof.clone(),
+                };
+                Claimant::new(me, &offer, Purpose::Agent, name, nonce)
+            }
+            None => Claimant::knocking(me, host, name, nonce),
+        };
+        let claimant = claimant.map_err(|error| Error::new(Code::Conflict, error.to_string()))?;
+        let mut claims = locked(&self.claims);
+        if claims.get(&host).is_some_and(|it| it.ended.is_none()) {
+            let words = "this agent is being paired with that one already";
+            return Err(Error::new(Code::Conflict, words));
+        }
+        if claims.len() >= limits::PENDING && !claims.contains_key(&host) {
+            return Err(Error::new(
+                Code::Conflict,
+                "too many pairings are under way",
+            ));
+        }
+        let claiming = Claiming::new();
+        let shown = claiming.show(&host);
+        claims.insert(host, claiming);
+        Ok((claimant, shown))
+    }
+
+    /// Claims an offer, and ends with a link to its maker or with nothing.
+    async fn run_claim(&self, mesh: &Arc<Mesh>, aim: &Aim, claimant: Claimant) {
+        let host = aim.party();
+        let claimed = async {
+            let stream = mesh.pair_stream(&aim.ticket).await;
+            let stream = stream.map_err(|error| End::Other(error.to_string()))?;
+            self.claim_over(host, claimant, stream).await
+        };
+        let claimed = claimed.await;
+        mesh.pair_over(&aim.ticket);
+        let joined = match claimed {
+            Ok(()) => {
+                mesh.meet_member(&aim.ticket).await;
+                let url = JoinUrl::over_tunnel(&aim.ticket.to_string());
+                let joined = match url {
+                    Ok(url) => mesh.add_join(url).await.map(drop),
+                    Err(error) => Err(Error::internal(error.to_string())),
+                };
+                // One that is there already is as good.
+                joined.or_else(|error| match error.code {
+                    Code::Conflict => Ok(()),
+                    _ => Err(error),
+                })
+            }
+            Err(end) => {
+                self.claim_ended(&host, &end);
+                Ok(())
+            }
+        };
+        if let Err(error) = joined.and(self.settle().await) {
+            let words = format!("{}: {host}", error.message);
+            self.parts.events.log(Level::Error, None, words);
+        }
+    }
+
+    pub(super) fn claim_ended(&self, host: &Party, end: &End) {
+        let words = format!("not paired: {end} ({host})");
+        self.parts.events.log(Level::Warn, None, words);
+        if let Some(claiming) = locked(&self.claims).get_mut(host) {
+            let refused = claiming.refused.map(why_words);
+            let words = refused.map_or_else(|| end.to_string(), str::to_owned);
+            claiming.ended = Some(words);
+        }
+    }
+
+    /// Claims over a stream whose other end is certainly `host`, until the two are paired or it came to nothing.
+    pub(super) async fn claim_over<S>(
+        &self,
+        host: Party,
+        mut claimant: Claimant,
+        stream: S,
+    ) -> Result<(), End>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (mut from, mut to) = tokio::io::split(stream);
+        let whole = self.claim_through(host, &mut claimant, &mut from, &mut to);
+        // Nothing of it may last longer than the time that people have.
+        let life = limits::DECISION_LIFE.saturating_add(limits::FRAME_STALL);
+        let ended = timeout(life, whole).await;
+        let ended = ended.unwrap_or(Err(End::Said(Why::Late)));
+        if let Err(End::Said(why)) = &ended {
+            let _ = frames::write(&mut to, &Message::Refuse { why: *why }).await;
+            let _ = to.shutdown().await;
+            // It is heard before the connection is closed.
+            let _ = timeout(limits::REFUSAL_HEARD, from.read_u8()).await;
+        }
+        ended
+    }
+
+    async fn claim_through(
+        &self,
+        host: Party,
+        claimant: &mut Claimant,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<(), End> {
+        frames::write(to, &Message::Claim(claimant.claim())).await?;
+        let hello = match frames::read(from, limits::MEMBER_FRAME_BYTES).await? {
+            Message::Hello(hello) => hello,
+            Message::Refuse { why } => return Err(End::Said(why)),
+            _ => return Err(End::Said(Why::Nonsense)),
+        };
+        let reveal = claimant.hello(&hello);
+        let reveal = reveal.map_err(|error| End::Other(error.to_string()))?;
+        frames::write(to, &Message::Reveal(reveal)).await?;
+        let met = claimant.met().map(|(name, digits)| (name.clone(), digits));
+        let (name, _) = met.clone().ok_or(End::Said(Why::Nonsense))?;
+        if let Some(claiming) = locked(&self.claims).get_mut(&host) {
+            claiming.met = met;
+        }
+        self.settle().await?;
+        let (called, rights) = self.both_accepted(&host, from).await?;
+        let ours = self.vouch(host, &called.unwrap_or(name), &rights)?;
+        let records = ours.clone();
+        frames::write(to, &Message::Done { records }).await?;
+        let theirs = match frames::read(from, limits::MEMBER_FRAME_BYTES).await? {
+            Message::Paired { records } => self.vouched(&host, &records)?,
+            Message::Refuse { why } => return Err(End::Said(why)),
+            _ => return Err(End::Said(Why::Nonsense)),
+        };
+        frames::write(to, &Message::Bye).await?;
+        // It has kept everything when it ends the stream in order.
+        let end = timeout(limits::FRAME_STALL, from.read(&mut [0])).await;
+        match end {
+            Ok(Ok(0)) => {}
+            Ok(Ok(_)) => return Err(End::Said(Why::Nonsense)),
+            Ok(Err(error)) => return Err(End::Lost(error.into())),
+            Err(_) => return Err(End::Lost(frames::FrameError::Silent)),
+        }
+        self.keep_records(ours, theirs).await?;
+        locked(&self.claims).remove(&host);
+        let _ = to.shutdown().await;
+        Ok(())
+    }
+
+    /// Waits until people on both sides have accepted. Returns what a person here calls the other, and gives to it.
+    async fn both_accepted(
+        &self,
+        host: &Party,
+        from: &mut (impl AsyncRead + Unpin),
+    ) -> Result<(Option<DeviceName>, Rights), End> {
+        let mut turns = self.turn.subscribe();
+        let mut heard = pin!(frames::wait::<Message>(from, limits::MEMBER_FRAME_BYTES));
+        let mut there = false;
+        loop {
+            turns.mark_unchanged();
+            {
+                let claims = locked(&self.claims);
+                let claiming = claims.get(host).ok_or(End::Said(Why::Cancelled))?;
+                if let Some(why) = claiming.refused {
+                    return Err(End::Said(why));
+                }
+                if let Some(accepted) = claiming.accepted.clone().filter(|_| there) {
+                    return Ok(accepted);
+                }
+            }
+            tokio::select! {
+                message = &mut heard, if !there => match message? {
+                    Message::Accept => there = true,
+                    Message::Refuse { why } => return Err(End::Said(why)),
+                    _ => return Err(End::Said(Why::Nonsense)),
+                },
+                _ = turns.changed() => {}
+                () = self.parts.stopped.cancelled() => return Err(End::Said(Why::Cancelled)),
+            }
+        }
+    }
+
+    /// A person here accepts a pairing that this agent asked for; nothing when it asked for none.
+    pub(super) fn accept_claim(
+        &self,
+        party: &Party,
+        typed: Option<Digits>,
+        name: Option<&DeviceName>,
+        rights: &Rights,
+    ) -> Option<Result<(), Refusal>> {
+        let mut claims = locked(&self.claims);
+        let claiming = claims.get_mut(party)?;
+        if claiming.ended.is_some() || claiming.refused.is_some() {
+            return Some(Err(Refusal::Ended(Why::Cancelled)));
+        }
+        let Some((_, digits)) = &claiming.met else {
+            return Some(Err(Refusal::NotYet));
+        };
+        if typed.is_some_and(|typed| typed != *digits) {
+            claiming.refused = Some(Why::Differ);
+            return Some(Err(Refusal::Differ));
+        }
+        claiming
+            .accepted
+            .get_or_insert_with(|| (name.cloned(), rights.clone()));
+        Some(Ok(()))
+    }
+
+    /// A person here ends a pairing that this agent asked for. Returns whether there was one.
+    pub(super) fn end_claim(&self, party: &Party, why: Why) -> bool {
+        let mut claims = locked(&self.claims);
+        match claims.get_mut(party) {
+            Some(claiming) if claiming.ended.is_none() => {
+                claiming.refused.get_or_insert(why);
+                true
+            }
+            // What came of it has been read.
+            Some(_) => claims.remove(party).is_some(),
+            None => false,
+        }
+    }
+
+    /// Forgets claims that ended long ago. Returns whether there were any.
+    pub(super) fn tick_claims(&self) -> bool {
+        let mut claims = locked(&self.claims);
+        let before = claims.len();
+        let life = limits::DECISION_LIFE.saturating_add(limits::ENDED_SHOWN);
+        claims.retain(|_, it| it.ended.is_none() || it.began.elapsed() < life);
+        claims.len() != before
+    }
+}

@@ -1,0 +1,365 @@
+//! Pairing with other agents: the driver of the machines in [`crate::pair`]. Streams come and go here, and people's decisions; what is said is theirs.
+//!
+//! [`host`] is the side that made an offer or is knocked at, [`claim`] the other. Each begins with nothing and ends with nothing unless both people
+//! accepted: then each side keeps the records by which the two vouch for each other, which makes them members of one mesh. Whom a
+//! member meets after that, and what it may, is [`crate::members`]' matter.
+
+mod claim;
+mod host;
+mod show;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{AcceptAgent, Code, Error, MadeOffer, Time};
+use crate::events::Events;
+use crate::frames::FrameError;
+use crate::limits;
+use crate::members::{Members, Record, Statement};
+use crate::pair::{
+    Desk, DeviceName, Digits, Now, OfferSecret, OfferText, Party, Purpose, Refusal, Rights, Secret,
+    Standing, TypedCode, Why, offers, set_offers,
+};
+use crate::state::StateDb;
+use crate::trust::TRUSTED;
+use claim::Claiming;
+
+/// What pairing takes from the agent.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) host: Party,
+    pub(crate) state: Arc<StateDb>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) members: Arc<Members>,
+    pub(crate) stopped: CancellationToken,
+}
+
+/// The pairings of this agent with others.
+#[derive(Debug)]
+pub(crate) struct Pairings {
+    parts: Parts,
+    began: Instant,
+    /// Whether the tunnel is open.
+    tunnel: bool,
+    desk: Mutex<Desk>,
+    /// Which stream speaks for a party: the newest.
+    speaks: Mutex<BTreeMap<Party, u64>>,
+    next: AtomicU64,
+    /// What people here call those whom they accepted.
+    names: Mutex<BTreeMap<Party, DeviceName>>,
+    /// Those that this agent asked.
+    claims: Mutex<BTreeMap<Party, Claiming>>,
+    /// Streams of others that are served at once.
+    places: Semaphore,
+    /// Moves whenever a pairing does.
+    turn: watch::Sender<u64>,
+}
+
+/// Why a pairing came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    /// One of the sides said so.
+    #[error("{}", why_words(*.0))]
+    Said(Why),
+    /// The link broke.
+    #[error("{0}")]
+    Lost(#[from] FrameError),
+    /// The other agent could not be reached, or is another.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<Refusal> for End {
+    fn from(refusal: Refusal) -> Self {
+        Self::Said(refusal.why())
+    }
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Other(error.message)
+    }
+}
+
+impl Pairings {
+    /// Reads which offers an earlier run left open. Blocks on `agent.db`.
+    ///
+    /// # Errors
+    /// When `agent.db` cannot be read.
+    pub(crate) fn open(parts: Parts, tunnel: bool) -> rusqlite::Result<Arc<Self>> {
+        let kept = offers(&parts.state)?;
+        let kept = kept.into_iter().filter(|it| it.purpose == Purpose::Agent);
+        let began = Instant::now();
+        let name = parts.members.own_name().clone();
+        let desk = Desk::new(parts.host, name, kept.collect(), now(began));
+        Ok(Arc::new(Self {
+            began,
+            tunnel,
+            desk: Mutex::new(desk),
+            speaks: Mutex::default(),
+            next: AtomicU64::new(1),
+            names: Mutex::default(),
+            claims: Mutex::default(),
+            places: Semaphore::new(limits::PENDING.saturating_mul(2)),
+            turn: watch::Sender::new(0),
+            parts,
+        }))
+    }
+
+    /// Makes an offer of this agent, which `ticket` tells how to reach. An earlier one no longer counts.
+    ///
+    /// # Errors
+    /// `internal` when there are no random bytes, or `agent.db` cannot be written.
+    pub(crate) async fn offer(&self, ticket: &str) -> Result<MadeOffer, Error> {
+        let secret = Secret::random().map_err(no_random)?;
+        let typed = TypedCode::random().map_err(no_random)?;
+        let host = self.parts.host;
+        let verifier = |secret: OfferSecret| secret.verifier(&host, Purpose::Agent);
+        let expires_at = {
+            let mut desk = locked(&self.desk);
+            let (read, by_hand) = (
+                verifier(OfferSecret::Read(secret.clone())),
+                verifier(OfferSecret::Typed(typed.clone())),
+            );
+            desk.offer(Purpose::Agent, read, by_hand, self.now());
+            let open = desk.open(Purpose::Agent);
+            open.map_or_else(Time::now, |(until, _)| until)
+        };
+        self.settle().await?;
+        let offer = OfferText {
+            host,
+            place: ticket.to_owned(),
+            proof: OfferSecret::Read(secret),
+        };
+        let url = offer.to_string();
+        let (svg, text) = crate::qr::draw(&url)
+            .ok_or_else(|| Error::internal("the offer does not fit into a QR code"))?;
+        Ok(MadeOffer {
+            url,
+            code: typed.to_string(),
+            svg,
+            text,
+            expires_at,
+        })
+    }
+
+    /// Takes the offer back, and ends the pairings that came of it.
+    ///
+    /// # Errors
+    /// `internal` when `agent.db` cannot be written.
+    pub(crate) async fn withdraw(&self) -> Result<(), Error> {
+        {
+            let mut desk = locked(&self.desk);
+            desk.withdraw(Purpose::Agent);
+            let claimed = desk.pending().into_iter().filter(|it| it.knows_secret);
+            let waiting: Vec<Party> = claimed.map(|it| it.party).collect();
+            for party in waiting {
+                desk.end(&party, Why::Cancelled);
+            }
+        }
+        self.settle().await
+    }
+
+    /// A person here says that the digits are the same, and what the other agent may.
+    ///
+    /// # Errors
+    /// `bad_request` for what is no name, digits or rights; `conflict` when the digits differ, or there is nothing to accept any more.
+    pub(crate) async fn accept(&self, party: &Party, wish: AcceptAgent) -> Result<(), Error> {
+        let digits = wish.digits.as_deref().map(str::parse::<Digits>).transpose();
+        let digits = digits.map_err(|error| Error::bad_request(error.to_string()))?;
+        let name = wish
+            .name
+            .as_deref()
+            .map(str::parse::<DeviceName>)
+            .transpose();
+        let name = name.map_err(|error| Error::bad_request(error.to_string()))?;
+        let rights = rights(wish.capabilities, wish.projects)?;
+        let refusal = |refusal: Refusal| Error::new(Code::Conflict, refusal.to_string());
+        let claimed = self.accept_claim(party, digits, name.as_ref(), &rights);
+        let accepted = match claimed {
+            Some(accepted) => accepted.map_err(refusal),
+            None => {
+                let accepted = locked(&self.desk).accept(party, digits, rights, self.now());
+                if let (Ok(()), Some(name)) = (&accepted, name) {
+                    locked(&self.names).insert(*party, name);
+                }
+                accepted.map_err(refusal)
+            }
+        };
+        self.settle().await?;
+        accepted
+    }
+
+    /// A person here does not want the pairing, or says that the digits differ.
+    ///
+    /// # Errors
+    /// `not_found` when there is none.
+    pub(crate) async fn refuse(&self, party: &Party, why: Why) -> Result<(), Error> {
+        let ended = self.end_claim(party, why) || self.end_deal(party, why);
+        self.settle().await?;
+        match ended {
+            true => Ok(()),
+            false => Err(Error::not_found(
+                "no agent of that id waits to be paired with this one",
+            )),
+        }
+    }
+
+    /// Ends a pairing that the other side asked for, or forgets one that has ended. Returns whether there was one.
+    fn end_deal(&self, party: &Party, why: Why) -> bool {
+        let mut desk = locked(&self.desk);
+        let there = desk.standing(party).is_some();
+        if !desk.end(party, why) {
+            desk.forget(party);
+        }
+        there
+    }
+
+    /// Writes down the open offers, and tells everyone how it stands.
+    async fn settle(&self) -> Result<(), Error> {
+        self.tick();
+        let kept = locked(&self.desk).kept();
+        let state = Arc::clone(&self.parts.state);
+        let written =
+            tokio::task::spawn_blocking(move || set_offers(&state, Purpose::Agent, &kept)).await;
+        self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
+        self.publish();
+        written
+            .map_err(|error| Error::internal(error.to_string()))?
+            .map_err(|error| crate::core::state_failure(&error))
+    }
+
+    /// Ends what has been there for too long. Returns whether anything changed.
+    fn tick(&self) -> bool {
+        let mut desk = locked(&self.desk);
+        let state = |desk: &Desk| (desk.pending(), desk.open(Purpose::Agent));
+        let before = state(&desk);
+        desk.tick(self.now());
+        let alive =
+            |party: &Party| !matches!(desk.standing(party), None | Some(Standing::Ended(_)));
+        locked(&self.names).retain(|party, _| alive(party));
+        let desk_changed = before != state(&desk);
+        drop(desk);
+        self.tick_claims() || desk_changed
+    }
+
+    /// Does what is due by the clock, until the agent stops.
+    pub(crate) async fn keep(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.parts.stopped.cancelled() => return,
+                () = tokio::time::sleep(limits::DEVICE_TICK) => {}
+            }
+            if self.tick()
+                && let Err(error) = self.settle().await
+            {
+                tracing::warn!(%error, "pairing");
+            }
+        }
+    }
+
+    /// Whether this agent's mesh has cut the other off for ever.
+    fn is_revoked(&self, party: &Party) -> bool {
+        self.parts.members.view().revoked.contains_key(party)
+    }
+
+    /// Returns what this agent signs for the other.
+    fn vouch(
+        &self,
+        party: Party,
+        name: &DeviceName,
+        rights: &Rights,
+    ) -> Result<Vec<String>, Error> {
+        self.parts.members.vouching(party, name, rights)
+    }
+
+    /// Returns the other side's records that it signed itself, if one of them vouches for this agent.
+    fn vouched(&self, party: &Party, records: &[String]) -> Result<Vec<String>, End> {
+        let own: Vec<Record> = records
+            .iter()
+            .filter_map(|text| Record::parse(text).ok())
+            .filter(|record| record.by() == *party)
+            .collect();
+        let vouches = |record: &Record| matches!(record.says(), Statement::Vouch { member, .. } if *member == self.parts.host);
+        if !own.iter().any(vouches) {
+            return Err(End::Said(Why::Nonsense));
+        }
+        Ok(own.iter().map(|it| it.text().to_owned()).collect())
+    }
+
+    /// Keeps what both sides signed: from now on they are paired.
+    async fn keep_records(&self, ours: Vec<String>, theirs: Vec<String>) -> Result<(), End> {
+        let members = Arc::clone(&self.parts.members);
+        let records = [ours, theirs].concat();
+        let kept = tokio::task::spawn_blocking(move || members.take(&records)).await;
+        let kept = kept.map_err(|error| End::Other(error.to_string()))?;
+        Ok(kept.map(drop)?)
+    }
+
+    fn now(&self) -> Now {
+        now(self.began)
+    }
+}
+
+fn now(began: Instant) -> Now {
+    Now {
+        wall: Time::now(),
+        up: began.elapsed(),
+    }
+}
+
+/// Reads what a person gives to another agent.
+fn rights(capabilities: Option<String>, projects: Option<Vec<String>>) -> Result<Rights, Error> {
+    let capabilities = capabilities.unwrap_or_else(|| TRUSTED.to_owned());
+    let letters = capabilities.bytes().all(|it| it.is_ascii_alphanumeric());
+    if !letters || capabilities.is_empty() || capabilities.len() > limits::DEVICE_NAME_BYTES {
+        return Err(Error::bad_request("rights are letters, as Fossil has them"));
+    }
+    let code = |it: &String| libfossil::name::ProjectCode::parse(it.as_bytes()).is_ok();
+    match projects {
+        Some(projects) if projects.is_empty() || !projects.iter().all(code) => Err(
+            Error::bad_request("name projects by their codes, or null for all"),
+        ),
+        projects => Ok(Rights {
+            capabilities,
+            projects: projects.unwrap_or_default(),
+        }),
+    }
+}
+
+/// Returns what ended a pairing, for people.
+fn why_words(why: Why) -> &'static str {
+    match why {
+        Why::Offer => {
+            "The offer does not count, or no longer does. Make a new one on the other agent."
+        }
+        Why::Differ => "The digits differ. The two are not paired, and the offer is spent.",
+        Why::Cancelled => "It was cancelled.",
+        Why::Lost => "The link was lost before both had agreed. Make a new offer.",
+        Why::Late => "It took too long.",
+        Why::Version => {
+            "The other agent speaks another version of pairing. Update EdgeSync here or there."
+        }
+        Why::Revoked => {
+            "One of the two was revoked in the other's mesh, which is for ever. It needs a new identity."
+        }
+        _ => "The two did not understand each other. Make a new offer.",
+    }
+}
+
+fn no_random(error: getrandom::Error) -> Error {
+    Error::internal(format!("the system gives no random bytes: {error}"))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded here changes by single calls that leave it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

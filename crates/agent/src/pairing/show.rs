@@ -1,0 +1,71 @@
+//! Pairings as people see them.
+
+use super::{Pairings, locked, why_words};
+use crate::api::{Event, OpenOffer, PairedBy, Pairing, PendingAgent, PendingState};
+use crate::pair::{Pending, Purpose, Standing};
+
+impl Pairings {
+    /// Tells everyone how it stands.
+    pub(super) fn publish(&self) {
+        let pairing = Box::new(self.show());
+        self.parts.events.publish(Event::Pairing { pairing });
+    }
+
+    /// Returns how it stands.
+    pub(crate) fn show(&self) -> Pairing {
+        let (offer, pending) = {
+            let desk = locked(&self.desk);
+            (desk.open(Purpose::Agent), desk.pending())
+        };
+        let mut pending: Vec<PendingAgent> = pending.iter().map(pending_agent).collect();
+        let claims = locked(&self.claims);
+        pending.extend(claims.iter().map(|(party, claim)| claim.show(party)));
+        Pairing {
+            tunnel: self.tunnel,
+            offer: offer.map(|(expires_at, tries)| OpenOffer { expires_at, tries }),
+            pending,
+        }
+    }
+}
+
+fn pending_agent(pending: &Pending) -> PendingAgent {
+    let (name, digits, state, why) = match &pending.standing {
+        Standing::Meeting => (None, None, PendingState::Meeting, None),
+        Standing::Comparing {
+            name,
+            digits,
+            accepted,
+            ..
+        } => {
+            let state = match accepted {
+                Some(_) => PendingState::Accepted,
+                None => PendingState::Comparing,
+            };
+            (
+                Some(name.to_string()),
+                Some(digits.to_string()),
+                state,
+                None,
+            )
+        }
+        Standing::Ended(why) => (
+            None,
+            None,
+            PendingState::Ended,
+            Some(why_words(*why).to_owned()),
+        ),
+    };
+    PendingAgent {
+        id: pending.party.to_string(),
+        name,
+        digits,
+        state,
+        by: match pending.knows_secret {
+            true => PairedBy::Offer,
+            false => PairedBy::Knock,
+        },
+        why,
+        since: pending.since,
+        until: pending.until,
+    }
+}

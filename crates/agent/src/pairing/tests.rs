@@ -1,0 +1,399 @@
+//! Both sides as they run, over a link that can be lost, with people who accept or do not. What is left behind is looked at on both.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use edgesync_tunnel::{PeerId, Ticket};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, ReadHalf,
+    WriteHalf,
+};
+use tokio::time::timeout;
+
+use super::*;
+use crate::api::{ClaimOffer, PendingState};
+use crate::trust::{Keys, Register, Trust};
+use claim::Aim;
+
+/// Long enough for any machine; nothing waits for it when all is well.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Messages of a pairing that ends well: claim, hello, reveal, accept, done, paired, bye.
+const MESSAGES: usize = 7;
+
+struct Side {
+    pairings: Arc<Pairings>,
+    trust: Arc<Trust>,
+    id: Party,
+    _folder: tempfile::TempDir,
+}
+
+impl Side {
+    fn new(seed: u8) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (state, _) = StateDb::open(&folder.path().join("agent.db")).expect("a database");
+        let state = Arc::new(state);
+        let keys = Arc::new(Keys::from_secret(&[seed; 32]).expect("keys"));
+        let trust = Arc::new(Trust::new(Register::of_run([], None)));
+        let events = Arc::new(Events::new());
+        let id = keys.id();
+        let name = DeviceName::of(&format!("laptop-{seed}"));
+        let members = Members::open(
+            keys,
+            Arc::clone(&state),
+            Arc::clone(&trust),
+            Arc::clone(&events),
+            name,
+        );
+        let parts = Parts {
+            host: id,
+            state,
+            events,
+            members: members.expect("members"),
+            stopped: CancellationToken::new(),
+        };
+        Self {
+            pairings: Pairings::open(parts, true).expect("opened"),
+            trust,
+            id,
+            _folder: folder,
+        }
+    }
+
+    async fn offer(&self) -> MadeOffer {
+        let ticket = Ticket::of(PeerId::from(*self.id.as_bytes()));
+        let offered = self.pairings.offer(&ticket.to_string()).await;
+        offered.expect("an offer")
+    }
+
+    fn is_paired_with(&self, other: &Self) -> bool {
+        let members = self.pairings.parts.members.view();
+        assert_eq!(
+            members.members.contains_key(&other.id),
+            self.trust.register.knows(&other.id)
+        );
+        self.trust.register.knows(&other.id)
+    }
+
+    /// Nothing is left of a pairing: no trust, no record, no open question, no name.
+    fn has_nothing(&self) -> bool {
+        let alive = |it: &crate::api::PendingAgent| it.state != PendingState::Ended;
+        self.pairings.parts.members.have().is_empty()
+            && self.trust.register.everyone().is_empty()
+            && !self.pairings.show().pending.iter().any(alive)
+            && locked(&self.pairings.names).is_empty()
+    }
+
+    /// Does what a person does as soon as there are digits to compare.
+    async fn person(&self, does: Does) {
+        let mut turns = self.pairings.turn.subscribe();
+        let mut accepted = false;
+        loop {
+            turns.mark_unchanged();
+            let pending = self.pairings.show().pending;
+            let compares = |it: &&crate::api::PendingAgent| it.digits.is_some();
+            if let Some(pending) = pending.iter().find(compares)
+                && !accepted
+            {
+                accepted = true;
+                let party = pending.id.parse().expect("an id");
+                let digits = match does {
+                    Does::TypeOthers => "000000".to_owned(),
+                    _ => pending.digits.clone().expect("digits"),
+                };
+                match does {
+                    Does::Cancel => {
+                        let ended = self.pairings.refuse(&party, Why::Cancelled).await;
+                        ended.expect("ended");
+                    }
+                    Does::Withdraw => self.pairings.withdraw().await.expect("withdrawn"),
+                    Does::Accept | Does::TypeOthers => {
+                        let wish = AcceptAgent {
+                            digits: Some(digits),
+                            ..AcceptAgent::default()
+                        };
+                        let _ = self.pairings.accept(&party, wish).await;
+                    }
+                    Does::Nothing => {}
+                }
+            }
+            if turns.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Does {
+    Accept,
+    Cancel,
+    Withdraw,
+    TypeOthers,
+    Nothing,
+}
+
+/// One end of a link that ends with an error when it is lost, as a tunnel's does.
+struct Lossy {
+    inner: DuplexStream,
+    lost: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Lossy {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        let ended = matches!(read, Poll::Ready(Ok(()))) && buffer.filled().len() == before;
+        match ended && self.lost.load(std::sync::atomic::Ordering::SeqCst) {
+            true => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            false => read,
+        }
+    }
+}
+
+impl AsyncWrite for Lossy {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+/// A link that is lost instead of carrying one more message than `messages`; `None` never is. Returns both ends.
+fn link(messages: Option<usize>) -> (Lossy, Lossy) {
+    let lost = Arc::new(AtomicBool::new(false));
+    let ((one, far_one), (other, far_other)) = (tokio::io::duplex(64), tokio::io::duplex(64));
+    let (from_one, to_one) = tokio::io::split(far_one);
+    let (from_other, to_other) = tokio::io::split(far_other);
+    let (carried, cut) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
+    let wire = |from, to| Wire {
+        from,
+        to,
+        left: messages.unwrap_or(usize::MAX),
+        carried: Arc::clone(&carried),
+        lost: Arc::clone(&lost),
+        cut: cut.clone(),
+    };
+    tokio::spawn(wire(from_one, to_other).run());
+    tokio::spawn(wire(from_other, to_one).run());
+    let end = |inner| Lossy {
+        inner,
+        lost: Arc::clone(&lost),
+    };
+    (end(one), end(other))
+}
+
+/// One direction of a link.
+struct Wire {
+    from: ReadHalf<DuplexStream>,
+    to: WriteHalf<DuplexStream>,
+    left: usize,
+    carried: Arc<AtomicUsize>,
+    lost: Arc<AtomicBool>,
+    cut: CancellationToken,
+}
+
+impl Wire {
+    async fn run(mut self) {
+        let cut = self.cut.clone();
+        tokio::select! {
+            () = cut.cancelled() => {}
+            () = self.carry() => {}
+        }
+    }
+
+    async fn carry(&mut self) {
+        while let Ok(length) = self.from.read_u32().await {
+            let mut body = vec![0; length as usize];
+            if self.from.read_exact(&mut body).await.is_err() {
+                break;
+            }
+            let order = std::sync::atomic::Ordering::SeqCst;
+            if self.carried.fetch_add(1, order) >= self.left {
+                self.lost.store(true, order);
+                self.cut.cancel();
+                return;
+            }
+            if self.to.write_u32(length).await.is_err() || self.to.write_all(&body).await.is_err() {
+                break;
+            }
+        }
+        let _ = self.to.shutdown().await;
+        // The other direction goes on; both halves of a stream are held until then.
+        self.cut.cancelled().await;
+    }
+}
+
+/// Lets `claimant` claim this of `host` while people do these things, until both sides have ended.
+async fn pair(
+    host: &Side,
+    claimant: &Side,
+    wish: &ClaimOffer,
+    messages: Option<usize>,
+    (there, here): (Does, Does),
+) -> Result<(), End> {
+    let aim = Aim::of(wish).expect("an aim");
+    let (machine, _) = claimant.pairings.prepare(&aim).expect("prepared");
+    let (one, other) = link(messages);
+    let both = async {
+        let hosting = Arc::clone(&host.pairings).host(claimant.id, one);
+        let claiming = async {
+            let claimed = claimant.pairings.claim_over(host.id, machine, other).await;
+            if let Err(end) = &claimed {
+                claimant.pairings.claim_ended(&host.id, end);
+            }
+            claimed
+        };
+        tokio::join!(hosting, claiming).1
+    };
+    let ended = async {
+        tokio::select! {
+            ended = both => ended,
+            () = host.person(there) => unreachable!("people stay"),
+            () = claimant.person(here) => unreachable!("people stay"),
+        }
+    };
+    timeout(PATIENCE, ended).await.expect("both sides end")
+}
+
+fn by_link(made: &MadeOffer) -> ClaimOffer {
+    ClaimOffer {
+        offer: made.url.clone(),
+        code: None,
+    }
+}
+
+fn by_code(host: &Side, code: &str) -> ClaimOffer {
+    ClaimOffer {
+        offer: host.id.to_string(),
+        code: Some(code.to_owned()),
+    }
+}
+
+const BOTH_ACCEPT: (Does, Does) = (Does::Accept, Does::Accept);
+
+#[tokio::test]
+async fn who_claims_an_offer_is_paired_once_both_people_have_accepted() {
+    for by_hand in [false, true] {
+        let (host, guest) = (Side::new(1), Side::new(2));
+        let made = host.offer().await;
+        let wish = match by_hand {
+            true => by_code(&host, &made.code),
+            false => by_link(&made),
+        };
+        let paired = pair(&host, &guest, &wish, None, BOTH_ACCEPT).await;
+        paired.expect("paired");
+        assert!(host.is_paired_with(&guest) && guest.is_paired_with(&host));
+        let views = [&host, &guest].map(|side| side.pairings.parts.members.view().mesh.clone());
+        assert!(views[0].is_some() && views[0] == views[1], "{views:?}");
+        for side in [&host, &guest] {
+            assert_eq!(side.pairings.show().pending, []);
+        }
+        // The offer counts once.
+        assert_eq!(host.pairings.show().offer, None);
+        let third = Side::new(3);
+        let again = pair(&host, &third, &wish, None, BOTH_ACCEPT).await;
+        assert!(matches!(again, Err(End::Said(Why::Offer))), "{again:?}");
+        assert!(third.has_nothing() && !host.is_paired_with(&third));
+    }
+}
+
+#[tokio::test]
+async fn who_knocks_without_an_offer_waits_for_people_too() {
+    let (host, guest) = (Side::new(1), Side::new(2));
+    let wish = ClaimOffer {
+        offer: host.id.to_string(),
+        code: None,
+    };
+    let paired = pair(&host, &guest, &wish, None, BOTH_ACCEPT).await;
+    paired.expect("paired");
+    assert!(host.is_paired_with(&guest) && guest.is_paired_with(&host));
+}
+
+#[tokio::test]
+async fn a_link_that_is_lost_at_any_message_leaves_nothing_behind() {
+    for messages in 0..MESSAGES {
+        let (host, guest) = (Side::new(1), Side::new(2));
+        let made = host.offer().await;
+        let ended = pair(&host, &guest, &by_link(&made), Some(messages), BOTH_ACCEPT).await;
+        assert!(matches!(ended, Err(End::Lost(_))), "{messages}: {ended:?}");
+        assert!(host.has_nothing(), "{messages}: {:?}", host.pairings.show());
+        assert!(guest.has_nothing(), "{messages}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_does_not_accept_on_either_side_leaves_nothing_behind() {
+    for people in [
+        (Does::Cancel, Does::Nothing),
+        (Does::Nothing, Does::Cancel),
+        (Does::Cancel, Does::Accept),
+        (Does::Accept, Does::Cancel),
+        (Does::Withdraw, Does::Accept),
+        (Does::TypeOthers, Does::Accept),
+        (Does::Accept, Does::TypeOthers),
+    ] {
+        let (host, guest) = (Side::new(1), Side::new(2));
+        let made = host.offer().await;
+        let ended = pair(&host, &guest, &by_link(&made), None, people).await;
+        assert!(matches!(ended, Err(End::Said(_))), "{people:?}: {ended:?}");
+        assert!(host.has_nothing() && guest.has_nothing(), "{people:?}");
+        // Nobody gets further with the same offer.
+        let again = pair(&host, &guest, &by_link(&made), None, BOTH_ACCEPT).await;
+        assert!(matches!(again, Err(End::Said(Why::Offer))), "{again:?}");
+    }
+}
+
+#[tokio::test]
+async fn five_wrong_codes_spend_the_offer() {
+    let (host, guest) = (Side::new(1), Side::new(2));
+    let made = host.offer().await;
+    let wrong = by_code(&host, "ABCD-EFGH-2345");
+    for left in (0..5).rev() {
+        let ended = pair(&host, &guest, &wrong, None, BOTH_ACCEPT).await;
+        assert!(matches!(ended, Err(End::Said(Why::Offer))), "{ended:?}");
+        let offer = host.pairings.show().offer;
+        assert_eq!(offer.map_or(0, |offer| offer.tries), left);
+    }
+    let right = by_code(&host, &made.code);
+    let ended = pair(&host, &guest, &right, None, BOTH_ACCEPT).await;
+    assert!(matches!(ended, Err(End::Said(Why::Offer))), "{ended:?}");
+    assert!(host.has_nothing() && guest.has_nothing());
+}
+
+#[tokio::test]
+async fn of_two_that_claim_one_offer_none_is_paired() {
+    let (host, guest, third) = (Side::new(1), Side::new(2), Side::new(3));
+    let wish = by_link(&host.offer().await);
+    let first = pair(&host, &guest, &wish, None, (Does::Nothing, Does::Accept));
+    let second = async {
+        // Once the first is there.
+        let mut turns = host.pairings.turn.subscribe();
+        while host.pairings.show().pending.is_empty() {
+            turns.changed().await.expect("a turn");
+        }
+        pair(&host, &third, &wish, None, (Does::Nothing, Does::Accept)).await
+    };
+    let (first, second) = tokio::join!(first, second);
+    for ended in [first, second] {
+        assert!(matches!(ended, Err(End::Said(Why::Offer))), "{ended:?}");
+    }
+    assert!(host.has_nothing() && guest.has_nothing() && third.has_nothing());
+}

@@ -1,0 +1,145 @@
+//! Real agents that are paired by their commands: nobody is trusted before, and nobody afterwards who was unpaired.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdout, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::mesh::{Agent, Place, run, wait};
+use crate::tunnel::{peer, start, two};
+
+/// A command that pairs, and asks on its way.
+struct Asking {
+    process: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Asking {
+    fn new(place: &Place, number: usize, arguments: &[&str]) -> Self {
+        let mut command = place.edgesync(number);
+        let mut process = command
+            .args(arguments)
+            .arg("--json")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        Self { process, lines }
+    }
+
+    fn line(&mut self) -> Value {
+        let line = self.lines.next().expect("a line").expect("text");
+        serde_json::from_str(&line).expect("JSON")
+    }
+
+    /// Types a line, and returns how the command ends.
+    fn types(mut self, line: &str) -> bool {
+        let mut input = self.process.stdin.take().expect("its input");
+        writeln!(input, "{line}").expect("typed");
+        self.process.wait().expect("it ends").success()
+    }
+}
+
+fn members(agent: &Agent) -> usize {
+    agent.mesh()["members"].as_array().expect("members").len()
+}
+
+#[test]
+fn two_agents_that_people_pair_are_equal_until_one_unpairs_the_other() {
+    let (place, ids) = two();
+    let first = start(&place, 0, None, &[]);
+    let second = start(&place, 1, None, &[]);
+    let mut offering = Asking::new(&place, 0, &["offer"]);
+    let made = offering.line();
+    let url = made["url"].as_str().expect("a link");
+    let mut joining = Asking::new(&place, 1, &["join", url]);
+    let (there, here) = (offering.line(), joining.line());
+    assert_eq!(there["digits"], here["digits"]);
+    assert_eq!(
+        [&there["id"], &here["id"]],
+        [&json!(ids[1]), &json!(ids[0])]
+    );
+    assert_eq!([members(&first), members(&second)], [0, 0]);
+    let other = std::thread::spawn(move || joining.types("yes"));
+    assert!(offering.types("yes") && other.join().expect("it ends"));
+
+    first.meets(1);
+    second.meets(1);
+    assert_eq!(first.mesh()["mesh"]["id"], second.mesh()["mesh"]["id"]);
+    place.commit(0, "from-the-first");
+    second.receives("from-the-first");
+    place.commit(1, "from-the-second");
+    first.receives("from-the-second");
+
+    // Who joined is started anew, and finds the way back by itself.
+    second.stop();
+    let second = start(&place, 1, None, &[]);
+    first.meets(1);
+    place.commit(1, "after-the-start");
+    first.receives("after-the-start");
+
+    run(place.edgesync(0).args(["unpair", &ids[1]]));
+    assert_eq!(members(&first), 0);
+    wait(|| {
+        first.mesh()["peers"]
+            .as_array()
+            .is_some_and(|all| all.iter().all(|it| it["link"].is_null()))
+    });
+    let state = || second.mesh()["joins"][0]["state"]["kind"].clone();
+    wait(|| state() != "connected");
+    assert_eq!(peer(&first, &ids[1])["trusted"], json!(false));
+    assert_eq!(first.mesh()["revoked"][0]["endpoint_id"], json!(ids[1]));
+}
+
+#[test]
+fn who_knocks_with_a_ticket_is_accepted_by_its_digits_alone() {
+    let (place, ids) = two();
+    let first = start(&place, 0, None, &[]);
+    let _second = start(&place, 1, None, &[]);
+    let mut joining = Asking::new(&place, 1, &["join", first.address("ticket")]);
+    let digits = joining.line()["digits"]
+        .as_str()
+        .expect("digits")
+        .to_owned();
+    let listed = run(place.edgesync(0).args(["peers", "pending"]));
+    assert!(
+        listed.contains(&ids[1]) && listed.contains(&digits),
+        "{listed}"
+    );
+    run(place
+        .edgesync(0)
+        .args(["peers", "accept", &ids[1], "--code", &digits]));
+    assert!(joining.types("yes"));
+    first.meets(1);
+}
+
+#[test]
+fn who_types_other_digits_or_says_no_pairs_nobody() {
+    let (place, ids) = two();
+    let first = start(&place, 0, None, &[]);
+    let second = start(&place, 1, None, &[]);
+    let mut joining = Asking::new(&place, 1, &["join", first.address("ticket")]);
+    let digits = joining.line()["digits"]
+        .as_str()
+        .expect("digits")
+        .to_owned();
+    let wrong = if digits == "000000" {
+        "000001"
+    } else {
+        "000000"
+    };
+    let refused = place
+        .edgesync(0)
+        .args(["peers", "accept", &ids[1], "--code", wrong])
+        .output()
+        .expect("it runs");
+    assert!(!refused.status.success());
+    assert!(!joining.types("yes"));
+    let mut again = Asking::new(&place, 1, &["join", first.address("ticket")]);
+    again.line();
+    assert!(!again.types("no"));
+    assert_eq!([members(&first), members(&second)], [0, 0]);
+    assert_eq!(second.mesh()["joins"], json!([]));
+}
