@@ -6,10 +6,14 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
+
+use crate::subscription::Source;
 
 use crate::{Bus, Message, Nats, Publish, Request, RequestError, SendError, Subscription};
 
@@ -73,24 +77,115 @@ impl Both {
 
     async fn listen(&self, subject: &str, queue: Option<&str>) -> Result<Subscription, SendError> {
         let own = self.own.subscribe(subject, queue).await?;
-        let replies = Arc::clone(&self.replies);
-        let remember = move |message: &Message| {
-            if let Some(reply) = &message.reply {
-                locked(&replies).remember(reply);
-            }
+        let other = if self.other_is_there() {
+            Way::There(self.other.subscribe(subject, queue).await?)
+        } else {
+            // Its client takes subscriptions when the server is there; until then nobody shall wait for it.
+            let (bus, subject) = (Arc::clone(&self.other), subject.to_owned());
+            let queue = queue.map(str::to_owned);
+            Way::Coming(Box::pin(async move {
+                bus.subscribe(&subject, queue.as_deref()).await.ok()
+            }))
         };
-        if self.other_is_there() {
-            let other = self.other.subscribe(subject, queue).await?;
-            let other = other.inspect(remember);
-            return Ok(Subscription::new(stream::select(own, other)));
+        Ok(Subscription::new(HeardByBoth {
+            own: Some(own),
+            other,
+            others_turn: false,
+            replies: Arc::clone(&self.replies),
+        }))
+    }
+}
+
+/// The messages of one subscription at both servers.
+struct HeardByBoth {
+    /// Nothing once it has ended.
+    own: Option<Subscription>,
+    other: Way,
+    /// Who is asked first; the two take turns.
+    others_turn: bool,
+    replies: Arc<Mutex<Replies>>,
+}
+
+/// The subscription at the other server.
+enum Way {
+    There(Subscription),
+    Coming(BoxFuture<'static, Option<Subscription>>),
+    /// It has ended.
+    Gone,
+}
+
+impl HeardByBoth {
+    fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let Some(own) = &mut self.own else {
+            return Poll::Ready(None);
+        };
+        let next = ready!(own.poll_next_unpin(cx));
+        if next.is_none() {
+            self.own = None;
         }
-        // Its client takes subscriptions when the server is there; until then nobody shall wait for it.
-        let (bus, subject) = (Arc::clone(&self.other), subject.to_owned());
-        let queue = queue.map(str::to_owned);
-        let other = async move { bus.subscribe(&subject, queue.as_deref()).await.ok() };
-        let other = other.into_stream().filter_map(std::future::ready).flatten();
-        let other = other.boxed().inspect(remember);
-        Ok(Subscription::new(stream::select(own, other)))
+        Poll::Ready(next)
+    }
+
+    fn poll_other(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        if let Way::Coming(coming) = &mut self.other {
+            self.other = ready!(coming.poll_unpin(cx)).map_or(Way::Gone, Way::There);
+        }
+        let Way::There(other) = &mut self.other else {
+            return Poll::Ready(None);
+        };
+        let next = ready!(other.poll_next_unpin(cx));
+        match &next {
+            Some(message) => {
+                if let Some(reply) = &message.reply {
+                    locked(&self.replies).remember(reply);
+                }
+            }
+            None => self.other = Way::Gone,
+        }
+        Poll::Ready(next)
+    }
+}
+
+impl Stream for HeardByBoth {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let this = &mut *self;
+        this.others_turn = !this.others_turn;
+        let own_first = this.others_turn;
+        let first = if own_first {
+            this.poll_own(cx)
+        } else {
+            this.poll_other(cx)
+        };
+        if let Poll::Ready(Some(_)) = first {
+            return first;
+        }
+        let last = if own_first {
+            this.poll_other(cx)
+        } else {
+            this.poll_own(cx)
+        };
+        match (first, last) {
+            (_, Poll::Ready(Some(message))) => Poll::Ready(Some(message)),
+            (Poll::Ready(None), Poll::Ready(None)) => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl Source for HeardByBoth {
+    fn drain(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            if let Some(own) = &mut self.own {
+                own.drain().await;
+            }
+            match &mut self.other {
+                Way::There(other) => other.drain().await,
+                // One that has not begun has nothing on its way.
+                other => *other = Way::Gone,
+            }
+        })
     }
 }
 

@@ -107,28 +107,33 @@ fn api() -> Router<App> {
         )
         .route("/devices/pending/{id}", delete(devices::refuse))
         .route("/devices/pending/{id}/accept", post(devices::accept))
-        .route("/mesh", get(mesh::show))
-        .route("/mesh/role", put(mesh::set_role))
-        .route("/mesh/bridges", post(mesh::add_bridge))
-        .route("/mesh/bridges/{id}", delete(mesh::remove_bridge))
-        .route("/mesh/pairing", get(pairing::show))
-        .route(
-            "/mesh/pairing/offer",
-            post(pairing::offer).delete(pairing::withdraw),
-        )
-        .route("/mesh/pairing/claim", post(pairing::claim))
-        .route("/mesh/pairing/pending/{id}", delete(pairing::refuse))
-        .route("/mesh/pairing/pending/{id}/accept", post(pairing::accept))
-        .route("/mesh/joins", post(mesh::add_join))
-        .route("/mesh/joins/{id}", delete(mesh::remove_join))
-        .route("/mesh/members/{endpoint_id}", delete(mesh::unpair))
-        .route("/mesh/trusted", get(mesh::trusted).post(mesh::trust))
-        .route("/mesh/trusted/{endpoint_id}", delete(mesh::distrust))
+        .nest("/mesh", mesh_api())
         .route("/shell/open-window", post(desktop::open_window))
         .route("/shell/reveal", post(desktop::reveal))
         .route("/shell/test-notification", post(settings::test))
         .route("/quit", post(desktop::quit))
         .fallback(no_such_path)
+}
+
+fn mesh_api() -> Router<App> {
+    Router::new()
+        .route("/", get(mesh::show))
+        .route("/role", put(mesh::set_role))
+        .route("/bridges", post(mesh::add_bridge))
+        .route("/bridges/{id}", delete(mesh::remove_bridge))
+        .route("/pairing", get(pairing::show))
+        .route(
+            "/pairing/offer",
+            post(pairing::offer).delete(pairing::withdraw),
+        )
+        .route("/pairing/claim", post(pairing::claim))
+        .route("/pairing/pending/{id}", delete(pairing::refuse))
+        .route("/pairing/pending/{id}/accept", post(pairing::accept))
+        .route("/joins", post(mesh::add_join))
+        .route("/joins/{id}", delete(mesh::remove_join))
+        .route("/members/{endpoint_id}", delete(mesh::unpair))
+        .route("/trusted", get(mesh::trusted).post(mesh::trust))
+        .route("/trusted/{endpoint_id}", delete(mesh::distrust))
 }
 
 fn notify_api() -> Router<App> {

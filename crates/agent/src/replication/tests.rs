@@ -323,12 +323,14 @@ async fn an_announcement_with_a_hello_at_its_heels_is_what_leads_to_the_exchange
             peer_id: keys(1).id().to_string(),
             fingerprint: Some(a.fingerprint()),
             stamp: Some(stamp(2 * round)),
+            bridge: false,
         };
         let hello = Hello {
             peer_id: announcement.peer_id.clone(),
             fingerprint: announcement.fingerprint,
             why: Why::Beat,
             stamp: stamp(2 * round + 1),
+            bridge: false,
         };
         held.store(false, Ordering::Relaxed);
         let (said, bodies) = (&a.replication, (announcement.to_bytes(), hello.to_bytes()));
