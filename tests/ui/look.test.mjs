@@ -111,6 +111,7 @@ const screens = [
   { name: "files-empty", place: "/r/unreachable/files", agent: () => full, ready: (page) => shows(page, "This version has no files") },
   { name: "files-1000", place: "/r/rows/files/tip/part-3/file-0403.txt", agent: () => full, ready: (page) => page.getByRole("region", { name: /^Text of/ }).waitFor() },
   { name: "files-error", place: "/r/sample/files/no-such-tag", agent: () => full, ready: (page) => shows(page, "can't be shown") },
+  { name: "file-error", place: "/r/sample/files/tip/no/such/file.txt", agent: () => full, ready: (page) => shows(page, "This version has no file") },
   { name: "file", place: "/r/sample/files/tip/src/main.rs#L5-9", agent: () => full, ready: (page) => page.locator(".line.marked").nth(4).waitFor() },
   { name: "file-image", place: "/r/sample/files/tip/icon.png", agent: () => full, ready: (page) => shows(page, "2 × 2") },
   { name: "file-binary", place: "/r/sample/files/tip/data.bin", agent: () => full, ready: (page) => shows(page, "is binary") },

@@ -5,7 +5,7 @@ use libfossil::auth::AuthContext;
 use libfossil::xfer::server::{ExchangeError, Reply, Server};
 use libfossil::xfer::{Budget, Request};
 
-use crate::api::{Error, Level};
+use crate::api::{Code, Error, Level};
 use crate::clock;
 use crate::memory;
 use crate::repository::{Hosted, Origin, file_error};
@@ -35,6 +35,15 @@ pub(crate) async fn exchange(
     };
     let granted = |reply: &Reply| reply.refused.is_none();
     hosted.served().count(reply.as_ref().is_ok_and(granted));
+    // A malformed request is its sender's affair; a file that cannot be used is ours.
+    if let Err(error) = reply.as_ref()
+        && error.code != Code::BadRequest
+    {
+        hosted.log(
+            Level::Error,
+            format!("a client got no answer: {}", error.message),
+        );
+    }
     let reply = reply?;
     let received = &reply.received;
     tracing::debug!(

@@ -64,6 +64,7 @@ pub(crate) fn file_error(error: &FileError) -> Error {
         FileError::ReadOnly(_) => {
             api.with_hint("Check the permissions of the file and its folder.")
         }
+        FileError::DiskFull => api.retryable().with_hint("Free some space."),
         error if error.is_damaged_file() => {
             api.with_hint("Bring the file back from a backup, or clone it anew.")
         }
@@ -190,6 +191,9 @@ impl Desk {
     }
 
     fn work<T>(&mut self, work: impl FnOnce(&mut Repository) -> T) -> Result<T, TaskError> {
+        // What could not be written may be writable by now.
+        self.open
+            .take_if(|open| open.repository.access() == Access::ReadOnly);
         let open = self.opened()?;
         // The repository is dropped after a panic, so nobody sees it half changed; SQLite rolls back what was not committed.
         match catch_unwind(AssertUnwindSafe(|| work(&mut open.repository))) {
@@ -242,12 +246,20 @@ impl Desk {
         let open = match kept {
             Some(open) => open,
             None => Open {
-                repository: Repository::open(&self.path, Access::ReadWrite)?,
+                repository: open_as_allowed(&self.path)?,
                 file,
                 version: None,
             },
         };
         Ok(self.open.insert(open))
+    }
+}
+
+/// Opens a repository to write, or only to read where it cannot be written: it is served all the same, as stock does.
+fn open_as_allowed(path: &Path) -> Result<Repository, FileError> {
+    match Repository::open(path, Access::ReadWrite) {
+        Err(FileError::ReadOnly(_)) => Repository::open(path, Access::ReadOnly),
+        opened => opened,
     }
 }
 
@@ -311,6 +323,23 @@ mod tests {
                 .expect("done")
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn what_could_only_be_read_is_read_and_written_as_soon_as_it_can_be() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("r.fossil");
+        drop(repository(&path));
+        let mut desk = Desk::new(path.clone());
+        desk.open = Some(Open {
+            repository: Repository::open(&path, Access::ReadOnly).expect("opened"),
+            file: FileId::of(&path),
+            version: None,
+        });
+        assert!(desk.look().expect("looked"));
+        assert!(!desk.look().expect("looked"), "it stays open");
+        let access = desk.work(|repository| repository.access());
+        assert_eq!(access.expect("done"), Access::ReadWrite);
     }
 
     #[tokio::test]

@@ -123,7 +123,15 @@ impl Target {
         };
         Repository::create(&self.partial, &new)
             .map(|_| Begun::Now)
-            .map_err(|error| file_error(&error))
+            .map_err(|error| match error {
+                // The folder was there a moment ago.
+                FileError::NotFound(_) => Error::new(
+                    Code::Repository,
+                    format!("{} cannot be made in its folder", self.path.display()),
+                )
+                .with_hint("You have to be allowed to write in that folder."),
+                error => file_error(&error),
+            })
     }
 
     /// Removes the partial file of a clone that failed, if it is not worth keeping for the next try: nothing is in it, or the

@@ -5,10 +5,11 @@ use std::time::Duration;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use edgesync_agent::api::{Event, Level};
 use edgesync_agent::{Agent, Config};
 use serde_json::{Value, json};
 
-use crate::support::{Place, call, raw, repository_event, start, status};
+use crate::support::{Place, call, event, raw, repository_event, start, status};
 
 fn serving(place: &Place) -> Config {
     let mut config = place.config();
@@ -58,6 +59,35 @@ async fn stock_clones_commits_and_pushes_with_the_password_of_a_created_reposito
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_an_answer_is_in_the_log() {
+    let place = Place::new();
+    let mut config = serving(&place);
+    let ours = place.repository("ours.fossil");
+    config.repositories.push(ours.clone());
+    let agent = start(config).await;
+    let mut events = agent.subscribe();
+    std::fs::remove_file(&ours).expect("removed");
+    let copy = place.path("copy.fossil");
+    let ran = std::process::Command::new("fossil")
+        .envs([("HOME", place.path("")), ("USER", "ada".into())])
+        .args(["clone", address(&agent), text(&copy)])
+        .output()
+        .expect("fossil runs");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(said.contains("503"), "{said}");
+    let logged = event(&mut events, |event| match event {
+        Event::Log { level, message, .. } if message.contains("no answer") => {
+            Some((*level, message.clone()))
+        }
+        _ => None,
+    })
+    .await;
+    assert_eq!(logged.0, Level::Error);
+    assert!(logged.1.contains("does not exist"), "{logged:?}");
+    agent.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

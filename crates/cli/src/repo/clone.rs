@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use edgesync_agent::sync::clone_once;
-use libfossil::db::{Access, Repository};
+use edgesync_agent::sync::{Peer, clone_once};
+use libfossil::db::{Access, Repository, SPECIAL_USERS};
 use libfossil::xfer::client::{Goal, NewClone};
 
 use crate::error::Failure;
@@ -25,7 +25,7 @@ pub(crate) struct Clone {
     /// The file to make
     file: PathBuf,
 
-    /// The user who may do everything in the clone; otherwise your login
+    /// The user who may do everything in the clone; otherwise the user of the URL, or your login
     #[arg(short = 'A', long, value_name = "NAME")]
     admin_user: Option<String>,
 
@@ -51,6 +51,7 @@ impl Clone {
         let owner = NewClone {
             admin: self
                 .admin_user
+                .or_else(|| login_there(&peer))
                 .or_else(login_of_environment)
                 .unwrap_or_else(|| "root".to_owned()),
             password: generated_password()?,
@@ -86,4 +87,15 @@ impl Clone {
         let NewClone { admin, password } = owner;
         out.bytes(format!("project-id: {project}\nserver-id:  {server}\nadmin-user: {admin} (password is \"{password}\")\n").as_bytes())
     }
+}
+
+/// Returns who one is to the server, so that check-ins in the clone carry that name, as in stock's. The names that stand for
+/// everybody are nobody's own.
+fn login_there(peer: &Peer) -> Option<String> {
+    let Peer::Server(remote) = peer else {
+        return None;
+    };
+    let user = remote.user()?;
+    let own = !SPECIAL_USERS.iter().any(|(login, ..)| *login == user);
+    own.then(|| user.to_owned())
 }

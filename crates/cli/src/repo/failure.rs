@@ -28,6 +28,8 @@ pub(crate) fn database(error: db::Error) -> Failure {
             .hint("run the command again when the other program is done"),
         db::Error::ReadOnly(path) => Failure::new(Kind::Refused, message)
             .hint(format!("chmod u+w '{}', or work on a copy", path.display())),
+        db::Error::DiskFull => Failure::new(Kind::Repository, message)
+            .hint("free some space, then run the command again"),
         db::Error::Shunned { .. } => Failure::new(Kind::Refused, message),
         db::Error::NewerSchema { .. } => {
             Failure::new(Kind::Repository, message).hint("use a newer EdgeSync")

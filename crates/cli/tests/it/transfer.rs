@@ -104,6 +104,25 @@ fn a_clone_from_stock_goes_on_syncing_with_the_login_it_was_made_with() {
 }
 
 #[test]
+fn a_clone_belongs_to_the_user_of_the_url_as_with_stock() {
+    let (lab, server) = served_by_stock();
+    lab.fossil(&["user", "new", "bob", "Bob", "pw", "-R", "a.fossil"]);
+    lab.fossil(&["user", "capabilities", "bob", "gio", "-R", "a.fossil"]);
+    for (login, file, admin) in [
+        ("bob:pw@", "b.fossil", "bob"),
+        ("anonymous:@", "c.fossil", "ada"),
+        ("", "d.fossil", "ada"),
+    ] {
+        let cloned = lab.json(&["clone", &server.url(login), file]);
+        assert_eq!(cloned["user"], admin, "{cloned}");
+    }
+    lab.write("new.txt", "new\n");
+    lab.edgesync(&["ci", "new.txt", "-m", "from here", "-R", "b.fossil"]);
+    let newest = lab.json(&["timeline", "-n", "1", "-R", "b.fossil"]);
+    assert_eq!(newest["rows"][0]["user"], "bob", "{newest}");
+}
+
+#[test]
 fn push_and_pull_go_one_way_and_a_refusal_ends_with_3() {
     let (lab, server) = served_by_stock();
     lab.edgesync(&["clone", &server.url(""), "b.fossil"]);

@@ -63,6 +63,9 @@ pub enum Error {
     /// A write was asked of a repository opened for reading, or of a file that cannot be written.
     #[error("the repository {} is read-only here", .0.display())]
     ReadOnly(PathBuf),
+    /// The disk that the file is on, or the user's share of it, is full. What was begun is undone.
+    #[error("the disk that the repository is on is full")]
+    DiskFull,
     /// A config entry that every repository has is missing or malformed.
     #[error("config entry {name:?} is missing or malformed")]
     BadConfig {
@@ -163,7 +166,10 @@ impl Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull,
+            _ => Self::Sqlite(error),
+        }
     }
 }
 
@@ -180,5 +186,21 @@ pub(crate) fn locate(error: Error, path: &std::path::Path) -> Error {
         Some(DatabaseBusy | DatabaseLocked) => Error::Busy(path.to_owned()),
         Some(ReadOnly | CannotOpen) => Error::ReadOnly(path.to_owned()),
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named() {
+        let conn = rusqlite::Connection::open_in_memory().expect("a database");
+        conn.execute_batch("CREATE TABLE t(x); PRAGMA max_page_count=2;")
+            .expect("a small database");
+        let full = conn
+            .execute("INSERT INTO t VALUES(zeroblob(100000))", ())
+            .expect_err("it does not fit");
+        assert!(matches!(Error::from(full), Error::DiskFull));
     }
 }
