@@ -419,19 +419,7 @@ fn build(
     let pauses = Pauses::open(Arc::clone(&state)).map_err(broken)?;
     let events = Arc::new(Events::new());
     let tasks = TaskTracker::new();
-    let wishes = Wishes {
-        push: config.push,
-        pull: config.pull,
-        unversioned: config.uv,
-        private: config.private,
-    };
-    let linker = Linker {
-        http: Http::new().map_err(|error| StartError::Files(io::Error::other(error)))?,
-        wishes,
-        poll: config.poll,
-        tasks: tasks.clone(),
-        tally: Arc::default(),
-    };
+    let linker = linker(config, &tasks)?;
     let notify_path = config.notify.as_deref().map(notify::ready).transpose();
     let notify_path = notify_path.map_err(StartError::Repository)?;
     let trust = Arc::new(Trust::new(register));
@@ -477,6 +465,23 @@ fn build(
     core.tasks.spawn(Arc::clone(&core).end_pauses());
     unwind.disarm();
     Ok(core)
+}
+
+/// Returns how repositories are kept equal with their remotes.
+fn linker(config: &Config, tasks: &TaskTracker) -> Result<Linker, StartError> {
+    let wishes = Wishes {
+        push: config.push,
+        pull: config.pull,
+        unversioned: config.uv,
+        private: config.private,
+    };
+    Ok(Linker {
+        http: Http::new().map_err(|error| StartError::Files(io::Error::other(error)))?,
+        wishes,
+        poll: config.poll,
+        tasks: tasks.clone(),
+        tally: Arc::default(),
+    })
 }
 
 /// Opens the mesh that `agent.db` remembers.

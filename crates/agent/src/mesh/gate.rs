@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use natsd::auth::{Credentials, Judge};
+use natsd::auth::{Credentials, Judge, Policy, Rules};
 use natsd::nkey::PublicKey;
 use natsd::proto::Connect;
 
@@ -56,6 +56,16 @@ impl Judge for Gate {
 
     fn may_be_called(&self, key: &PublicKey, server_name: &str) -> bool {
         self.owner(key).map(|id| id.to_string()).as_deref() == Some(server_name)
+    }
+}
+
+/// Returns who is let in: clients that know the token, and links of those whom this agent trusts.
+pub(super) fn policy(trust: &Arc<Trust>, token: &str) -> Policy {
+    let gate: Arc<dyn Judge> = Arc::new(Gate::new(Arc::clone(trust)));
+    Policy {
+        clients: Rules::token(token.to_owned()),
+        leaves: Rules::Judge(Arc::clone(&gate)),
+        routes: Rules::Judge(gate),
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use edgesync_bus::{Connection, Login, Nats, SharedBus};
 use edgesync_replica::Input;
-use natsd::auth::{Judge, Policy, Rules};
+use natsd::auth::Policy;
 use natsd::{Addresses, Event as ServerEvent, Options, RouteOptions, Server};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::timeout;
@@ -36,7 +36,6 @@ use crate::sync::{Http, Wishes};
 use crate::trust::{EndpointId, Keys, Trust};
 use crate::wire::Wire;
 use dial::Dialler;
-use gate::Gate;
 use join::Way;
 pub use join::{JoinUrl, JoinUrlError};
 use tunnel::Tunnel;
@@ -167,12 +166,7 @@ impl Mesh {
             (None, None) => (Role::Peer, Chosen::Default),
         };
         let token = crate::text::to_hex(&crate::text::random::<32>()?);
-        let gate: Arc<dyn Judge> = Arc::new(Gate::new(Arc::clone(&parts.trust)));
-        let policy = Policy {
-            clients: Rules::token(token.clone()),
-            leaves: Rules::Judge(Arc::clone(&gate)),
-            routes: Rules::Judge(gate),
-        };
+        let policy = gate::policy(&parts.trust, &token);
         let server = Server::start(Options {
             server_name: Some(parts.keys.id().to_string()),
             listeners: role::listeners(role.0, &config),
@@ -216,12 +210,7 @@ impl Mesh {
         replication.beside(&bridges);
         let spread = spread(&parts, &replication, wire, &role);
         let dialler = Dialler::new(&config.joins, &parts.state.joins()?);
-        let tunnel = match &config.tunnel {
-            Some(wanted) => {
-                Some(Tunnel::open(wanted, &parts.keys, &parts.trust, &parts.state).await?)
-            }
-            None => None,
-        };
+        let tunnel = Tunnel::open_if_wanted(config.tunnel.as_ref(), &parts).await?;
         let pairings = pairings(&parts, tunnel.is_some())?;
         let mesh = Arc::new(Self {
             config,

@@ -12,7 +12,7 @@ use natsd::Target;
 use natsd::proto::Kind;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{Mesh, locked};
+use super::{Mesh, Parts, locked};
 use crate::api::{self, Code, Error, Level, Role, Time};
 use crate::limits;
 use crate::state::StateDb;
@@ -40,8 +40,20 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
+    /// Opens the endpoint, where flags or the app want one.
+    pub(super) async fn open_if_wanted(
+        wanted: Option<&TunnelConfig>,
+        parts: &Parts,
+    ) -> Result<Option<Self>, OpenError> {
+        let Some(wanted) = wanted else {
+            return Ok(None);
+        };
+        let opened = Self::open(wanted, &parts.keys, &parts.trust, &parts.state).await;
+        opened.map(Some)
+    }
+
     /// Opens the endpoint.
-    pub(super) async fn open(
+    async fn open(
         config: &TunnelConfig,
         keys: &Keys,
         trust: &Arc<Trust>,
