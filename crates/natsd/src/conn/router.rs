@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::memory::Memory;
 use super::{Batch, Conn, SharedPayload, Sub};
 use crate::limits::SHARED_PAYLOAD_BYTES;
+use crate::link::LinkState;
 use crate::proto::write::{self, LinkHead};
 use crate::proto::{Kind, Tokens, headers};
 use crate::sublist::{Class, Delivery, Group, Sublist};
@@ -300,8 +301,14 @@ impl Sending<'_> {
         let message = self.message;
         let (header_len, payload) = message.for_receiver(conn);
         let queues: Vec<&[u8]> = via.queues.iter().map(|name| &**name).collect();
+        let takes_origin = |name: &&[u8]| {
+            // A leafnode may call its cluster anything; a name that is no field of a line is kept to ourselves.
+            name.iter().all(u8::is_ascii_graphic)
+                && conn.link.as_ref().is_some_and(LinkState::takes_origin)
+        };
         let head = LinkHead {
             account: (conn.kind == Kind::Route).then_some(write::ACCOUNT),
+            origin: message.origin.filter(takes_origin),
             subject: message.subject,
             reply: message.reply,
             queues: &queues,
@@ -314,7 +321,9 @@ impl Sending<'_> {
         }
         state.messages += 1;
         state.bytes += payload.len() as u64;
-        let fields = message.subject.len() + message.reply.map_or(0, <[u8]>::len);
+        let fields = message.subject.len()
+            + message.reply.map_or(0, <[u8]>::len)
+            + head.origin.map_or(0, <[u8]>::len);
         let head = |out: &mut Vec<u8>| write::link_message(out, &head);
         append(
             &mut state.queue,

@@ -215,6 +215,7 @@ impl Leaf {
             server_id: connect.server_id.unwrap_or_default(),
             server_name: connect.name.unwrap_or_default(),
             cluster: connect.cluster.filter(|name| !name.is_empty()),
+            takes_origin: false,
         };
         replace_older(shared, conn, &remote);
         let mut info = shared.leaf_info(conn, nonce);
@@ -263,6 +264,7 @@ impl Leaf {
             server_id: info.server_id.clone(),
             server_name: info.server_name.clone(),
             cluster: info.cluster.clone().filter(|name| !name.is_empty()),
+            takes_origin: false,
         };
         context.conn.set_headers(info.headers);
         let progress = dialled.progress.clone();

@@ -45,6 +45,8 @@ pub(crate) struct Remote {
     pub(crate) server_id: String,
     pub(crate) server_name: String,
     pub(crate) cluster: Option<String>,
+    /// A member of our cluster that leaves a message out where the cluster of the leafnode that it came from has it already.
+    pub(crate) takes_origin: bool,
 }
 
 /// Whose interest is announced on a link.
@@ -102,6 +104,11 @@ impl LinkState {
     fn restrict(&self) {
         let restricted = !self.terms.read().out.is_open() || self.remote.read().cluster.is_some();
         self.restricted.store(restricted, Ordering::Relaxed);
+    }
+
+    /// Says whether the other end is told which leafnode's cluster a message came from.
+    pub(crate) fn takes_origin(&self) -> bool {
+        self.remote.read().takes_origin
     }
 
     /// Says whether a message may go out here.

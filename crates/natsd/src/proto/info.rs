@@ -52,8 +52,8 @@ pub struct Info {
     /// Whether the server made up the cluster's name.
     #[serde(skip_serializing_if = "is_false")]
     pub cluster_dynamic: bool,
-    /// On a route: another name of the cluster that is told later is taken over like one that is told at the start. The
-    /// reference does not know this member.
+    /// On a route: another name of the cluster that is told later is taken over like one that is told at the start, and a message is
+    /// understood that names the cluster of the leafnode it came from. The reference does not know this member.
     #[serde(skip_serializing_if = "is_false")]
     pub cluster_follows: bool,
     /// On a route: leafnode interest with its origin is understood. Only routes say so, which tells their port from others.

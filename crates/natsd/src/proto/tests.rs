@@ -127,8 +127,10 @@ proptest! {
         queues in prop::collection::vec(prop::sample::select(QUEUES), 0..3),
         header_len in 0..3_usize,
         on_route: bool,
+        origin in prop::option::of(Just(b"away".as_slice())),
     ) {
-        let head = LinkHead { account: on_route.then_some(ACCOUNT), subject: b"a.b", reply, queues: &queues, header_len, total: 3 };
+        let origin = origin.filter(|_| on_route);
+        let head = LinkHead { account: on_route.then_some(ACCOUNT), origin, subject: b"a.b", reply, queues: &queues, header_len, total: 3 };
         let mut bytes = Vec::new();
         link_message(&mut bytes, &head);
         bytes.extend_from_slice(b"xyz\r\n");
@@ -139,6 +141,7 @@ proptest! {
         };
         prop_assert_eq!(used, bytes.len());
         prop_assert_eq!((message.subject, message.reply, message.header_len), (b"a.b".as_slice(), reply, header_len));
+        prop_assert_eq!(message.origin, origin);
         prop_assert_eq!(message.queues.collect::<Vec<_>>(), queues);
         prop_assert_eq!(message.payload, b"xyz");
     }

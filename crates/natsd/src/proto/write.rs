@@ -49,6 +49,8 @@ pub fn decimal(out: &mut Vec<u8>, value: usize) {
 pub struct LinkHead<'a> {
     /// The account, on routes.
     pub account: Option<&'a str>,
+    /// On routes: the cluster of the leafnode that the message came from, a name without blanks.
+    pub origin: Option<&'a [u8]>,
     /// Where the message goes.
     pub subject: &'a [u8],
     /// Where answers go.
@@ -63,12 +65,16 @@ pub struct LinkHead<'a> {
 
 /// Appends the first line of a message to a leafnode (without account) or route (with account).
 pub fn link_message(out: &mut Vec<u8>, head: &LinkHead<'_>) {
-    let verb: &[u8] = match (head.header_len, head.account) {
-        (0, Some(_)) => b"RMSG ",
-        (0, None) => b"LMSG ",
-        _ => b"HMSG ",
+    let verb: &[u8] = match (head.header_len, head.account, head.origin) {
+        (_, _, Some(_)) | (0, None, None) => b"LMSG ",
+        (0, Some(_), None) => b"RMSG ",
+        (_, _, None) => b"HMSG ",
     };
     out.extend_from_slice(verb);
+    if let Some(origin) = head.origin {
+        out.extend_from_slice(origin);
+        out.push(b' ');
+    }
     if let Some(account) = head.account {
         out.extend_from_slice(account.as_bytes());
         out.push(b' ');
@@ -82,7 +88,7 @@ pub fn link_message(out: &mut Vec<u8>, head: &LinkHead<'_>) {
         out.extend_from_slice(field);
         out.push(b' ');
     }
-    if head.header_len > 0 {
+    if head.header_len > 0 || head.origin.is_some() {
         decimal(out, head.header_len);
         out.push(b' ');
     }

@@ -105,6 +105,15 @@ const TOPOLOGIES: &[(&str, &[Node])] = &[
             node("b", Stock, MESH, &[Leaf("up"), Route("a")]),
         ],
     ),
+    (
+        "each member of a stock cluster joins another member of ours",
+        &[
+            node("a", Ours, MESH, &[]),
+            node("b", Ours, MESH, &[Route("a")]),
+            node("s", Stock, UPSTREAM, &[Leaf("a")]),
+            node("t", Stock, UPSTREAM, &[Leaf("b"), Route("s")]),
+        ],
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
