@@ -108,11 +108,7 @@ fn a_clone_belongs_to_the_user_of_the_url_as_with_stock() {
     let (lab, server) = served_by_stock();
     lab.fossil(&["user", "new", "bob", "Bob", "pw", "-R", "a.fossil"]);
     lab.fossil(&["user", "capabilities", "bob", "gio", "-R", "a.fossil"]);
-    for (login, file, admin) in [
-        ("bob:pw@", "b.fossil", "bob"),
-        ("anonymous:@", "c.fossil", "ada"),
-        ("", "d.fossil", "ada"),
-    ] {
+    for (login, file, admin) in [("bob:pw@", "b.fossil", "bob"), ("", "d.fossil", "ada")] {
         let cloned = lab.json(&["clone", &server.url(login), file]);
         assert_eq!(cloned["user"], admin, "{cloned}");
     }
