@@ -89,7 +89,7 @@ impl Clone {
     }
 }
 
-/// Returns who one is to the server, so that check-ins in the clone carry that name, as in stock's. The names that stand for
+/// Returns who one is to the server, who may do everything in the clone, as in stock's. The names that stand for
 /// everybody are nobody's own.
 fn login_there(peer: &Peer) -> Option<String> {
     let Peer::Server(remote) = peer else {

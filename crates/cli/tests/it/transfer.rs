@@ -112,10 +112,6 @@ fn a_clone_belongs_to_the_user_of_the_url_as_with_stock() {
         let cloned = lab.json(&["clone", &server.url(login), file]);
         assert_eq!(cloned["user"], admin, "{cloned}");
     }
-    lab.write("new.txt", "new\n");
-    lab.edgesync(&["ci", "new.txt", "-m", "from here", "-R", "b.fossil"]);
-    let newest = lab.json(&["timeline", "-n", "1", "-R", "b.fossil"]);
-    assert_eq!(newest["rows"][0]["user"], "bob", "{newest}");
 }
 
 #[test]
