@@ -1,5 +1,6 @@
 // What the page knows of the agent: its status, repositories and jobs, kept true by the event stream.
 import * as api from "./api";
+import { Order } from "./order";
 import { ownOf, withRepository } from "./state";
 import { dropToken, token } from "./token";
 import type { AgentEvent, AgentInfo, Devices, Job, Mesh, NotifySettings, Pause, Repository, Status, Thread } from "./types";
@@ -68,15 +69,29 @@ export const agent = {
   find(name: string): Repository | undefined {
     return repositories.find((each) => each.name === name);
   },
-  /** Takes an answer of the API into account at once, before the stream tells of it. */
-  noteStatus,
-  noteRepository,
   noteRemoved,
   noteJob,
-  noteMesh,
-  noteThread,
-  noteNotify,
+  // Each takes an answer of the API into account at once, before the stream tells of it, unless that told of the same meanwhile.
+  takeMesh: (asked: Promise<Mesh>) => take(asked, "mesh", noteMesh),
+  takeNotify: (asked: Promise<NotifySettings>) => take(asked, "notify", noteNotify),
+  takeThread: (asked: Promise<Thread>) => take(asked, threadKey, noteThread),
+  takeRepository: (asked: Promise<Repository>) => take(asked, repositoryKey, noteRepository),
+  async takeRepositories(asked: Promise<Repository[]>): Promise<void> {
+    const overtaken = order.begin();
+    for (const each of await asked) if (!overtaken(repositoryKey(each))) noteRepository(each);
+  },
 };
+
+const order = new Order();
+const repositoryKey = ({ name }: { name: string }) => `repository ${name}`;
+const threadKey = ({ id }: { id: string }) => `thread ${id}`;
+
+async function take<T>(asked: Promise<T>, key: string | ((answer: T) => string), note: (answer: T) => void): Promise<T> {
+  const overtaken = order.begin();
+  const answer = await asked;
+  if (!overtaken(typeof key === "string" ? key : key(answer))) note(answer);
+  return answer;
+}
 
 function noteStatus(status: Status): void {
   info = status.agent;
@@ -130,21 +145,25 @@ async function readThreads(): Promise<void> {
   }
 }
 
-function take(event: AgentEvent): void {
+function hear(event: AgentEvent): void {
   switch (event.event) {
     case "status":
+      for (const each of event.repositories) order.heard(repositoryKey(each));
       noteStatus(event);
       break;
     case "repository":
+      order.heard(repositoryKey(event.repository));
       noteRepository(event.repository);
       break;
     case "removed":
+      order.heard(repositoryKey(event));
       noteRemoved(event.name);
       break;
     case "job":
       noteJob(event.job);
       break;
     case "mesh":
+      order.heard("mesh");
       noteMesh(event.mesh);
       break;
     case "devices":
@@ -156,9 +175,13 @@ function take(event: AgentEvent): void {
       void readThreads();
       break;
     case "thread":
+      order.heard(threadKey(event.thread));
       noteThread(event.thread);
+      // A list that is being read may be of before.
+      if (reading) stale = true;
       break;
     case "notify_settings":
+      order.heard("notify");
       // The stream does not tell who shows notifications; nobody new does by a choice.
       noteNotify({ ...event.settings, notifier: notify?.notifier ?? null });
       break;
@@ -178,7 +201,7 @@ async function follow(): Promise<void> {
       clearTimeout(silence);
       silence = setTimeout(() => abort.abort(), silence_ms);
       if (event.event === "status") await opened(event.agent);
-      take(event);
+      hear(event);
     }
   } finally {
     clearTimeout(silence);

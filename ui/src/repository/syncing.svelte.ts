@@ -25,7 +25,7 @@ export class Syncing {
     this.busy = true;
     this.problem = null;
     try {
-      agent.noteRepository(await act(this.#name()));
+      await agent.takeRepository(act(this.#name()));
     } catch (thrown) {
       this.problem = api.problemOf(thrown);
     } finally {
