@@ -1,7 +1,7 @@
 //! What happens in the agent, told to everyone who listens: the page, the tray, tests. A listener that falls behind is given
 //! a whole status instead of what it missed, so nobody is ever slowed down by it and nobody ends up with a wrong picture.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,13 @@ impl Events {
         self.sender.subscribe()
     }
 
+    /// Tells everyone how one thing is now; `telling` is that thing's own. Of two tasks that tell of it at once, the one that
+    /// looked first could else speak last, and leave everyone with what is not true any more. `look` must not tell of it itself.
+    pub(crate) fn publish_now(&self, telling: &Telling, look: impl FnOnce() -> Event) {
+        let _alone = telling.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.publish(look());
+    }
+
     /// Tells everyone who listens. That nobody does is fine.
     pub(crate) fn publish(&self, event: Event) {
         let _ = self.sender.send(Arc::new(event));
@@ -52,6 +59,10 @@ impl Events {
         });
     }
 }
+
+/// Keeps what is told of one thing in the order in which it was looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Telling(Mutex<()>);
 
 /// A listener's place in the stream of events. The first event is the whole status.
 #[derive(Debug)]
@@ -96,5 +107,43 @@ impl Subscription {
 
     fn status(&self) -> Status {
         self.core.status()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_one_thing_is_never_older_than_what_was_told_before() {
+        let (events, telling, thing) = (Events::new(), Telling::default(), AtomicUsize::new(0));
+        let mut told = events.listen();
+        let change_and_tell = || {
+            for _ in 0..limits::EVENTS / 8 {
+                thing.fetch_add(1, Ordering::SeqCst);
+                events.publish_now(&telling, || {
+                    let name = thing.load(Ordering::SeqCst).to_string();
+                    std::thread::yield_now();
+                    Event::Removed { name }
+                });
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(change_and_tell);
+            }
+        });
+        let mut last = 0;
+        while let Ok(event) = told.try_recv() {
+            let Event::Removed { name } = &*event else {
+                panic!("nothing else is told here: {event:?}");
+            };
+            let now: usize = name.parse().unwrap();
+            assert!(now >= last, "{now} was told after {last}");
+            last = now;
+        }
+        assert_eq!(last, thing.load(Ordering::SeqCst));
     }
 }

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::{self, Chosen, Error, Role, Time};
 use crate::bridges::{Bridges, Host};
-use crate::events::Events;
+use crate::events::{Events, Telling};
 use crate::limits;
 use crate::members::{Members, Spread};
 use crate::pairing::{self, Pairings};
@@ -127,6 +127,7 @@ pub(crate) struct Mesh {
     ways: tokio::sync::watch::Sender<bool>,
     spread: Arc<Spread>,
     pairings: Arc<Pairings>,
+    telling: Telling,
     since: Time,
 }
 
@@ -228,6 +229,7 @@ impl Mesh {
             ways,
             spread,
             pairings,
+            telling: Telling::default(),
             since: Time::now(),
         });
         mesh.begin(connected);
@@ -418,8 +420,10 @@ impl Mesh {
 
     /// Tells everyone how the mesh is now.
     pub(crate) fn publish(&self) {
-        let mesh = Box::new(self.show());
-        self.parts.events.publish(api::Event::Mesh { mesh });
+        self.parts.events.publish_now(&self.telling, || {
+            let mesh = Box::new(self.show());
+            api::Event::Mesh { mesh }
+        });
     }
 
     /// Has hello said when a link comes up, and tells everyone of links that come and go.

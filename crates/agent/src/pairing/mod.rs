@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{AcceptAgent, Code, Error, MadeOffer, Time};
-use crate::events::Events;
+use crate::events::{Events, Telling};
 use crate::frames::FrameError;
 use crate::limits;
 use crate::members::{Members, Record, Statement};
@@ -58,6 +58,7 @@ pub(crate) struct Pairings {
     places: Semaphore,
     /// Moves whenever a pairing does.
     turn: watch::Sender<u64>,
+    telling: Telling,
 }
 
 /// Why a pairing came to nothing.
@@ -107,6 +108,7 @@ impl Pairings {
             claims: Mutex::default(),
             places: Semaphore::new(limits::PENDING.saturating_mul(2)),
             turn: watch::Sender::new(0),
+            telling: Telling::default(),
             parts,
         }))
     }

@@ -7,8 +7,10 @@ use crate::pair::{Pending, Purpose, Standing};
 impl Pairings {
     /// Tells everyone how it stands.
     pub(super) fn publish(&self) {
-        let pairing = Box::new(self.show());
-        self.parts.events.publish(Event::Pairing { pairing });
+        self.parts.events.publish_now(&self.telling, || {
+            let pairing = Box::new(self.show());
+            Event::Pairing { pairing }
+        });
     }
 
     /// Returns how it stands.

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{AcceptDevice, Code, Error, Level, MadeOffer, MakeOffer, PhonePairing, Time};
-use crate::events::Events;
+use crate::events::{Events, Telling};
 use crate::limits;
 use crate::notify::Post;
 use crate::pair::{
@@ -67,6 +67,7 @@ pub(crate) struct Phones {
     opening: tokio::sync::Mutex<()>,
     /// Moves whenever a pairing does.
     turn: watch::Sender<u64>,
+    telling: Telling,
 }
 
 /// A paired phone in this run.
@@ -151,6 +152,7 @@ impl Phones {
             door: Mutex::new(Door::at(place)),
             opening: tokio::sync::Mutex::default(),
             turn: watch::Sender::new(0),
+            telling: Telling::default(),
             parts,
         });
         let tasks = &phones.parts.tasks;

@@ -11,8 +11,10 @@ use crate::pair::{Pending, Purpose, Standing};
 impl Phones {
     /// Tells everyone how it stands with phones.
     pub(super) fn publish(&self) {
-        let devices = Box::new(self.show());
-        self.parts.events.publish(Event::Devices { devices });
+        self.parts.events.publish_now(&self.telling, || {
+            let devices = Box::new(self.show());
+            Event::Devices { devices }
+        });
     }
 
     /// Returns how it stands with phones.

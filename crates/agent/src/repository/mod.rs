@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::{self, Level, State};
-use crate::events::Events;
+use crate::events::{Events, Telling};
 use crate::limits;
 use crate::metrics::Tally;
 use crate::supervise::supervise;
@@ -58,6 +58,7 @@ pub(crate) struct Hosted {
     revision: AtomicU64,
     timelines: Mutex<HashMap<Option<EventKind>, KeptTimeline>>,
     links: Mutex<Vec<Arc<Link>>>,
+    telling: Telling,
     /// How it stands with the peers on the bus, where there are any.
     mesh: Mutex<Option<State>>,
     /// How the sync requests of others went.
@@ -128,6 +129,7 @@ impl Hosted {
             revision: AtomicU64::new(0),
             timelines: Mutex::default(),
             links: Mutex::default(),
+            telling: Telling::default(),
             mesh: Mutex::default(),
             served: Tally::default(),
             #[cfg(test)]
@@ -229,9 +231,10 @@ impl Hosted {
 
     /// Tells everyone how the repository is now.
     pub(crate) fn publish(&self) {
-        self.events.publish(api::Event::Repository {
-            repository: self.show(),
-        });
+        self.events
+            .publish_now(&self.telling, || api::Event::Repository {
+                repository: self.show(),
+            });
     }
 
     /// Writes to the log, naming this repository.
