@@ -164,24 +164,37 @@ fn await_interest(
     subscriber.skip_messages().map(drop)
 }
 
+/// Everything has arrived.
+pub(super) struct Done {
+    /// How long it took.
+    pub(super) wall: Duration,
+    /// They stay connected for as long as this is held: what a server does after a connection has ended, which for a million
+    /// subscriptions is more than it did for the messages, is no part of the figures.
+    _subscribers: Vec<TcpStream>,
+}
+
 impl Ready<'_> {
-    /// Sends everything, waits until it has arrived, and returns how long that took.
+    /// Sends everything, and waits until it has arrived.
     ///
     /// # Errors
     /// When a connection ends or keeps silent before all has arrived.
-    pub(super) fn run(self) -> anyhow::Result<Duration> {
+    pub(super) fn run(self) -> anyhow::Result<Done> {
         let arrived = Arc::new(AtomicU64::new(0));
         let (streams, subscribers) = (self.streams, self.subscribers);
         let mut publishers = self.publishers;
         let start = Instant::now();
-        thread::scope(|scope| {
+        let subscribers = thread::scope(|scope| {
             let reading = scope.spawn(|| receive(subscribers, &arrived));
             publish(streams, &mut publishers, &arrived)?;
-            reading.join().ok().context("the reading thread ended")??;
+            let subscribers = reading.join().ok().context("the reading thread ended")??;
             // Where nobody listens, this is what says that the server is done.
-            publishers.iter_mut().try_for_each(Connection::round_trip)
+            publishers.iter_mut().try_for_each(Connection::round_trip)?;
+            anyhow::Ok(subscribers)
         })?;
-        Ok(start.elapsed())
+        Ok(Done {
+            wall: start.elapsed(),
+            _subscribers: subscribers,
+        })
     }
 }
 
@@ -212,9 +225,12 @@ fn publish(
     Ok(())
 }
 
-/// Reads from all subscribers until each has what it shall get. A server's PING may stand between the messages, so the
-/// last few bytes may be left unread.
-fn receive(subscribers: Vec<(TcpStream, u64)>, arrived: &Arc<AtomicU64>) -> anyhow::Result<()> {
+/// Reads from all subscribers until each has what it shall get, and returns them. A server's PING may stand between the
+/// messages, so the last few bytes may be left unread.
+fn receive(
+    subscribers: Vec<(TcpStream, u64)>,
+    arrived: &Arc<AtomicU64>,
+) -> anyhow::Result<Vec<TcpStream>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -225,10 +241,11 @@ fn receive(subscribers: Vec<(TcpStream, u64)>, arrived: &Arc<AtomicU64>) -> anyh
             let stream = tokio::net::TcpStream::from_std(stream)?;
             readers.spawn(count(stream, expected, Arc::clone(arrived)));
         }
+        let mut done = Vec::new();
         while let Some(reader) = readers.join_next().await {
-            reader??;
+            done.push(reader??);
         }
-        Ok(())
+        Ok(done)
     })
 }
 
@@ -236,7 +253,7 @@ async fn count(
     mut stream: tokio::net::TcpStream,
     expected: u64,
     arrived: Arc<AtomicU64>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<TcpStream> {
     let mut buffer = vec![0; READ_SIZE];
     let mut received = 0;
     while received < expected {
@@ -246,5 +263,5 @@ async fn count(
         received += read;
         arrived.fetch_add(read, Ordering::Relaxed);
     }
-    Ok(())
+    Ok(stream.into_std()?)
 }

@@ -143,7 +143,7 @@ fn measured(
     servers: &[&Node],
 ) -> anyhow::Result<Vec<Cell>> {
     let before = cpu(servers)?;
-    let wall = ready.run()?;
+    let done = ready.run()?;
     let cpu = cpu(servers)? - before;
     let published: u64 = streams.iter().map(Stream::published).sum();
     let delivered: u64 = streams.iter().map(Stream::delivered).sum();
@@ -157,7 +157,7 @@ fn measured(
         Cell {
             name: "messages",
             unit: Unit::PerSecond,
-            value: 1e6 / per_message(wall, messages),
+            value: 1e6 / per_message(done.wall, messages),
         },
     ])
 }
