@@ -1,35 +1,27 @@
 // "Sync now" as a person presses it: busy until the agent has taken it, and the problem if it did not.
 import { agent } from "../lib/agent.svelte";
 import * as api from "../lib/api";
-import type { Problem, Repository } from "../lib/types";
+import { Attempt } from "../lib/attempt.svelte";
+import type { Repository } from "../lib/types";
 
-export class Syncing {
-  busy = $state(false);
-  problem = $state.raw<Problem | null>(null);
+export class Syncing extends Attempt {
   readonly #name: () => string;
 
   constructor(name: () => string) {
+    super("Sync did not start");
     this.#name = name;
   }
 
-  start(): Promise<void> {
+  start(): Promise<boolean> {
     return this.#ask(api.sync);
   }
 
   /** Ends the pause of this repository alone. */
-  resume(): Promise<void> {
+  resume(): Promise<boolean> {
     return this.#ask(api.resumeOne);
   }
 
-  async #ask(act: (name: string) => Promise<Repository>): Promise<void> {
-    this.busy = true;
-    this.problem = null;
-    try {
-      await agent.takeRepository(act(this.#name()));
-    } catch (thrown) {
-      this.problem = api.problemOf(thrown);
-    } finally {
-      this.busy = false;
-    }
+  #ask(act: (name: string) => Promise<Repository>): Promise<boolean> {
+    return this.run(() => agent.takeRepository(act(this.#name())));
   }
 }
