@@ -37,13 +37,85 @@ impl Asking {
     /// Types a line, and returns how the command ends.
     fn types(mut self, line: &str) -> bool {
         let mut input = self.process.stdin.take().expect("its input");
-        writeln!(input, "{line}").expect("typed");
+        // One that has heard that the other side ended it asks no more.
+        let _ = writeln!(input, "{line}");
         self.process.wait().expect("it ends").success()
     }
 }
 
 fn members(agent: &Agent) -> usize {
     agent.mesh()["members"].as_array().expect("members").len()
+}
+
+/// Pairs two agents over the API, as two people do who look at the same digits.
+fn pair(host: &Agent, claimant: &Agent) {
+    let made = host.api("POST", "mesh/pairing/offer", None);
+    let offer = json!({ "offer": made["url"] });
+    claimant.api("POST", "mesh/pairing/claim", Some(&offer));
+    let waiting = |agent: &Agent| {
+        let pairing = agent.api("GET", "mesh/pairing", None);
+        let pending = pairing["pending"].as_array().expect("pending").iter();
+        let mut comparing = pending.filter(|it| it["state"] == "comparing");
+        comparing.next().cloned()
+    };
+    let others = [host, claimant].map(|agent| {
+        wait(|| waiting(agent).is_some());
+        (agent, waiting(agent).expect("one that waits"))
+    });
+    assert_eq!(others[0].1["digits"], others[1].1["digits"]);
+    for (agent, other) in &others {
+        let id = other["id"].as_str().expect("an id");
+        agent.api(
+            "POST",
+            &format!("mesh/pairing/pending/{id}/accept"),
+            Some(&json!({})),
+        );
+    }
+    for (agent, other) in &others {
+        wait(|| is_member(agent, other["id"].as_str().expect("an id")));
+    }
+}
+
+fn is_member(agent: &Agent, id: &str) -> bool {
+    let mesh = agent.mesh();
+    let mut members = mesh["members"].as_array().expect("members").iter();
+    members.any(|it| it["endpoint_id"] == id)
+}
+
+/// Whether an agent has a link of its own to the one of this id.
+fn is_linked(agent: &Agent, id: &str) -> bool {
+    peer(agent, id)["link"] == "route"
+}
+
+#[test]
+fn two_that_were_each_paired_with_a_third_have_a_link_and_need_the_third_no_more() {
+    let mut place = Place::new(3);
+    let ids = std::mem::take(&mut place.ids);
+    let start_all = || [0, 1, 2].map(|number| start(&place, number, None, &[]));
+    let [first, middle, last] = start_all();
+    pair(&first, &middle);
+    pair(&last, &middle);
+    wait(|| is_linked(&first, &ids[2]) && is_linked(&last, &ids[0]));
+    middle.stop();
+    place.commit(0, "without-the-middle");
+    last.receives("without-the-middle");
+    place.commit(2, "and-back");
+    first.receives("and-back");
+
+    // All were away, and two come back.
+    first.stop();
+    last.stop();
+    let (first, last) = (start(&place, 0, None, &[]), start(&place, 2, None, &[]));
+    place.commit(2, "after-the-start");
+    first.receives("after-the-start");
+    wait(|| is_linked(&last, &ids[0]));
+    let own: Vec<_> = last.mesh()["joins"]
+        .as_array()
+        .expect("joins")
+        .iter()
+        .map(|it| (it["from"].clone(), it["peer"].clone()))
+        .collect();
+    assert!(own.contains(&(json!("mesh"), json!(ids[0]))), "{own:?}");
 }
 
 #[test]

@@ -191,6 +191,9 @@ pub(crate) const RECORDS: usize = 4096;
 /// Quiet time between two hellos to the mesh; a change is told at once.
 pub(crate) const MEMBER_BEAT: Duration = Duration::from_secs(60);
 
+/// How often it is looked whether this agent is at another place than it told; a laptop changes its network a few times a day.
+pub(crate) const PLACE_LOOK: Duration = Duration::from_secs(5);
+
 /// Age at which a member's catalogue is asked for again, for the sizes in it.
 pub(crate) const CATALOGUE_LIFE: Duration = Duration::from_secs(600);
 

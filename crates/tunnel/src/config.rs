@@ -15,7 +15,7 @@ pub struct Config {
     pub secret: [u8; 32],
     /// The UDP addresses to listen on; all interfaces, on any port, when there are none. One that is taken is an error.
     pub listen: Vec<SocketAddr>,
-    /// The UDP port to have on all interfaces if it is free, so that tickets stay good after a restart. Without effect beside `listen`.
+    /// The UDP port to have if it is free, so that tickets stay good after a restart: on all interfaces, or where `listen` names port 0.
     pub preferred_port: Option<u16>,
     /// The relays through which peers meet that cannot reach each other. None: only direct connections.
     pub relays: Vec<Relay>,

@@ -176,6 +176,8 @@ pub enum Chosen {
     Flag,
     /// A person, while an agent ran.
     App,
+    /// Nobody chose: it is so because the other is a member of the mesh.
+    Mesh,
 }
 
 /// A listener.

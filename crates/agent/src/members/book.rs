@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::record::{MeshId, Record, Statement};
-use super::roll::{Roll, View};
+use super::roll::{Added, Roll, View};
 use super::spread::Told;
 use super::store;
-use crate::api::{Error, Level, Time};
+use crate::api::{Error, Level, Role, Time};
 use crate::events::Events;
 use crate::pair::{DeviceName, Rights};
 use crate::state::StateDb;
@@ -162,6 +162,21 @@ impl Members {
         self.add(self.sign(statements)?).map(drop)
     }
 
+    /// Tells the other members where this agent is, an empty ticket for nowhere. Without members nobody is told. Blocks on `agent.db`.
+    ///
+    /// # Errors
+    /// `internal` when `agent.db` cannot be written.
+    pub(crate) fn be_at(&self, ticket: &str, role: Role) -> Result<(), Error> {
+        if self.view().members.is_empty() {
+            return Ok(());
+        }
+        let says = locked(&self.roll).to_be_at(ticket, role, Time::now().unix_millis());
+        match says {
+            Some(says) => self.add(self.sign(vec![says])?).map(drop),
+            None => Ok(()),
+        }
+    }
+
     fn sign(&self, statements: Vec<Statement>) -> Result<Vec<Record>, Error> {
         let sign = |says| Record::sign(&self.keys, says);
         let records: Result<_, _> = statements.into_iter().map(sign).collect();
@@ -170,11 +185,14 @@ impl Members {
 
     fn add(&self, records: Vec<Record>) -> Result<usize, Error> {
         let mut roll = locked(&self.roll);
-        let mut new = Vec::new();
+        let (mut new, mut replaced) = (Vec::new(), Vec::new());
         for record in records {
             match roll.add(record.clone()) {
-                Ok(true) => new.push(record),
-                Ok(false) => {}
+                Ok(Added::New { replaced: gone }) => {
+                    new.push(record);
+                    replaced.extend(gone);
+                }
+                Ok(Added::Known) => {}
                 Err(error) => tracing::warn!(%error, "a record of the mesh was not taken"),
             }
         }
@@ -182,7 +200,7 @@ impl Members {
             return Ok(0);
         }
         // What is not on the disk may count a moment earlier, not be told to be kept.
-        let kept = store::keep(&self.state, &new);
+        let kept = store::keep(&self.state, &new, &replaced);
         let (before, after) = (self.view(), roll.view());
         self.trust.register.set_members(after);
         drop(roll);

@@ -13,7 +13,7 @@ mod store;
 
 pub(crate) use book::Members;
 pub(crate) use record::{Record, Statement};
-pub(crate) use roll::{Member, Revoked, View};
+pub(crate) use roll::{Member, Place, Revoked, View};
 pub(crate) use spread::{Offered, Spread};
 pub(crate) use store::TABLES;
 

@@ -8,6 +8,7 @@
 //! {"kind":"mesh","id":"…32 hex…","name":"Studio","notify":null,"at":1700000000000}
 //! {"kind":"vouch","member":"…64 hex…","name":"laptop","capabilities":"gio","projects":[],"at":…}
 //! {"kind":"revoke","member":"…64 hex…","at":…}
+//! {"kind":"place","ticket":"edgesync…","role":"peer","at":…}
 //! ```
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::fmt;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+use crate::api::Role;
 use crate::limits;
 use crate::pair::DeviceName;
 use crate::text::{from_hex, to_hex};
@@ -61,6 +63,13 @@ pub(crate) enum Statement {
     Revoke {
         #[serde(with = "endpoint")]
         member: EndpointId,
+        at: i64,
+    },
+    /// This agent itself is reached so. Of an author's places the newest counts, and is the only one that is kept.
+    Place {
+        /// The ticket; empty when it is reached nowhere.
+        ticket: String,
+        role: Role,
         at: i64,
     },
     /// What a later version says: kept and handed on.

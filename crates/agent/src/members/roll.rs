@@ -5,13 +5,16 @@
 //! - A revocation by anyone who is or ever was such a member counts for ever, and over everything; also over those by members that were revoked
 //!   themselves: more is cut off then rather than less. Whom the revoked had vouched for stays when another member vouches too;
 //!   [`Roll::to_revoke`] returns the records that see to that.
+//! - Where a member is, it says itself; its newest word counts, and is the only one that is kept.
 //! - Of several meshes that members speak of, the one with the lowest id is theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use edgesync_tunnel::{PeerId, Ticket};
 use ring::digest::{Context, SHA256};
 
 use super::record::{MeshId, Record, RecordId, Statement};
+use crate::api::Role;
 use crate::limits;
 use crate::pair::DeviceName;
 use crate::text::to_hex;
@@ -32,6 +35,24 @@ pub(crate) struct View {
     /// Everyone but this agent.
     pub(crate) members: BTreeMap<EndpointId, Member>,
     pub(crate) revoked: BTreeMap<EndpointId, Revoked>,
+    /// Where members say that they are.
+    pub(crate) places: BTreeMap<EndpointId, Place>,
+}
+
+/// Where an agent is, by its own account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) ticket: Ticket,
+    pub(crate) role: Role,
+}
+
+/// What became of a record that was added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Added {
+    /// It says nothing new.
+    Known,
+    /// It is new, and stands in the stead of the one that is named.
+    New { replaced: Option<RecordId> },
 }
 
 /// A mesh.
@@ -111,22 +132,77 @@ impl Roll {
         }
     }
 
-    /// Takes in a record. Returns whether it is new.
+    /// Takes in a record.
     ///
     /// # Errors
     /// [`Full`]. Revocations by those whose word counts always find room.
-    pub(crate) fn add(&mut self, record: Record) -> Result<bool, Full> {
+    pub(super) fn add(&mut self, record: Record) -> Result<Added, Full> {
         if self.records.contains_key(&record.id()) {
-            return Ok(false);
+            return Ok(Added::Known);
         }
-        if self.records.len() >= limits::RECORDS {
+        let mut replaced = None;
+        if let Statement::Place { at, .. } = record.says()
+            && let Some((before, said)) = self.place_of(&record.by())
+        {
+            if (said, before) > (*at, record.id()) {
+                return Ok(Added::Known);
+            }
+            self.records.remove(&before);
+            replaced = Some(before);
+        } else if self.records.len() >= limits::RECORDS {
             let revokes = matches!(record.says(), Statement::Revoke { .. });
             if !revokes || !self.counts(&record.by()) {
                 return Err(Full);
             }
         }
         self.records.insert(record.id(), record);
-        Ok(true)
+        Ok(Added::New { replaced })
+    }
+
+    /// Returns the record with which an agent says where it is, and when it said so.
+    fn place_of(&self, author: &EndpointId) -> Option<(RecordId, i64)> {
+        let mut own = self.records.values().filter(|it| it.by() == *author);
+        own.find_map(|record| match record.says() {
+            Statement::Place { at, .. } => Some((record.id(), *at)),
+            _ => None,
+        })
+    }
+
+    /// Returns what this agent has to say to be found at a place from now on, `None` when it has said so. `now` is in milliseconds since 1970.
+    pub(super) fn to_be_at(&self, ticket: &str, role: Role, now: i64) -> Option<Statement> {
+        let said = self.place_of(&self.me);
+        let same = said.and_then(|(id, _)| self.records.get(&id));
+        let same = same.is_some_and(|it| {
+            matches!(it.says(), Statement::Place { ticket: before, role: as_what, .. } if before == ticket && *as_what == role)
+        });
+        // Also where the clock was put back.
+        let at = said.map_or(now, |(_, at)| now.max(at.saturating_add(1)));
+        (!same).then(|| Statement::Place {
+            ticket: ticket.to_owned(),
+            role,
+            at,
+        })
+    }
+
+    /// Returns where those that are `members` say that they are.
+    fn places(&self, members: &BTreeMap<EndpointId, Member>) -> BTreeMap<EndpointId, Place> {
+        let said = self
+            .records
+            .values()
+            .filter(|it| members.contains_key(&it.by()));
+        let places = said.filter_map(|record| match record.says() {
+            Statement::Place { ticket, role, .. } => {
+                let ticket: Ticket = ticket.parse().ok()?;
+                let own = ticket.peer == PeerId::from(*record.by().as_bytes());
+                let place = Place {
+                    ticket,
+                    role: *role,
+                };
+                own.then_some((record.by(), place))
+            }
+            _ => None,
+        });
+        places.collect()
     }
 
     fn counts(&self, author: &EndpointId) -> bool {
@@ -156,12 +232,13 @@ impl Roll {
                 mesh: None,
                 members: BTreeMap::new(),
                 revoked,
+                places: BTreeMap::new(),
             };
         }
         let members = self.present(&revoked);
-        let mesh = self.mesh(&members);
         View {
-            mesh,
+            mesh: self.mesh(&members),
+            places: self.places(&members),
             members,
             revoked,
         }

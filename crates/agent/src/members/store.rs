@@ -1,6 +1,6 @@
 //! The records in `agent.db`.
 
-use super::record::Record;
+use super::record::{Record, RecordId};
 use crate::state::StateDb;
 
 /// The table.
@@ -27,8 +27,12 @@ pub(super) fn records(state: &StateDb) -> rusqlite::Result<Vec<Record>> {
     Ok(records)
 }
 
-/// Keeps records, all or none.
-pub(super) fn keep(state: &StateDb, records: &[Record]) -> rusqlite::Result<()> {
+/// Keeps records and forgets those that they replace, all or none.
+pub(super) fn keep(
+    state: &StateDb,
+    records: &[Record],
+    replaced: &[RecordId],
+) -> rusqlite::Result<()> {
     let mut connection = state.connection();
     let transaction = connection.transaction()?;
     for record in records {
@@ -36,6 +40,9 @@ pub(super) fn keep(state: &StateDb, records: &[Record]) -> rusqlite::Result<()> 
             "INSERT OR IGNORE INTO member_record(id, text) VALUES(?1, ?2)",
             (record.id().bytes(), record.text()),
         )?;
+    }
+    for id in replaced {
+        transaction.execute("DELETE FROM member_record WHERE id = ?1", [id.bytes()])?;
     }
     transaction.commit()
 }

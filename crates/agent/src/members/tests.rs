@@ -1,10 +1,12 @@
 //! Who is a member by which records.
 
+use edgesync_tunnel::{PeerId, Ticket};
 use proptest::prelude::*;
 
 use super::record::MeshId;
 use super::roll::Roll;
 use super::*;
+use crate::api::Role;
 use crate::limits;
 use crate::pair::DeviceName;
 use crate::trust::{EndpointId, Keys};
@@ -48,6 +50,21 @@ fn mesh(by: u8, id: u8, at: i64) -> Record {
         id: MeshId::from([id; 16]),
         name: name(by),
         notify: None,
+        at,
+    };
+    Record::sign(&keys(by), says).expect("signed")
+}
+
+fn ticket(of: u8, port: u16) -> Ticket {
+    let mut ticket = Ticket::of(PeerId::from(*id(of).as_bytes()));
+    ticket.addresses.insert(([127, 0, 0, 1], port).into());
+    ticket
+}
+
+fn place(by: u8, port: u16, at: i64) -> Record {
+    let says = Statement::Place {
+        ticket: ticket(by, port).to_string(),
+        role: Role::Peer,
         at,
     };
     Record::sign(&keys(by), says).expect("signed")
@@ -216,14 +233,60 @@ fn the_lower_mesh_wins_and_its_newest_name_counts() {
 }
 
 #[test]
+fn where_a_member_is_it_says_itself_and_its_newest_word_counts() {
+    let mut roll = roll(1, &chain());
+    let old = place(3, 7, 10);
+    roll.add(old.clone()).expect("room");
+    let newer = place(3, 8, 20);
+    let replaced = Some(old.id());
+    assert_eq!(roll.add(newer.clone()), Ok(roll::Added::New { replaced }));
+    assert_eq!(roll.add(old), Ok(roll::Added::Known));
+    // Nobody speaks of another's place, and no stranger of his own.
+    let says = Statement::Place {
+        ticket: ticket(2, 9).to_string(),
+        role: Role::Peer,
+        at: 30,
+    };
+    roll.add(Record::sign(&keys(3), says).expect("signed"))
+        .expect("room");
+    assert!(roll.view().places.is_empty());
+    roll.add(place(3, 8, 40)).expect("room");
+    roll.add(place(9, 8, 20)).expect("room");
+    let places = roll.view().places;
+    let ports: Vec<_> = places
+        .iter()
+        .map(|(at, it)| (*at, it.ticket.clone()))
+        .collect();
+    assert_eq!(ports, [(id(3), ticket(3, 8))]);
+    roll.add(revoke(1, 3, 50)).expect("room");
+    assert!(roll.view().places.is_empty());
+}
+
+#[test]
+fn a_place_is_told_once_and_later_than_the_one_before() {
+    let mut roll = roll(1, &chain());
+    let says = roll.to_be_at("one", Role::Peer, 100).expect("new");
+    roll.add(Record::sign(&keys(1), says).expect("signed"))
+        .expect("room");
+    assert_eq!(roll.to_be_at("one", Role::Peer, 200), None);
+    assert!(roll.to_be_at("one", Role::Leaf, 200).is_some());
+    // The clock was put back.
+    let says = roll.to_be_at("two", Role::Peer, 50).expect("new");
+    assert!(matches!(says, Statement::Place { at: 101, .. }), "{says:?}");
+}
+
+#[test]
 fn a_full_roll_still_takes_revocations_of_those_whose_word_counts() {
     let flood =
         (0..limits::RECORDS).map(|at| vouch(9, 8, "gio", i64::try_from(at).expect("small")));
     let mut roll = Roll::new(id(1), flood.chain([vouch(1, 2, "gio", 1)]));
     assert_eq!(roll.add(vouch(1, 4, "gio", 1)), Err(roll::Full));
     assert_eq!(roll.add(revoke(9, 2, 1)), Err(roll::Full));
-    assert_eq!(roll.add(revoke(1, 2, 1)), Ok(true));
-    assert_eq!(roll.add(revoke(1, 2, 1)), Ok(false));
+    assert_eq!(
+        roll.add(revoke(1, 2, 1)),
+        Ok(roll::Added::New { replaced: None })
+    );
+    assert_eq!(roll.add(revoke(1, 2, 1)), Ok(roll::Added::Known));
     assert!(roll.view().members.is_empty());
 }
 
@@ -235,10 +298,13 @@ fn records_survive_a_restart() {
             .expect("a database")
             .0
     };
-    store::keep(&open(), &chain()).expect("written");
-    store::keep(&open(), &chain()).expect("written again");
+    let before = place(2, 1, 1);
+    let records = [chain(), vec![place(2, 2, 2)]].concat();
+    store::keep(&open(), std::slice::from_ref(&before), &[]).expect("written");
+    store::keep(&open(), &records, &[before.id()]).expect("written");
+    store::keep(&open(), &records, &[]).expect("written again");
     let read = Roll::new(id(1), store::records(&open()).expect("read"));
-    assert_eq!(read.fingerprint(), roll(1, &chain()).fingerprint());
+    assert_eq!(read.fingerprint(), roll(1, &records).fingerprint());
 }
 
 /// What any of five agents may say.
@@ -248,7 +314,8 @@ fn any_record() -> impl Strategy<Value = Record> {
     prop_oneof![
         4 => (seeds.clone(), rights).prop_map(|((by, member, at), rights)| vouch(by, member, rights, at)),
         1 => seeds.clone().prop_map(|(by, member, at)| revoke(by, member, at)),
-        1 => seeds.prop_map(|(by, id, at)| mesh(by, id, at)),
+        1 => seeds.clone().prop_map(|(by, id, at)| mesh(by, id, at)),
+        1 => seeds.prop_map(|(by, port, at)| place(by, port.into(), at)),
     ]
 }
 

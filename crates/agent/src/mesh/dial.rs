@@ -1,5 +1,7 @@
-//! Keeps the links to the joins: those that the role dials, and for a leaf one at a time, the next when that one fails.
+//! Keeps the links to the joins: those that the role dials, and for a leaf one at a time, the next when that one fails. Other members of the mesh
+//! are joined at the places of which they tell.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use edgesync_tunnel::NOT_PAIRED;
@@ -11,6 +13,7 @@ use super::gate::credentials;
 use super::join::{JoinUrl, Way};
 use super::{Mesh, locked, role};
 use crate::api::{self, Chosen, Code, Error, Level, LinkState, Role, Time};
+use crate::members::View;
 use crate::trust::EndpointId;
 
 /// The joins and their links.
@@ -79,11 +82,17 @@ impl Dialler {
     /// Hangs up and forgets an address, and returns it.
     ///
     /// # Errors
-    /// `not_found` when there is none of this id.
+    /// `not_found` when there is none of this id, `conflict` when it is there because the other is a member.
     pub(super) fn remove(&self, id: &str) -> Result<String, Error> {
         let mut inner = locked(&self.inner);
         let at = inner.entries.iter().position(|entry| entry.id == id);
         let at = at.ok_or_else(|| Error::not_found("there is no join of that id"))?;
+        let of_member = inner.entries.get(at).filter(|it| it.from == Chosen::Mesh);
+        if let Some(peer) = of_member.and_then(|it| it.url.peer()) {
+            let words = "it is joined because it is a member of the mesh";
+            return Err(Error::new(Code::Conflict, words)
+                .with_hint(format!("If it is to be none: edgesync unpair {peer}")));
+        }
         Ok(inner.entries.remove(at).url.to_string())
     }
 
@@ -93,7 +102,7 @@ impl Dialler {
         let of_it = inner
             .entries
             .iter()
-            .filter(|it| it.from == Chosen::App && it.url.peer().as_ref() == Some(id));
+            .filter(|it| it.from == Chosen::App && it.is_of(Some(*id)));
         of_it.map(|it| it.id.clone()).collect()
     }
 
@@ -101,9 +110,13 @@ impl Dialler {
     pub(super) fn dial(&self, mesh: &Arc<Mesh>, role: Role) {
         let mut inner = locked(&self.inner);
         inner.role = role;
+        let mut retired = Vec::new();
+        if mesh.tunnel.is_some() {
+            retired = inner.follow_members(&mesh.parts.members.view());
+            inner.tell_places(mesh);
+        }
         inner.choose_live();
         let live = inner.live.clone();
-        let mut retired = Vec::new();
         for entry in &mut inner.entries {
             let unused = role::unused(role, &entry.url).or_else(|| mesh.cannot_dial(&entry.url));
             let spare = role == Role::Leaf && live.as_ref() != Some(&entry.id);
@@ -171,8 +184,16 @@ impl Dialler {
 
 impl Inner {
     fn add(&mut self, url: &JoinUrl, from: Chosen) -> Option<String> {
-        if self.entries.iter().any(|entry| entry.url == *url) {
-            return None;
+        let same = self.entries.iter_mut().find(|entry| {
+            entry.url == *url || entry.from == Chosen::Mesh && entry.is_of(url.peer())
+        });
+        if let Some(entry) = same {
+            // What was there because the other is a member is now there because somebody wants it, and its link stays.
+            let taken_over = entry.from == Chosen::Mesh && from != Chosen::Mesh;
+            return taken_over.then(|| {
+                (entry.url, entry.from) = (url.clone(), from);
+                entry.id.clone()
+            });
         }
         let id = self.next.to_string();
         self.next += 1;
@@ -186,6 +207,47 @@ impl Inner {
             seen: Arc::new(Mutex::new(Seen { state, peer: None })),
         });
         Some(id)
+    }
+
+    /// Joins every other member where it says that it is, unless it is joined otherwise, and nobody else for being a member. Returns the links
+    /// that are no longer wanted.
+    fn follow_members(&mut self, view: &View) -> Vec<DropGuard> {
+        let as_leaf = |it: &Entry| it.from != Chosen::Mesh && it.url.way() == Way::Leaf;
+        // Whoever is a leaf of one member and has routes to others hears everything twice.
+        let apart = self.role != Role::Leaf && self.entries.iter().any(as_leaf);
+        let places = view
+            .places
+            .iter()
+            .filter(|(_, place)| !apart && role::dials_member(self.role, place.role));
+        let wanted: BTreeMap<EndpointId, JoinUrl> = places
+            .filter_map(|(id, it)| Some((*id, JoinUrl::over_tunnel(&it.ticket.to_string()).ok()?)))
+            .collect();
+        let stays = |it: &Entry| {
+            it.from != Chosen::Mesh || it.url.peer().is_some_and(|peer| wanted.contains_key(&peer))
+        };
+        let mut retired = Vec::new();
+        for entry in self.entries.extract_if(.., |it| !stays(it)) {
+            retired.extend(entry.link);
+        }
+        for (peer, url) in wanted {
+            let known = self.entries.iter_mut().find(|it| it.is_of(Some(peer)));
+            match known {
+                Some(entry) if entry.from == Chosen::Mesh => entry.url = url,
+                Some(_) => {}
+                None => drop(self.add(&url, Chosen::Mesh)),
+            }
+        }
+        retired
+    }
+
+    /// Lets the tunnel know where members say that they are, besides what the tickets of joins say.
+    fn tell_places(&self, mesh: &Mesh) {
+        let Some(tunnel) = &mesh.tunnel else { return };
+        let view = mesh.parts.members.view();
+        for ticket in self.entries.iter().filter_map(|it| it.url.ticket()) {
+            let place = view.places.get(&EndpointId::from(*ticket.peer.as_bytes()));
+            tunnel.know(ticket, place);
+        }
     }
 
     /// Chooses the one join of a leaf: the present one, else one whose link stands, else the first.
@@ -221,6 +283,11 @@ impl Inner {
 }
 
 impl Entry {
+    /// Whether it leads to this agent over the tunnel.
+    fn is_of(&self, peer: Option<EndpointId>) -> bool {
+        peer.is_some() && self.url.peer() == peer
+    }
+
     fn stands(&self) -> bool {
         matches!(locked(&self.seen).state, LinkState::Connected { .. })
     }

@@ -263,6 +263,7 @@ impl Mesh {
         self.parts.tasks.spawn(Arc::clone(self).watch_bridges());
         self.parts.tasks.spawn(Arc::clone(self).watch_members());
         self.parts.tasks.spawn(Arc::clone(&self.pairings).keep());
+        self.spawn(Arc::clone(self).watch_place());
     }
 
     /// Who keeps the repositories equal.
@@ -336,6 +337,14 @@ impl Mesh {
         Ok(())
     }
 
+    /// Looks again at whom this agent dials, and tells everyone.
+    async fn dial_again(self: &Arc<Self>) {
+        let alone = self.changing.lock().await;
+        self.dial(locked(&self.role).0);
+        drop(alone);
+        self.publish();
+    }
+
     /// Dials what an agent in this role dials, and hangs up what it does not.
     fn dial(self: &Arc<Self>, role: Role) {
         self.retire_upstream(role);
@@ -372,8 +381,7 @@ impl Mesh {
         let kept = tokio::task::spawn_blocking(move || state.add_join(&kept)).await;
         kept.map_err(|error| Error::internal(error.to_string()))?
             .map_err(|error| Error::internal(format!("agent.db: {error}")))?;
-        self.dial(locked(&self.role).0);
-        self.publish();
+        self.dial_again().await;
         let join = self.dialler.show().into_iter().find(|join| join.id == id);
         join.ok_or_else(|| Error::not_found("the join was removed meanwhile"))
     }
@@ -400,8 +408,7 @@ impl Mesh {
         forgotten
             .map_err(|error| Error::internal(error.to_string()))?
             .map_err(|error| Error::internal(format!("agent.db: {error}")))?;
-        self.dial(locked(&self.role).0);
-        self.publish();
+        self.dial_again().await;
         Ok(())
     }
 
@@ -509,6 +516,7 @@ impl Mesh {
                 return;
             }
             self.trust_changed();
+            self.dial_again().await;
         }
     }
 

@@ -30,6 +30,15 @@ pub(super) fn unused(role: Role, url: &JoinUrl) -> Option<&'static str> {
     }
 }
 
+/// Whether a server in this role dials a member in that one by itself. Of two peers, and of two hubs, both dial: which of the two can reach the
+/// other is known before to neither.
+pub(super) fn dials_member(role: Role, member: Role) -> bool {
+    match role {
+        Role::Leaf | Role::Peer => member != Role::Leaf,
+        Role::Hub => member == Role::Hub,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +72,20 @@ mod tests {
         for role in [Role::Peer, Role::Hub, Role::Leaf] {
             assert_eq!(unused(role, &tunnel), None);
         }
+    }
+
+    #[test]
+    fn of_each_two_members_that_can_have_a_link_one_dials() {
+        for (one, other, link) in [
+            (Role::Peer, Role::Peer, true),
+            (Role::Peer, Role::Hub, true),
+            (Role::Peer, Role::Leaf, true),
+            (Role::Hub, Role::Hub, true),
+            (Role::Hub, Role::Leaf, true),
+            (Role::Leaf, Role::Leaf, false),
+        ] {
+            assert_eq!(dials_member(one, other) || dials_member(other, one), link);
+        }
+        assert!(!dials_member(Role::Hub, Role::Peer) && !dials_member(Role::Peer, Role::Leaf));
     }
 }

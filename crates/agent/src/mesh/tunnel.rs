@@ -15,6 +15,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use super::{Mesh, Parts, locked};
 use crate::api::{self, Code, Error, Level, Role, Time};
 use crate::limits;
+use crate::members::Place;
 use crate::state::StateDb;
 use crate::trust::{EndpointId, Keys, Trust};
 
@@ -142,6 +143,18 @@ impl Tunnel {
         })
     }
 
+    /// Remembers where a peer is, by the ticket that is known of it and by what it says itself as a member.
+    pub(super) fn know(&self, ticket: &Ticket, place: Option<&Place>) {
+        let mut known = ticket.clone();
+        if let Some(Place { ticket, .. }) = place {
+            known.addresses.extend(&ticket.addresses);
+            known.relay = ticket.relay.clone().or(known.relay);
+        }
+        if !known.addresses.is_empty() || known.relay.is_some() {
+            self.endpoint.know(known);
+        }
+    }
+
     /// Returns how a link to the agent of this ticket is opened: as its leaf, or as a member of the same cluster.
     pub(super) fn target(&self, ticket: &Ticket, role: Role) -> Target {
         let protocol = match role {
@@ -149,9 +162,6 @@ impl Tunnel {
             Role::Peer | Role::Hub => Protocol::Route,
         };
         let (endpoint, peer) = (self.endpoint.clone(), ticket.peer);
-        if !ticket.addresses.is_empty() || ticket.relay.is_some() {
-            endpoint.know(ticket.clone());
-        }
         Target::stream(name(&peer), move || {
             let endpoint = endpoint.clone();
             async move {
@@ -198,6 +208,32 @@ impl Mesh {
         }
         self.farewell().await;
         tunnel.endpoint.close().await;
+    }
+
+    /// Tells the mesh where this agent is, and again whenever that is another place, until the agent stops.
+    pub(super) async fn watch_place(self: Arc<Self>) {
+        let mut changes = self.parts.members.changes();
+        if let Some(tunnel) = &self.tunnel {
+            tunnel.endpoint.ticket_soon(limits::OWN_ADDRESS).await;
+        }
+        loop {
+            changes.mark_unchanged();
+            let ticket = self.tunnel.as_ref().map(Tunnel::ticket);
+            // One that is made anew has no address for a moment, and is soon where it was.
+            let nowhere = |it: &Ticket| it.addresses.is_empty() && it.relay.is_none();
+            if !ticket.as_ref().is_some_and(nowhere) {
+                let ticket = ticket.map(|it| it.to_string()).unwrap_or_default();
+                let (members, role) = (Arc::clone(&self.parts.members), locked(&self.role).0);
+                let told = tokio::task::spawn_blocking(move || members.be_at(&ticket, role)).await;
+                if let Ok(Err(error)) = told {
+                    tracing::warn!(%error, "the mesh is not told where this agent is");
+                }
+            }
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(limits::PLACE_LOOK) => {}
+            }
+        }
     }
 
     /// Remembers who is turned away, and tells everyone of connections that come and go.
@@ -294,9 +330,7 @@ impl Mesh {
     /// When nobody answers there.
     pub(crate) async fn pair_stream(&self, ticket: &Ticket) -> Result<Stream, StreamError> {
         let tunnel = self.tunnel.as_ref().ok_or(StreamError::Closed)?;
-        if !ticket.addresses.is_empty() || ticket.relay.is_some() {
-            tunnel.endpoint.know(ticket.clone());
-        }
+        tunnel.know(ticket, None);
         tunnel.endpoint.stream(ticket.peer, Protocol::Pair).await
     }
 

@@ -27,19 +27,27 @@ pub(super) async fn bind(
     events: &broadcast::Sender<Event>,
 ) -> Result<Endpoint, OpenError> {
     let builder = || builder(config, admits, events);
+    let preferred = config.preferred_port.filter(|port| *port > 0);
     if !config.listen.is_empty() {
-        let mut builder = builder().clear_ip_transports();
-        for address in &config.listen {
-            builder = builder.bind_addr(*address).map_err(refused)?;
+        if let Some(port) = preferred.filter(|_| leaves_port_open(config))
+            && let Ok(endpoint) = at(builder(), &config.listen, port)?.bind().await
+        {
+            return Ok(endpoint);
         }
+        let builder = at(builder(), &config.listen, 0)?;
         return builder.bind().await.map_err(refused);
     }
-    if let Some(port) = config.preferred_port.filter(|port| *port > 0)
+    if let Some(port) = preferred
         && let Ok(endpoint) = on_port(builder(), port)?.bind().await
     {
         return Ok(endpoint);
     }
     builder().bind().await.map_err(refused)
+}
+
+/// Whether any port will do, at one of the addresses at least.
+fn leaves_port_open(config: &Config) -> bool {
+    config.listen.is_empty() || config.listen.iter().any(|address| address.port() == 0)
 }
 
 /// Makes an endpoint where one has just ended: asks for its port again for a while.
@@ -53,7 +61,7 @@ pub(super) async fn bind_patiently(
         let made = bind(config, admits, events).await;
         let right = match &made {
             Ok(endpoint) => {
-                !config.listen.is_empty()
+                !leaves_port_open(config)
                     || config
                         .preferred_port
                         .is_none_or(|port| ports(endpoint).contains(&port))
@@ -72,6 +80,19 @@ pub(super) async fn bind_patiently(
 
 fn refused(error: impl std::fmt::Display) -> OpenError {
     OpenError::Listen(format!("{error:#}"))
+}
+
+/// Listens at these addresses, at this port where they name none.
+fn at(builder: Builder, addresses: &[SocketAddr], port: u16) -> Result<Builder, OpenError> {
+    let mut builder = builder.clear_ip_transports();
+    for address in addresses {
+        let mut address = *address;
+        if address.port() == 0 {
+            address.set_port(port);
+        }
+        builder = builder.bind_addr(address).map_err(refused)?;
+    }
+    Ok(builder)
 }
 
 fn on_port(builder: Builder, port: u16) -> Result<Builder, OpenError> {
