@@ -10,16 +10,15 @@ mod role;
 mod show;
 mod tunnel;
 mod upstream;
+mod watch;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use edgesync_bus::{Connection, Login, Nats, SharedBus};
-use edgesync_replica::Input;
 use natsd::auth::Policy;
-use natsd::{Addresses, Event as ServerEvent, Options, RouteOptions, Server};
-use tokio::sync::broadcast::{self, error::RecvError};
+use natsd::{Addresses, Options, RouteOptions, Server};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -45,9 +44,6 @@ pub use upstream::{UpstreamUrl, UpstreamUrlError};
 
 /// The name of the agent's own connection to its server.
 const OWN_CLIENT: &str = "edgesync-agent";
-
-/// How long after a link came up the other end certainly has heard what is subscribed here, and this end what is there.
-const INTEREST: Duration = Duration::from_millis(250);
 
 /// What the mesh is told by flags and environment.
 #[derive(Debug, Clone)]
@@ -431,111 +427,6 @@ impl Mesh {
             let mesh = Box::new(self.show());
             api::Event::Mesh { mesh }
         });
-    }
-
-    /// Has hello said when a link comes up, and tells everyone of links that come and go.
-    async fn watch_links(self: Arc<Self>, mut events: broadcast::Receiver<ServerEvent>) {
-        loop {
-            let event = tokio::select! {
-                () = self.parts.stopped.cancelled() => return,
-                event = events.recv() => event,
-            };
-            match event {
-                Ok(ServerEvent::LinkUp { .. }) => {
-                    self.greet();
-                    self.publish();
-                }
-                Ok(ServerEvent::Disconnected { kind, .. }) => {
-                    if kind != natsd::proto::Kind::Client {
-                        self.publish();
-                    }
-                }
-                Ok(_) => {}
-                Err(RecvError::Lagged(_)) => self.greet(),
-                Err(RecvError::Closed) => return,
-            }
-        }
-    }
-
-    /// Says hello over a link that has just come up, now and once more when both ends know what the other listens for.
-    fn greet(self: &Arc<Self>) {
-        self.replication.tell(Input::Connected);
-        self.ways.send_replace(true);
-        let mesh = Arc::clone(self);
-        self.parts.tasks.spawn(async move {
-            tokio::select! {
-                () = mesh.parts.stopped.cancelled() => {}
-                () = tokio::time::sleep(INTEREST) => {
-                    mesh.replication.tell(Input::Connected);
-                    mesh.ways.send_replace(true);
-                    mesh.spread.greet();
-                }
-            }
-        });
-    }
-
-    /// Tells everyone of peers that come and go, and of exchanges with them.
-    async fn watch_peers(self: Arc<Self>) {
-        let mut news = self.replication.news();
-        loop {
-            let changed = tokio::select! {
-                () = self.parts.stopped.cancelled() => return,
-                changed = news.changed() => changed,
-            };
-            if changed.is_err() {
-                return;
-            }
-            self.publish();
-        }
-    }
-
-    /// Tells everyone how the bridges stand, as often as people can read.
-    async fn watch_bridges(self: Arc<Self>) {
-        loop {
-            tokio::select! {
-                () = self.parts.stopped.cancelled() => return,
-                () = self.bridges.news().notified() => {}
-            }
-            self.publish();
-            tokio::select! {
-                () = self.parts.stopped.cancelled() => return,
-                () = tokio::time::sleep(limits::BRIDGE_NEWS) => {}
-            }
-        }
-    }
-
-    /// Lets in whom the mesh's records let in, and cuts those whom they revoke.
-    async fn watch_members(self: Arc<Self>) {
-        let mut changes = self.parts.members.changes();
-        loop {
-            let changed = tokio::select! {
-                () = self.parts.stopped.cancelled() => return,
-                changed = changes.changed() => changed,
-            };
-            if changed.is_err() {
-                return;
-            }
-            self.trust_changed();
-            self.dial_again().await;
-        }
-    }
-
-    async fn watch_bus(self: Arc<Self>, mut connected: tokio::sync::watch::Receiver<bool>) {
-        loop {
-            let changed = tokio::select! {
-                () = self.parts.stopped.cancelled() => return,
-                changed = connected.changed() => changed,
-            };
-            if changed.is_err() {
-                return;
-            }
-            let there = *connected.borrow_and_update();
-            self.ways.send_replace(there);
-            self.replication.tell(match there {
-                true => Input::Connected,
-                false => Input::Disconnected,
-            });
-        }
     }
 }
 
