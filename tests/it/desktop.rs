@@ -2,7 +2,6 @@
 //! closed over X11. Pictures of the screen are left in `test-results/desktop`.
 
 mod app;
-mod clock;
 mod daemon;
 mod menu;
 mod notifications;

@@ -3,6 +3,7 @@
 mod arrows;
 mod bridge;
 mod bus;
+mod clock;
 mod deploy;
 mod desktop;
 mod documents;

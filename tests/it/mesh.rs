@@ -82,7 +82,17 @@ impl Place {
 
     /// Starts an agent by this command.
     pub(crate) fn start_as(&self, verbs: &[&str], number: usize, flags: &[&str]) -> Agent {
-        let mut command = self.edgesync(number);
+        self.start_by(self.edgesync(number), verbs, number, flags)
+    }
+
+    /// Starts an agent by this command, whose program and environment are those of `command`.
+    pub(crate) fn start_by(
+        &self,
+        mut command: Command,
+        verbs: &[&str],
+        number: usize,
+        flags: &[&str],
+    ) -> Agent {
         command
             .args(verbs)
             .args(["--json", "--poll", "1h", "-R"])

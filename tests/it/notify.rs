@@ -5,6 +5,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::clock::Clock;
 use crate::mesh::{Agent, Place, run, wait};
 
 /// Who asks, and who answers.
@@ -28,6 +29,7 @@ impl Ask {
     }
 
     fn end(mut self) -> (ExitStatus, Value) {
+        wait(|| self.0.try_wait().expect("its state").is_some());
         let mut output = String::new();
         let mut pipe = self.0.stdout.take().expect("its output");
         pipe.read_to_string(&mut output).expect("text");
@@ -49,15 +51,25 @@ fn piped(command: &mut Command) -> Child {
 }
 
 fn start(place: &Place, who: usize, flags: &[&str]) -> Agent {
+    start_by(place, place.edgesync(who), who, flags)
+}
+
+fn start_by(place: &Place, command: Command, who: usize, flags: &[&str]) -> Agent {
     let name = ["ci", "ada", "ben"][who];
     let flags = [&["--notify", "--peer-id", name], flags].concat();
-    place.start(who, &flags)
+    place.start_by(command, &["sync", "start"], who, &flags)
 }
 
 /// Starts both agents, and returns when a message of the one is heard by the other.
 fn meet(place: &Place) -> (Agent, Agent) {
-    let ci = start(place, CI, &[]);
-    let ada = start(place, ADA, &["--join", ci.address("leaf")]);
+    let commands = [CI, ADA].map(|who| place.edgesync(who));
+    meet_by(place, commands)
+}
+
+/// The same, with the programs and environments of these commands.
+fn meet_by(place: &Place, [ci, ada]: [Command; 2]) -> (Agent, Agent) {
+    let ci = start_by(place, ci, CI, &[]);
+    let ada = start_by(place, ada, ADA, &["--join", ci.address("leaf")]);
     wait(|| {
         send(place, "Anybody there?");
         ada.api("GET", "notify", None)["messages"] != json!(0)
@@ -128,6 +140,40 @@ fn a_question_that_somebody_has_and_nobody_answers_ends_with_2() {
     let (status, answer) = Ask::start(&place, CI, &["--timeout", "5s", "Deploy?"]).end();
     assert_eq!(status.code(), Some(2));
     assert_eq!(answer["error"]["code"], "timed_out");
+}
+
+#[test]
+fn a_device_whose_clock_is_wrong_by_hours_is_shown_questions_and_answers_them() {
+    for wrong_minutes in [180, -180] {
+        let place = Place::new(2);
+        let mut command = place.edgesync(ADA);
+        let mut clock = Clock::of(&mut command, &place.home(ADA).join("clock")).expect("a clock");
+        clock.advance_minutes(wrong_minutes).expect("set");
+        let (_ci, ada) = meet_by(&place, [place.edgesync(CI), command]);
+        let deploy = ["--timeout", "10m", "--action", "Yes", "Deploy?"];
+        let ask = Ask::start(&place, CI, &deploy);
+        let asked = question(&ada, "Deploy?");
+        let thread = asked["thread"].as_str().expect("a thread");
+        let reply = json!({ "action": "yes" });
+        let path = format!("notify/threads/{thread}/reply");
+        ada.api("POST", &path, Some(&reply));
+        let (status, answer) = ask.end();
+        assert!(status.success(), "{answer}");
+        assert_eq!(answer["by"], json!(place.ids[ADA]));
+    }
+}
+
+#[test]
+fn a_question_expires_in_time_though_the_clock_is_put_back_meanwhile() {
+    let place = Place::new(2);
+    let mut command = place.edgesync(CI);
+    let mut clock = Clock::of(&mut command, &place.home(CI).join("clock")).expect("a clock");
+    let (_ci, ada) = meet_by(&place, [command, place.edgesync(ADA)]);
+    let ask = Ask::start(&place, CI, &["--timeout", "8s", "Deploy?"]);
+    question(&ada, "Deploy?");
+    clock.advance_minutes(-60).expect("set");
+    let (status, answer) = ask.end();
+    assert_eq!(status.code(), Some(2), "{answer}");
 }
 
 #[test]

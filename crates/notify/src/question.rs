@@ -1,7 +1,5 @@
 //! What has become of a question, as everybody who has its thread can tell: what the asker's agent says, and nothing else.
 
-use libfossil::time::Timestamp;
-
 use crate::keyring::Author;
 use crate::message::{Fields, Kind};
 use crate::name::MessageId;
@@ -20,7 +18,7 @@ pub struct Told<'a> {
 pub enum Standing {
     /// It waits.
     Open,
-    /// Its time is over, and its asker has not said anything yet.
+    /// Its time is over, as far as can be told here, and its asker has not said anything yet.
     Overdue,
     /// Its asker's agent decided, with this message.
     Resolved(MessageId),
@@ -65,12 +63,12 @@ pub fn is_offered(reply: &Fields, question: &Fields) -> bool {
     }
 }
 
-/// Returns what has become of `question`, from the messages of its thread. Should there be two resolutions, everybody takes the one
-/// with the lower id.
+/// Returns what has become of `question`, from the messages of its thread, and whether its time is `over`. Should there be two
+/// resolutions, everybody takes the one with the lower id.
 pub fn standing<'a>(
     question: Told<'_>,
     thread: impl IntoIterator<Item = Told<'a>>,
-    now: Timestamp,
+    over: bool,
 ) -> Standing {
     let decided = thread
         .into_iter()
@@ -79,7 +77,7 @@ pub fn standing<'a>(
         .min();
     match decided {
         Some(id) => Standing::Resolved(id),
-        None if question.fields.expires_at.is_some_and(|end| end <= now) => Standing::Overdue,
+        None if over => Standing::Overdue,
         None => Standing::Open,
     }
 }

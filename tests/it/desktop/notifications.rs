@@ -7,12 +7,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::app::App;
-use super::clock::Clock;
 use super::daemon::{BY_ITSELF, DISMISSED, Daemon, Note};
 use super::process::{GRACE, Program, until};
 use super::screen::Desktop;
 use super::tray_host::Entry;
 use super::webview::Door;
+use crate::clock::Clock;
 
 /// What most daemons have.
 const USUAL: &[&str] = &["actions", "body", "body-markup", "persistence"];

@@ -73,7 +73,7 @@ pub struct NotifyMessage {
     pub action: Option<Action>,
     /// Names of attached files.
     pub media: Vec<String>,
-    /// When the question stops to wait.
+    /// When the question stops to wait, by the clock of this device.
     pub expires_at: Option<Time>,
     /// What silence means.
     pub default: Option<String>,
@@ -153,7 +153,7 @@ pub enum QuestionState {
         /// The answer.
         answer: String,
     },
-    /// Its time is over, and its asker has not said anything yet.
+    /// Its time is over, as far as can be told here, and its asker has not said anything yet.
     Overdue,
     /// Its asker's agent decided.
     Resolved(Resolved),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use edgesync_notify::desk::{Desk, Effect, Me, Refusal};
+use edgesync_notify::desk::{Desk, Effect, Me, Now, Refusal};
 use edgesync_notify::keyring::{Author, Device, Keyring, Scope};
 use edgesync_notify::message::{Kind, Message};
 use edgesync_notify::moved::{self, Moved};
@@ -91,7 +91,7 @@ impl Office {
             name: name.to_owned(),
         };
         office.sit_down();
-        let effects = office.desk.resume(clock::now());
+        let effects = office.desk.resume(clock::present());
         let follows = office.perform(repo, effects)?;
         Ok((office, follows))
     }
@@ -106,8 +106,10 @@ impl Office {
             .collect();
         self.proven.extend(vouchers);
         self.desk.set_keyring(self.keyring());
+        let now = clock::present();
         for head in self.store.heads() {
-            self.desk.recall(&head.fields, head.author, head.digest);
+            self.desk
+                .recall(&head.fields, head.author, head.digest, now);
         }
     }
 
@@ -173,10 +175,10 @@ impl Office {
         wish: &SendNotify,
         attached: &[Attached],
     ) -> Result<(Message, Follows), Error> {
-        let now = clock::now();
-        let fields = compose::message(self, wish, now)?;
+        let now = clock::present();
+        let fields = compose::message(self, wish, now.wall)?;
         let message = compose::signed(self, &fields)?;
-        Store::attach(repo, &message, attached, now).map_err(|error| store_error(&error))?;
+        Store::attach(repo, &message, attached, now.wall).map_err(|error| store_error(&error))?;
         let (message, mut follows) = self.send_message(repo, message, now)?;
         // A program of this machine says it, and people here are to see it; what they write themselves they know.
         follows.effects.push(Effect::Show(message.clone()));
@@ -194,8 +196,8 @@ impl Office {
         thread: &str,
         wish: &ReplyNotify,
     ) -> Result<(Message, Follows), Error> {
-        let now = clock::now();
-        let fields = compose::reply(self, thread, wish, now)?;
+        let now = clock::present();
+        let fields = compose::reply(self, thread, wish, now.wall)?;
         let message = compose::signed(self, &fields)?;
         self.send_message(repo, message, now)
     }
@@ -204,7 +206,7 @@ impl Office {
         &mut self,
         repo: &mut Repository,
         message: Message,
-        now: Timestamp,
+        now: Now,
     ) -> Result<(Message, Follows), Error> {
         let effects = self.desk.send(message.clone(), now);
         let refused = effects.iter().find_map(|effect| match effect {
@@ -229,7 +231,7 @@ impl Office {
         message: Message,
     ) -> Result<Follows, Error> {
         self.meet(&message);
-        let effects = self.desk.receive(address, message, clock::now());
+        let effects = self.desk.receive(address, message, clock::present());
         self.perform(repo, effects)
     }
 
@@ -246,7 +248,7 @@ impl Office {
         for message in found {
             self.meet(&message);
             follows.stored.push(message.clone());
-            let effects = self.desk.found(message, clock::now());
+            let effects = self.desk.found(message, clock::present());
             let more = self.perform(repo, effects)?;
             follows.stored.extend(more.stored);
             follows.effects.extend(more.effects);
@@ -282,7 +284,7 @@ impl Office {
                 Err(error) => return Err(store_error(&error)),
             }
             follows.stored.push(message.clone());
-            let effects = self.desk.found(message, clock::now());
+            let effects = self.desk.found(message, clock::present());
             let more = self.perform(repo, effects)?;
             follows.stored.extend(more.stored);
             follows.effects.extend(more.effects);
@@ -316,7 +318,7 @@ impl Office {
         repo: &mut Repository,
         question: &MessageId,
     ) -> Result<Follows, Error> {
-        let effects = self.desk.cancel(question, clock::now());
+        let effects = self.desk.cancel(question, clock::present());
         let resolved = |effect: &Effect| matches!(effect, Effect::Resolved { question: it, .. } if it == question);
         let taken_back = effects.iter().any(resolved);
         let follows = self.perform(repo, effects)?;
@@ -332,11 +334,11 @@ impl Office {
     /// # Errors
     /// `repository` when something cannot be stored.
     pub(crate) fn tick(&mut self, repo: &mut Repository) -> Result<Follows, Error> {
-        let effects = self.desk.tick(clock::now());
+        let effects = self.desk.tick(clock::present());
         self.perform(repo, effects)
     }
 
-    /// Returns when [`Office::tick`] has something to do next.
+    /// Returns when [`Office::tick`] has something to do next, on the steady clock of [`clock::present`].
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.desk.next_due()
     }

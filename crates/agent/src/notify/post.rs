@@ -41,7 +41,7 @@ use crate::trust::Trust;
 /// How often refused messages are spoken of in the log.
 const REFUSALS_TOLD_MS: i64 = 60_000;
 
-/// The longest that the clock task sleeps; what the system's clock did meanwhile shows then.
+/// The longest that the clock task sleeps: its sleep does not count the machine's.
 const NAP: Duration = Duration::from_secs(60);
 
 /// What notify needs of the agent.
@@ -70,7 +70,7 @@ pub(crate) struct Post {
     pub(super) bus_listens: AtomicBool,
     /// Moves whenever something was stored.
     pub(super) turn: watch::Sender<u64>,
-    /// When the desk has something to do next.
+    /// When the desk has something to do next, on the steady clock.
     next_due: Mutex<Option<Timestamp>>,
     /// The clock has to be set anew.
     due: Notify,
@@ -405,7 +405,7 @@ impl Post {
         loop {
             let due = *locked(&self.next_due);
             let wait = due.map_or(NAP, |due| {
-                let ms = due.unix_millis().saturating_sub(clock::now().unix_millis());
+                let ms = due.unix_millis().saturating_sub(steady().unix_millis());
                 Duration::from_millis(u64::try_from(ms).unwrap_or(0)).min(NAP)
             });
             tokio::select! {
@@ -413,7 +413,7 @@ impl Post {
                 () = self.due.notified() => continue,
                 () = tokio::time::sleep(wait) => {}
             }
-            if due.is_none_or(|due| due > clock::now()) {
+            if due.is_none_or(|due| due > steady()) {
                 continue;
             }
             if let Err(error) = self.act(|office, repo| Ok(((), office.tick(repo)?))).await {
@@ -513,6 +513,10 @@ fn joined<T>(done: Result<rusqlite::Result<T>, tokio::task::JoinError>) -> Resul
         Ok(Err(error)) => Err(Error::internal(format!("agent.db: {error}"))),
         Err(error) => Err(Error::internal(error.to_string())),
     }
+}
+
+fn steady() -> Timestamp {
+    clock::present().steady
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -17,6 +17,9 @@ use crate::api::{
 };
 use crate::clock;
 
+/// By how much clocks may differ and still be taken to agree: what a message needs to get here.
+const CLOCKS_AGREE_MS: u64 = 5_000;
+
 impl Office {
     /// Returns the threads of a project, or all, the last active ones first.
     pub(crate) fn threads(&self, project: Option<&Project>) -> Vec<NotifyThread> {
@@ -137,7 +140,6 @@ impl Office {
 
     /// Returns the questions of a thread that somebody here can answer, oldest first.
     fn open_questions(&self, thread: &Thread<'_>) -> Vec<MessageId> {
-        let now = clock::now();
         let mut open = self.waiting(&thread.heads);
         open.retain(|id| {
             self.store().head(id).is_some_and(|head| {
@@ -145,7 +147,7 @@ impl Office {
                 let known = matches!(sender, Sender::Own | Sender::Trusted)
                     || sender == Sender::Unsigned
                         && self.desk().keyring().admits_unsigned(&thread.project);
-                known && head.fields.expires_at.is_none_or(|end| end > now)
+                known && !self.is_over(&head.fields)
             })
         });
         open
@@ -188,7 +190,7 @@ impl Office {
             reply_to: fields.reply_to.map(|id| id.to_string()),
             action: action.map(offered),
             media: fields.media.clone(),
-            expires_at: fields.expires_at.map(time),
+            expires_at: self.end_here(fields).map(time),
             default: fields.silence().map(str::to_owned),
             click: fields.click.clone(),
             tags: fields.tags.clone(),
@@ -211,21 +213,48 @@ impl Office {
             }
     }
 
+    /// Whether the time of a question is over, as far as can be told here.
+    fn is_over(&self, question: &Fields) -> bool {
+        let end = self.desk().end_of(&question.id);
+        end.is_some_and(|end| end <= clock::present().steady)
+    }
+
+    /// Returns when a question stops to wait, by the clock of this device.
+    fn end_here(&self, question: &Fields) -> Option<Timestamp> {
+        let declared = question.expires_at?;
+        let Some(end) = self.desk().end_of(&question.id) else {
+            return Some(declared);
+        };
+        let now = clock::present();
+        let left_ms = end.unix_millis().saturating_sub(now.steady.unix_millis());
+        let here = now.wall.saturating_add_millis(left_ms);
+        let differs_ms = here.unix_millis().abs_diff(declared.unix_millis());
+        Some(if differs_ms > CLOCKS_AGREE_MS {
+            here
+        } else {
+            declared
+        })
+    }
+
     fn state(&self, fields: &Fields, author: Author, thread: &Thread<'_>) -> QuestionState {
         let asked = question::Told { fields, author };
         let told = thread.heads.iter().map(|head| head.told());
-        match question::standing(asked, told, clock::now()) {
-            Standing::Open => {
+        let standing = question::standing(asked, told, self.is_over(fields));
+        match standing {
+            Standing::Open | Standing::Overdue => {
                 let mine = Author::Key(self.desk().me().signer.key());
                 let sent = thread
                     .heads
                     .iter()
                     .find(|head| head.author == mine && question::answers(&head.fields, fields));
-                sent.map_or(QuestionState::Open, |head| QuestionState::Sent {
-                    answer: head.fields.body.clone(),
-                })
+                match sent {
+                    Some(head) => QuestionState::Sent {
+                        answer: head.fields.body.clone(),
+                    },
+                    None if standing == Standing::Overdue => QuestionState::Overdue,
+                    None => QuestionState::Open,
+                }
             }
-            Standing::Overdue => QuestionState::Overdue,
             Standing::Resolved(id) => match self.store().head(&id) {
                 Some(head) => QuestionState::Resolved(resolved(&head.fields, fields)),
                 None => QuestionState::Open,

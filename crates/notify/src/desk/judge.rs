@@ -1,9 +1,8 @@
 //! The rules by which this desk decides the questions that were asked here.
 
-use libfossil::time::Timestamp;
 use ring::digest::{SHA256, digest};
 
-use super::{Arrival, Desk, Effect, Refusal};
+use super::{Arrival, Desk, Effect, Now, Refusal};
 use crate::keyring::Author;
 use crate::message::{Fields, Kind, Message, Resolution, Source};
 use crate::name::MessageId;
@@ -94,7 +93,7 @@ impl Desk {
         author: Author,
         arrival: Arrival,
         question: &Fields,
-        now: Timestamp,
+        now: Now,
     ) -> Result<(), Refusal> {
         if answer.project != question.project || answer.thread != question.thread {
             return Err(Refusal::OtherQuestion);
@@ -111,7 +110,9 @@ impl Desk {
                 return Err(Refusal::MayNotAnswer);
             }
         }
-        if question.expires_at.is_some_and(|end| end <= now) {
+        // Whether the time of another's question is over is not for this device's clock to say.
+        let waiting = self.waiting.get(&question.id);
+        if waiting.is_some_and(|it| self.is_own(it) && it.is_over(now)) {
             return Err(Refusal::Decided);
         }
         Ok(())
@@ -122,7 +123,7 @@ impl Desk {
         &mut self,
         question: &Fields,
         answer: &Fields,
-        now: Timestamp,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         let outcome = Outcome {
@@ -143,7 +144,7 @@ impl Desk {
         &mut self,
         question: &Fields,
         outcome: Outcome,
-        now: Timestamp,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         let id = resolution_id(&question.id);
@@ -151,7 +152,7 @@ impl Desk {
             id,
             question.thread,
             question.project.clone(),
-            now,
+            now.wall,
             outcome.body,
         );
         fields.from.clone_from(&self.me.id);
@@ -173,7 +174,7 @@ impl Desk {
             }
         };
         self.known.insert(id, super::digest(&resolution));
-        self.note(&resolution, Author::Key(self.me.signer.key()));
+        self.note(&resolution, Author::Key(self.me.signer.key()), now);
         effects.push(Effect::Store(vec![resolution.clone()]));
         effects.push(Effect::Resolved {
             question: question.id,

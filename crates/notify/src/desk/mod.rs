@@ -9,6 +9,7 @@
 
 mod budget;
 mod judge;
+mod time;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,8 +23,10 @@ use crate::sign::Signer;
 use crate::subject::Address;
 
 pub use budget::Budget;
+pub use time::Now;
 
 use budget::{Budgets, Spent};
+use time::Clocks;
 
 /// Who sits at the desk.
 #[derive(Debug)]
@@ -131,6 +134,8 @@ enum Arrival {
 struct Waiting {
     fields: Fields,
     author: Author,
+    /// When it stops to wait, on the steady clock.
+    end: Option<Timestamp>,
 }
 
 impl Waiting {
@@ -139,6 +144,10 @@ impl Waiting {
             fields: &self.fields,
             author: self.author,
         }
+    }
+
+    fn is_over(&self, now: Now) -> bool {
+        self.end.is_some_and(|end| end <= now.steady)
     }
 }
 
@@ -158,6 +167,7 @@ pub struct Desk {
     /// Answers to our own questions that were stored before anybody judged them, in that order.
     unjudged: Vec<(Fields, Author)>,
     budgets: Budgets,
+    clocks: Clocks,
 }
 
 impl Desk {
@@ -173,6 +183,7 @@ impl Desk {
             last: HashMap::new(),
             unjudged: Vec::new(),
             budgets: Budgets::default(),
+            clocks: Clocks::default(),
         }
     }
 
@@ -195,9 +206,9 @@ impl Desk {
 
     /// Remembers a stored message. Called for each one, in the order in which they were stored, before anything else; then
     /// [`Desk::resume`].
-    pub fn recall(&mut self, fields: &Fields, author: Author, digest: u64) {
+    pub fn recall(&mut self, fields: &Fields, author: Author, digest: u64, now: impl Into<Now>) {
         if self.known.insert(fields.id, digest).is_none() {
-            self.note(fields, author);
+            self.note(fields, author, now.into());
             if fields.reply_to.is_some() && fields.kind != Kind::Resolution {
                 self.unjudged.push((fields.clone(), author));
             }
@@ -205,7 +216,8 @@ impl Desk {
     }
 
     /// Judges what was stored while nobody sat here.
-    pub fn resume(&mut self, now: Timestamp) -> Vec<Effect> {
+    pub fn resume(&mut self, now: impl Into<Now>) -> Vec<Effect> {
+        let now = now.into();
         let mut effects = Vec::new();
         for (answer, author) in std::mem::take(&mut self.unjudged) {
             let Some(question) = answer.reply_to.and_then(|id| self.own(&id)) else {
@@ -224,25 +236,31 @@ impl Desk {
     }
 
     /// Takes a message that was written at a front of this agent.
-    pub fn send(&mut self, message: Message, now: Timestamp) -> Vec<Effect> {
-        self.take(message, Arrival::Here, now)
+    pub fn send(&mut self, message: Message, now: impl Into<Now>) -> Vec<Effect> {
+        self.take(message, Arrival::Here, now.into())
     }
 
     /// Takes a message from the bus.
-    pub fn receive(&mut self, address: &Address, message: Message, now: Timestamp) -> Vec<Effect> {
+    pub fn receive(
+        &mut self,
+        address: &Address,
+        message: Message,
+        now: impl Into<Now>,
+    ) -> Vec<Effect> {
         if address.project != message.project || address.thread != message.thread.short() {
             return vec![refused(&message, Refusal::OtherSubject)];
         }
-        self.take(message, Arrival::Bus, now)
+        self.take(message, Arrival::Bus, now.into())
     }
 
     /// Takes a message that replication brought into the repository.
-    pub fn found(&mut self, message: Message, now: Timestamp) -> Vec<Effect> {
-        self.take(message, Arrival::Repository, now)
+    pub fn found(&mut self, message: Message, now: impl Into<Now>) -> Vec<Effect> {
+        self.take(message, Arrival::Repository, now.into())
     }
 
     /// Takes back a question of this agent.
-    pub fn cancel(&mut self, question: &MessageId, now: Timestamp) -> Vec<Effect> {
+    pub fn cancel(&mut self, question: &MessageId, now: impl Into<Now>) -> Vec<Effect> {
+        let now = now.into();
         let mut effects = self.tick(now);
         if let Some(question) = self.own(question) {
             self.decide(&question, judge::cancelled(), now, &mut effects);
@@ -251,11 +269,12 @@ impl Desk {
     }
 
     /// Returns what is due by now: questions that expired, and notices about floods.
-    pub fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
+    pub fn tick(&mut self, now: impl Into<Now>) -> Vec<Effect> {
+        let now = now.into();
         let expired: Vec<Fields> = self
             .waiting
             .values()
-            .filter(|it| self.is_own(it) && it.fields.expires_at.is_some_and(|end| end <= now))
+            .filter(|it| self.is_own(it) && it.is_over(now))
             .map(|it| it.fields.clone())
             .collect();
         let mut effects = Vec::new();
@@ -263,16 +282,16 @@ impl Desk {
             let outcome = judge::expired(&question);
             self.decide(&question, outcome, now, &mut effects);
         }
-        effects.extend(self.budgets.notices(now));
+        effects.extend(self.budgets.notices(now.steady));
         effects
     }
 
-    /// Returns when [`Desk::tick`] has something to do next.
+    /// Returns when [`Desk::tick`] has something to do next, on the steady clock.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         let questions = self.waiting.values().filter(|it| self.is_own(it));
         questions
-            .filter_map(|it| it.fields.expires_at)
+            .filter_map(|it| it.end)
             .chain(self.budgets.next_due())
             .min()
     }
@@ -283,13 +302,19 @@ impl Desk {
         self.waiting.contains_key(question)
     }
 
+    /// Returns when a question that waits is over, on the steady clock: of our own, when this desk decides it; of others', as far as can be told here.
+    #[must_use]
+    pub fn end_of(&self, question: &MessageId) -> Option<Timestamp> {
+        self.waiting.get(question)?.end
+    }
+
     /// Returns the message that the next one of a thread comes after.
     #[must_use]
     pub fn last_of(&self, thread: &ThreadId) -> Option<MessageId> {
         self.last.get(thread).copied()
     }
 
-    fn take(&mut self, message: Message, arrival: Arrival, now: Timestamp) -> Vec<Effect> {
+    fn take(&mut self, message: Message, arrival: Arrival, now: Now) -> Vec<Effect> {
         let mut effects = self.tick(now);
         let digest = digest(&message);
         match self.known.get(&message.id) {
@@ -339,7 +364,7 @@ impl Desk {
         author: Author,
         digest: u64,
         arrival: Arrival,
-        now: Timestamp,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         if let Err(refusal) = self.check_role(&message, author) {
@@ -347,7 +372,7 @@ impl Desk {
             return;
         }
         let shown = arrival == Arrival::Here
-            || match self.budgets.spend(&message, now) {
+            || match self.budgets.spend(&message, now.steady) {
                 Spent::Within => true,
                 Spent::Over => false,
                 Spent::First(notice) => {
@@ -377,7 +402,10 @@ impl Desk {
             return;
         }
         self.known.insert(message.id, digest);
-        self.note(&message, author);
+        if arrival == Arrival::Bus && author.key().is_some() {
+            self.clocks.learn(&message, now);
+        }
+        self.note(&message, author, now);
         let first = effects.len();
         if let Some(question) = question.filter(|it| verdict.is_some() && self.is_own(it)) {
             self.decide_by_answer(&question.fields, &message, now, effects);
@@ -424,7 +452,7 @@ impl Desk {
     }
 
     /// Keeps what a stored message says about questions.
-    fn note(&mut self, fields: &Fields, author: Author) {
+    fn note(&mut self, fields: &Fields, author: Author, now: Now) {
         self.last.insert(fields.thread, fields.id);
         if fields.is_question() {
             let question = Told { fields, author };
@@ -441,7 +469,14 @@ impl Desk {
             });
             if !decided {
                 let fields = fields.clone();
-                self.waiting.insert(fields.id, Waiting { fields, author });
+                let own = author == Author::Key(self.me.signer.key());
+                let end = self.clocks.end_of(&fields, own, now);
+                let waiting = Waiting {
+                    fields,
+                    author,
+                    end,
+                };
+                self.waiting.insert(waiting.fields.id, waiting);
             }
         }
         if let (Kind::Resolution, Some(question)) = (fields.kind, fields.reply_to) {

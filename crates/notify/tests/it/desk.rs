@@ -331,7 +331,7 @@ fn a_desk_that_comes_back_goes_on_where_it_was() {
         let mut desk = Desk::new(room.ci.me(), ring(&[&room.ci, &room.ada]));
         for message in messages {
             let author = edgesync_notify::keyring::Author::of(message);
-            desk.recall(message, author, edgesync_notify::desk::digest(message));
+            desk.recall(message, author, edgesync_notify::desk::digest(message), now);
         }
         let effects = desk.resume(now);
         (desk, effects)

@@ -1,5 +1,6 @@
 //! Tests of the whole crate: messages as others write them, the repository beside stock Fossil, and the machine on a virtual clock.
 
+mod clocks;
 mod desk;
 mod go;
 mod lab;

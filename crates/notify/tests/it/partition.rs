@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use edgesync_notify::desk::{Desk, Effect, digest};
+use edgesync_notify::desk::{Desk, Effect, Now, digest};
 use edgesync_notify::keyring::Author;
 use edgesync_notify::message::{Fields, Kind, Message};
 use edgesync_notify::name::MessageId;
 use edgesync_notify::question::{self, Standing, Told};
-use libfossil::time::Timestamp;
 use proptest::prelude::*;
 
 use crate::lab::{Agent, address, at, ring};
 
 const AGENTS: usize = 3;
 const ASKER: usize = 0;
+
+/// How wrong clocks are at most.
+const MONTH_MS: i64 = 30 * 86_400_000;
 
 /// A device: what it has stored, in order, and its desk, unless it is down.
 struct Node {
@@ -30,6 +32,8 @@ struct World {
     /// Which pairs hear each other.
     cut: [[bool; AGENTS]; AGENTS],
     now: i64,
+    /// By how many milliseconds each device's clock is ahead.
+    ahead: [i64; AGENTS],
     /// What `ask` returned.
     returned: Vec<Message>,
     next: u32,
@@ -71,7 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 impl World {
-    fn new(expires: bool) -> Self {
+    fn new(expires: bool, ahead: [i64; AGENTS]) -> Self {
         let agents = [
             Agent::new(1, "ci"),
             Agent::new(2, "Ada"),
@@ -79,7 +83,8 @@ impl World {
         ];
         let mut question = agents[ASKER].asks(1, "Deploy?", &["Yes", "No"]);
         question.kind = Kind::Approval;
-        question.expires_at = expires.then(|| at(30_000));
+        question.timestamp = at(1000 + ahead[ASKER]);
+        question.expires_at = expires.then(|| at(30_000 + ahead[ASKER]));
         let nodes = agents.map(|agent| Node {
             agent,
             stored: Vec::new(),
@@ -90,6 +95,7 @@ impl World {
             flying: Vec::new(),
             cut: [[false; AGENTS]; AGENTS],
             now: 1000,
+            ahead,
             returned: Vec::new(),
             next: 2,
             question,
@@ -102,12 +108,15 @@ impl World {
         world
     }
 
-    fn time(&self) -> Timestamp {
-        at(self.now)
+    fn time(&self, who: usize) -> Now {
+        Now {
+            wall: at(self.now + self.ahead[who]),
+            steady: at(self.now),
+        }
     }
 
     fn send(&mut self, who: usize, message: Message) {
-        let now = self.time();
+        let now = self.time(who);
         if let Some(desk) = &mut self.nodes[who].desk {
             let effects = desk.send(message, now);
             self.perform(who, effects);
@@ -131,7 +140,7 @@ impl World {
     }
 
     fn come_back(&mut self, who: usize) {
-        let now = self.time();
+        let now = self.time(who);
         let keyring = ring(
             &self
                 .nodes
@@ -145,7 +154,7 @@ impl World {
         }
         let mut desk = Desk::new(node.agent.me(), keyring);
         for message in &node.stored {
-            desk.recall(message, Author::of(message), digest(message));
+            desk.recall(message, Author::of(message), digest(message), now);
         }
         let effects = desk.resume(now);
         node.desk = Some(desk);
@@ -154,7 +163,7 @@ impl World {
 
     /// Brings to `to` what `from` has and it lacks, as the sync of two repositories does.
     fn copy(&mut self, from: usize, to: usize) {
-        let now = self.time();
+        let now = self.time(to);
         let has = |node: &Node, id: MessageId| node.stored.iter().any(|message| message.id == id);
         let source = &self.nodes[from];
         let missing: Vec<Message> = source
@@ -194,7 +203,7 @@ impl World {
                 let which = which % self.flying.len();
                 let (to, message) = self.flying.swap_remove(which);
                 for _ in 0..=usize::from(twice) {
-                    let now = self.time();
+                    let now = self.time(to);
                     if let Some(desk) = &mut self.nodes[to].desk {
                         let effects = desk.receive(&address(&message), message.clone(), now);
                         self.perform(to, effects);
@@ -218,8 +227,8 @@ impl World {
             Step::Return(who) => self.come_back(who),
             Step::Wait(ms) => {
                 self.now += ms;
-                let now = self.time();
                 for who in 0..AGENTS {
+                    let now = self.time(who);
                     if let Some(desk) = &mut self.nodes[who].desk {
                         let effects = desk.tick(now);
                         self.perform(who, effects);
@@ -258,11 +267,7 @@ impl World {
                 author: *author,
             });
             let question = told.clone().find(|it| it.fields.id == self.question.id);
-            question::standing(
-                question.expect("the question is everywhere"),
-                told,
-                self.time(),
-            )
+            question::standing(question.expect("the question is everywhere"), told, false)
         };
         self.nodes.iter().map(fate).collect()
     }
@@ -274,9 +279,10 @@ proptest! {
     #[test]
     fn every_store_ends_with_what_ask_returned(
         expires in any::<bool>(),
+        ahead in prop::array::uniform3(-MONTH_MS..MONTH_MS),
         steps in prop::collection::vec(step(), 0..60),
     ) {
-        let mut world = World::new(expires);
+        let mut world = World::new(expires, ahead);
         for step in steps {
             world.step(step);
         }
@@ -300,7 +306,7 @@ proptest! {
 
 #[test]
 fn two_answers_in_two_halves_of_the_network_come_to_one() {
-    let mut world = World::new(false);
+    let mut world = World::new(false, [0; AGENTS]);
     world.step(Step::Replicate(0, 1));
     world.step(Step::Replicate(0, 2));
     world.flying.clear();
