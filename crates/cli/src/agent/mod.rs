@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod bridge;
+mod bus;
 pub(crate) mod control;
 pub(crate) mod doctor;
 pub(crate) mod hub;

@@ -1,7 +1,8 @@
-//! `edgesync sync`: the agent's verbs `start`, `now`, `status`, `pause` and `resume`, and without one of these Fossil's own `sync`.
+//! `edgesync sync`: the agent's verbs `start`, `now`, `status`, `pause`, `resume` and `bus`, and without one of these Fossil's own `sync`.
 
 use clap::{Args, Subcommand};
 
+use crate::agent::bus::Bus;
 use crate::agent::control::{Now, Status};
 use crate::agent::pause::{Pause, Resume};
 use crate::agent::start::Start;
@@ -11,7 +12,7 @@ use crate::repo::transfer::SyncArgs;
 
 /// Run the agent, ask it, or exchange everything with a remote once
 ///
-/// With `start`, `now`, `status`, `pause` or `resume` this is about the agent. Without, it pushes and pulls once, as `fossil sync` does.
+/// With `start`, `now`, `status`, `pause`, `resume` or `bus` this is about the agent. Without, it pushes and pulls once, as `fossil sync` does.
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Sync {
@@ -29,6 +30,7 @@ enum AgentVerb {
     Status(Status),
     Pause(Pause),
     Resume(Resume),
+    Bus(Bus),
 }
 
 impl Sync {
@@ -39,6 +41,7 @@ impl Sync {
             Some(AgentVerb::Status(status)) => status.run(out),
             Some(AgentVerb::Pause(pause)) => pause.run(out),
             Some(AgentVerb::Resume(resume)) => resume.run(out),
+            Some(AgentVerb::Bus(_)) => Bus::run(out),
             None => self.once.run(out),
         }
     }

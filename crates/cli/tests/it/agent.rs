@@ -66,6 +66,29 @@ fn start_with_json_prints_one_object_a_line_and_ready_last() {
 }
 
 #[test]
+fn programs_join_the_bus_by_the_address_that_sync_bus_prints() {
+    let lab = Lab::new();
+    lab.edgesync(&["notify", "init"]);
+    let agent = Agent::start(&lab, &["--json", "--notify"]);
+    let all = lab.json(&["sync", "bus"]);
+    let url = lab.edgesync(&["sync", "bus"]);
+    assert_eq!(all["url"], url.trim());
+    assert_eq!(all["server"], agent.ready()["nats"]);
+    let token = all["token"].as_str().expect("a token");
+    assert!(!lab.edgesync(&["sync", "status"]).contains(token));
+    let said = lab.edgesync(&["logs"]);
+    assert!(!said.contains(token), "{said}");
+    // A program with a folder of its own.
+    let apart = Lab::new();
+    apart.edgesync(&["notify", "init"]);
+    let send = ["notify", "send", "--project", "demo", "Green", "--nats"];
+    apart.edgesync(&[&send[..], &[url.trim()]].concat());
+    let wrong = url.trim().replace(token, "wrong");
+    let refused = apart.run(&[&send[..], &[&wrong]].concat());
+    assert_eq!(refused.code, 3);
+}
+
+#[test]
 fn each_flag_of_start_has_a_variable() {
     let help = Lab::new()
         .edgesync(&["sync", "start", "--help"])

@@ -11,6 +11,7 @@ const COMMANDS: &[&str] = &[
     "sync status",
     "sync pause",
     "sync resume",
+    "sync bus",
     "hub",
     "hub serve",
     "id",
