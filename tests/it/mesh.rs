@@ -132,6 +132,18 @@ impl Place {
         self.commit_bytes(number, name, name.as_bytes());
     }
 
+    /// Commits a file of this many bytes that cannot be packed smaller.
+    pub(crate) fn commit_large(&self, number: usize, name: &str, count: usize) {
+        let mut state = name.len() as u64;
+        let noise = std::iter::repeat_with(|| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 56) as u8
+        });
+        self.commit_bytes(number, name, &noise.take(count).collect::<Vec<u8>>());
+    }
+
     /// Commits a file with these bytes, as [`Place::commit`] does.
     pub(crate) fn commit_bytes(&self, number: usize, name: &str, content: &[u8]) {
         let checkout = self.folder.path().join(format!("checkout-{number}"));

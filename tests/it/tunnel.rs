@@ -65,6 +65,27 @@ fn two_that_list_each_other_are_equal_and_again_after_one_was_killed() {
 }
 
 #[test]
+fn what_is_large_travels_on_streams_of_its_own() {
+    let (place, ids) = two();
+    let first = start(&place, 0, Some(&ids[1]), &[]);
+    let ticket = first.address("ticket").to_owned();
+    let second = start(&place, 1, Some(&ticket), &[]);
+    first.meets(1);
+    second.meets(1);
+    place.commit_large(0, "large-from-the-first", 5_000_000);
+    second.receives("large-from-the-first");
+    place.commit_large(1, "large-from-the-second", 5_000_000);
+    first.receives("large-from-the-second");
+    for agent in [&first, &second] {
+        let counters = &agent.mesh()["counters"];
+        let (in_all, on_bus) = (&counters["pulls_over_tunnel"], &counters["bytes_in"]);
+        assert!(in_all.as_u64() > Some(0), "{counters}");
+        // What came on a stream did not come over the bus.
+        assert!(on_bus.as_u64() < Some(1_000_000), "{counters}");
+    }
+}
+
+#[test]
 fn a_leaf_comes_over_the_tunnel_too() {
     let (place, ids) = two();
     let hub = start(&place, 0, Some(&ids[1]), &["--nats-role", "hub"]);

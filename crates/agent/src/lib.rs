@@ -43,6 +43,7 @@ mod serve;
 mod share;
 mod shell;
 mod state;
+mod streams;
 mod supervise;
 pub mod sync;
 mod text;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-pub(crate) use edgesync_bridge::limits::{BUS_BODY_BYTES, BUS_HEADERS_BYTES, BUS_REPLY, REDIRECTS};
+pub(crate) use edgesync_bridge::limits::{
+    BUS_BODY_BYTES, BUS_HEADERS_BYTES, BUS_REPLY, REDIRECTS, REPLY_BYTES, REPLY_STALL,
+};
 
 /// Largest body of an API request. All of them are a few short strings.
 pub(crate) const API_BODY_BYTES: usize = 1024 * 1024;
@@ -257,3 +259,15 @@ pub(crate) const LOG_MEMORY_BYTES: usize = 2 * 1024 * 1024;
 
 /// The most that one text in a line of the log may take; the reason of a failure is in its beginning.
 pub(crate) const LOG_TEXT_BYTES: usize = 8 * 1024;
+
+/// Longest frame before a message on a stream of the tunnel: a project, a kind, a length, or the words of a failure.
+pub(crate) const STREAM_HEAD_BYTES: usize = 2048;
+
+/// Bytes of a message that go into a stream at a time; each has its own time to go.
+pub(crate) const STREAM_PIECE_BYTES: usize = 64 * 1024;
+
+/// Requests on streams of the tunnel that are answered at a time, of all agents together. More would wait for the repositories' threads anyway.
+pub(crate) const STREAM_REQUESTS: usize = 8;
+
+/// How long exchanges with an agent go by the bus after a stream to it failed, so that not each of them waits for another failure.
+pub(crate) const STREAM_AGAIN: Duration = Duration::from_secs(60);

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::gate::{Admission, NOT_ADMITTED, NOT_PAIRED, may_come};
-use crate::info::{Event, LinkInfo, RelayState};
+use crate::info::{Event, LinkInfo, Path, RelayState};
 use crate::limits;
 use crate::peer::PeerId;
 use crate::preamble::PREAMBLE;
@@ -314,6 +314,24 @@ impl Tunnel {
         }
     }
 
+    /// Returns where a peer is, as its ticket said and as the connections with it that stand show.
+    fn whereabouts(&self, peer: PeerId) -> Ticket {
+        let known = self.0.known.lock().get(&peer).cloned();
+        let mut ticket = known.unwrap_or_else(|| Ticket::of(peer));
+        for link in self.links().into_iter().filter(|link| link.peer == peer) {
+            match link.path {
+                Some(Path::Direct(address)) => {
+                    ticket.addresses.insert(address);
+                }
+                Some(Path::Relay(url)) => {
+                    ticket.relay = ticket.relay.or_else(|| url.parse().ok());
+                }
+                None => {}
+            }
+        }
+        ticket
+    }
+
     /// Connects to a peer, unless somebody else has just done so.
     async fn connect(
         &self,
@@ -328,9 +346,8 @@ impl Tunnel {
         if self.0.stop.is_cancelled() {
             return Err(StreamError::Closed);
         }
-        let known = self.0.known.lock().get(&peer).cloned();
-        let mut address = known
-            .unwrap_or_else(|| Ticket::of(peer))
+        let mut address = self
+            .whereabouts(peer)
             .endpoint_addr()
             .ok_or(StreamError::NoKey(peer))?;
         if address.relay_urls().next().is_none() {

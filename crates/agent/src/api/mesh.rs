@@ -390,6 +390,8 @@ pub struct Counters {
     pub heard: u64,
     /// Exchanges with peers.
     pub pulls: u64,
+    /// Those of them that went over streams of the tunnel.
+    pub pulls_over_tunnel: u64,
     /// Artifacts that they brought.
     pub pulled_artifacts: u64,
     /// What caused the exchanges that brought something.

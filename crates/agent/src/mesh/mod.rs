@@ -190,8 +190,10 @@ impl Mesh {
             keys: Arc::clone(&parts.keys),
             trust: Arc::clone(&parts.trust),
         };
+        let tunnel = Tunnel::open_if_wanted(config.tunnel.as_ref(), &parts).await?;
         let replication = Replication::start(Setup {
             wire: wire.clone(),
+            tunnel: tunnel.as_ref().map(Tunnel::endpoint),
             wishes: parts.wishes,
             serve: config.serve,
             poll: parts.poll,
@@ -207,7 +209,6 @@ impl Mesh {
         replication.beside(&bridges);
         let spread = spread(&parts, &replication, wire, &role);
         let dialler = Dialler::new(&config.joins, &parts.state.joins()?);
-        let tunnel = Tunnel::open_if_wanted(config.tunnel.as_ref(), &parts).await?;
         let pairings = pairings(&parts, tunnel.is_some())?;
         let mesh = Arc::new(Self {
             config,

@@ -266,6 +266,7 @@ impl Mesh {
             announced: of_replication.announced,
             heard: of_replication.heard,
             pulls: of_replication.pulls,
+            pulls_over_tunnel: self.replication.over_streams(),
             pulled_artifacts: of_replication.received,
             found_by: FoundBy {
                 announcement: of_replication.arrivals.announce,

@@ -16,7 +16,9 @@ use super::{Mesh, Parts, locked};
 use crate::api::{self, Code, Error, Level, Role, Time};
 use crate::limits;
 use crate::members::Place;
+use crate::serve::tunnel::Door;
 use crate::state::StateDb;
+use crate::streams;
 use crate::trust::{EndpointId, Keys, Trust};
 
 /// What the tunnel is told by flags and environment.
@@ -64,7 +66,7 @@ impl Tunnel {
         let admits: Admission = Arc::new(move |peer, protocol| {
             let ours = matches!(
                 protocol,
-                Protocol::Leaf | Protocol::Route | Protocol::Members
+                Protocol::Leaf | Protocol::Route | Protocol::Members | Protocol::Xfer
             );
             ours && trust.register.knows(&endpoint_id(peer))
         });
@@ -87,6 +89,11 @@ impl Tunnel {
             arrivals: Mutex::new(Some(arrivals)),
             refused: Mutex::default(),
         })
+    }
+
+    /// Returns a handle of the endpoint.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
     }
 
     /// How others reach this agent.
@@ -125,12 +132,13 @@ impl Tunnel {
         refused.insert(id, Time::now());
     }
 
-    /// Returns the way to a peer over the tunnel, if a link stands on it.
+    /// Returns the way to a peer over the tunnel, if a link of the bus stands on it.
     pub(super) fn way(&self, peer: &EndpointId) -> Option<api::TunnelWay> {
         let links = self.endpoint.links();
         let link = links
             .into_iter()
             .rev()
+            .filter(|link| matches!(link.protocol, Protocol::Leaf | Protocol::Route))
             .find(|link| endpoint_id(&link.peer) == *peer)?;
         let (path, address) = match link.path? {
             Path::Direct(address) => (api::TunnelPath::Direct, address.to_string()),
@@ -173,12 +181,13 @@ impl Tunnel {
 }
 
 impl Mesh {
-    /// Hands the streams that others open to the server, until the agent stops and everybody was told.
+    /// Hands the streams that others open to the server, and requests on them to their door, until the agent stops and everybody was told.
     pub(super) async fn serve_tunnel(self: Arc<Self>) {
         let stopped = self.parts.stopped.clone();
         let Some(tunnel) = &self.tunnel else { return };
         let arrivals = locked(&tunnel.arrivals).take();
         let Some(mut arrivals) = arrivals else { return };
+        let door = Door::new(Arc::clone(&self.replication), Arc::clone(&self.parts.trust));
         loop {
             let arrival = tokio::select! {
                 () = stopped.cancelled() => break,
@@ -198,8 +207,16 @@ impl Mesh {
                     self.exchange_members(endpoint_id(&arrival.peer), arrival.stream);
                     continue;
                 }
-                // The gate lets none in.
-                _ => continue,
+                Protocol::Xfer => {
+                    let id = endpoint_id(&arrival.peer);
+                    // A leaf answers those whom it has joined, and nobody else.
+                    if locked(&self.role).0 != Role::Leaf || streams::stands(&tunnel.endpoint, &id)
+                    {
+                        // It ends by itself: each of its waits has a limit.
+                        tokio::spawn(door.clone().answer(id, arrival.stream));
+                    }
+                    continue;
+                }
             };
             if locked(&self.role).0 != Role::Leaf {
                 let remote = Some(name(&arrival.peer));

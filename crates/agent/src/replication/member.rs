@@ -1,6 +1,7 @@
 //! A repository that takes part: what it holds, its answers to sync requests, and its exchanges with peers.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -195,7 +196,7 @@ impl Member {
 
     /// Begins to hear what peers say, and to answer them.
     fn attend(self: &Arc<Self>, project: &Project, ready: &Arc<Notify>) {
-        if self.replication.setup.serve && self.replication.setup.wishes.push {
+        if self.replication.answers() {
             let (member, code) = (Arc::clone(self), project.to_string());
             self.spawn(move || {
                 let (member, code) = (Arc::clone(&member), code.clone());
@@ -324,25 +325,19 @@ impl Member {
             unversioned: setup.wishes.unversioned,
             thorough: false,
         };
-        let code = self.project().map(|project| project.to_string());
-        let line = Line::new(
-            setup.wire.clone(),
-            code.unwrap_or_default(),
-            peer.map(ToString::to_string),
-            Accepts::Writers,
-        );
         let began = Instant::now();
         let mut shown = began;
-        let progress = |summary: &Summary| {
+        let mut progress = |summary: &Summary| {
             let slow = began.elapsed() > limits::QUIET_POLL;
             if slow && shown.elapsed() > limits::PROGRESS {
                 shown = Instant::now();
                 self.show_progress(Some(received(summary)));
             }
         };
-        let room = self.hosted.uv_room();
-        let start = move |_: &mut Repository| Ok(client(goal, None, room));
-        let exchanged = line.exchange(self.hosted.writer(), start, progress).await;
+        let exchanged = match self.exchange_on_stream(peer, goal, &mut progress).await {
+            Some(done) => done,
+            None => self.exchange_on_bus(peer, goal, &mut progress).await,
+        };
         self.show_progress(None);
         let looked = self.look(Arrival::Pull(trigger)).await;
         // Another look may have been first to see what came; the rest of the agent has to hear of it all the same.
@@ -359,6 +354,56 @@ impl Member {
                 }
             }
             Err(error) => Outcome::Failed(self.failed(peer, &who, error)),
+        }
+    }
+
+    /// Makes an exchange over the bus, with anyone when no peer is named.
+    async fn exchange_on_bus(
+        &self,
+        peer: Option<&Peer>,
+        goal: Goal,
+        progress: &mut impl FnMut(&Summary),
+    ) -> Result<Summary, Error> {
+        let code = self.project().map(|project| project.to_string());
+        let line = Line::new(
+            self.replication.setup.wire.clone(),
+            code.unwrap_or_default(),
+            peer.map(ToString::to_string),
+            Accepts::Writers,
+        );
+        let room = self.hosted.uv_room();
+        let start = move |_: &mut Repository| Ok(client(goal, None, room));
+        line.exchange(self.hosted.writer(), start, progress).await
+    }
+
+    /// Makes an exchange over a stream of the tunnel. Returns nothing when the bus is to be asked: no tunnel leads to the peer, it may not
+    /// write here, which the bus tells better, or the stream failed.
+    async fn exchange_on_stream(
+        &self,
+        peer: Option<&Peer>,
+        goal: Goal,
+        progress: &mut impl FnMut(&Summary),
+    ) -> Option<Result<Summary, Error>> {
+        let replication = &self.replication;
+        let direct = replication.direct(peer?, &self.project()?)?;
+        let trust = &replication.setup.wire.trust;
+        let rights = trust.rights(Some(&direct.peer), &direct.project);
+        if !rights.may_write() {
+            return None;
+        }
+        let room = self.hosted.uv_room();
+        let start = move |_: &mut Repository| Ok(client(goal, None, room));
+        let exchanged = direct.exchange(self.hosted.writer(), start, progress).await;
+        match exchanged {
+            Err(error) if is_of_stream(error.code) => {
+                tracing::debug!(repository = self.hosted.name(), %error, "by the bus instead");
+                replication.unreached.note(direct.peer);
+                None
+            }
+            exchanged => {
+                replication.over_streams.fetch_add(1, Ordering::Relaxed);
+                Some(exchanged)
+            }
         }
     }
 
@@ -404,6 +449,11 @@ impl Member {
             _ => Failure::Other(message),
         }
     }
+}
+
+/// Whether an exchange failed for a reason that lies in its way.
+fn is_of_stream(code: Code) -> bool {
+    matches!(code, Code::Unreachable | Code::Remote | Code::RemoteLogin)
 }
 
 fn received(summary: &Summary) -> u64 {

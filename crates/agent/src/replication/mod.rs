@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use edgesync_bus::SharedBus;
-use edgesync_replica::{Config, Counters, Input, Moment, Peer, ProjectView, Replica};
+use edgesync_replica::{Config, Counters, Input, Moment, Peer, Project, ProjectView, Replica};
+use edgesync_tunnel::Tunnel;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
@@ -25,6 +26,8 @@ use crate::bridges::Bridges;
 use crate::events::Events;
 use crate::repository::Hosted;
 use crate::sync::Wishes;
+use crate::sync::direct::{Direct, Unreached};
+use crate::trust::EndpointId;
 use crate::wire::Wire;
 use member::Member;
 
@@ -33,6 +36,8 @@ use member::Member;
 pub(crate) struct Setup {
     /// The place on the bus.
     pub(crate) wire: Wire,
+    /// The tunnel, where there is one.
+    pub(crate) tunnel: Option<Tunnel>,
     pub(crate) wishes: Wishes,
     /// Answer sync requests. Who does not answer announces nothing.
     pub(crate) serve: bool,
@@ -57,6 +62,10 @@ pub(crate) struct Replication {
     strangers: Mutex<BTreeMap<Peer, Time>>,
     /// What answers in this agent's name for other projects.
     bridges: OnceLock<Arc<Bridges>>,
+    /// Whom streams of the tunnel did not reach.
+    unreached: Unreached,
+    /// Exchanges that went over streams of the tunnel.
+    over_streams: std::sync::atomic::AtomicU64,
     /// What people were last told of the peers.
     told: watch::Sender<Vec<Known>>,
     refused: std::sync::atomic::AtomicU64,
@@ -109,6 +118,8 @@ impl Replication {
             members: Mutex::default(),
             strangers: Mutex::default(),
             bridges: OnceLock::new(),
+            unreached: Unreached::default(),
+            over_streams: std::sync::atomic::AtomicU64::new(0),
             told: watch::Sender::default(),
             refused: std::sync::atomic::AtomicU64::new(0),
             began: Instant::now(),
@@ -233,6 +244,37 @@ impl Replication {
             *told = known;
             is_news
         });
+    }
+
+    /// Returns the repository of this project, if requests for it are answered.
+    pub(crate) fn served(&self, project: &str) -> Option<Arc<Hosted>> {
+        let members = locked(&self.members);
+        let mut members = members.values().filter(|_| self.answers());
+        let fits =
+            |member: &&Arc<Member>| member.project().is_some_and(|it| it.as_str() == project);
+        members.find(fits).map(|it| Arc::clone(&it.hosted))
+    }
+
+    /// Whether requests are answered.
+    fn answers(&self) -> bool {
+        self.setup.serve && self.setup.wishes.push
+    }
+
+    /// Returns the way to an agent for a project on streams of the tunnel, if its link of the bus runs there.
+    fn direct(&self, peer: &Peer, project: &Project) -> Option<Direct> {
+        let peer: EndpointId = peer.as_str().parse().ok()?;
+        let tunnel = self.setup.tunnel.clone()?;
+        let good = crate::streams::stands(&tunnel, &peer) && self.unreached.may_try(&peer);
+        good.then(|| Direct {
+            tunnel,
+            peer,
+            project: project.to_string(),
+        })
+    }
+
+    /// Returns how many exchanges went over streams of the tunnel.
+    pub(crate) fn over_streams(&self) -> u64 {
+        self.over_streams.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Returns how many messages were not believed.

@@ -1,5 +1,7 @@
 //! Agents' replication on a bus in memory, with real files: what changes in one, however it came, is soon in the others.
 
+mod streams;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -81,6 +83,16 @@ impl Lab {
     }
 
     async fn start(&self, seed: u8, trusts: &[u8], poll: Duration) -> Member {
+        self.start_over(seed, trusts, poll, None).await
+    }
+
+    async fn start_over(
+        &self,
+        seed: u8,
+        trusts: &[u8],
+        poll: Duration,
+        tunnel: Option<Tunnel>,
+    ) -> Member {
         let path = self.repository(&format!("{seed}.fossil"));
         let (events, stopped) = (Arc::new(Events::new()), self.stopped.child_token());
         let hosted = Hosted::open(
@@ -97,6 +109,7 @@ impl Lab {
         let kept = timeout(PATIENCE, hosted.kept.cancelled()).await;
         kept.expect("its keeper begins");
         let replication = Replication::start(Setup {
+            tunnel,
             wire: self.wire(seed, trusts),
             wishes: Wishes {
                 push: true,

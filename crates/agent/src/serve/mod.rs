@@ -3,6 +3,7 @@
 
 mod body;
 pub(crate) mod bus;
+pub(crate) mod tunnel;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

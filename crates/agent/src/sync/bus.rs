@@ -5,24 +5,23 @@
 
 mod address;
 
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
 use edgesync_bridge::envelope::{self, Key};
 use edgesync_bridge::{Asking, limits as bridge_limits};
 use edgesync_bus::{Message, Request as BusRequest, RequestError};
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use libfossil::db::Repository;
 use libfossil::xfer::Request;
-use libfossil::xfer::client::{Client, Response, Step, Summary, SyncError};
+use libfossil::xfer::client::{Client, Response, Summary, SyncError};
 use libfossil::xfer::frame::ContentType;
 use tokio::time::Instant;
 
 pub use address::{BusAddress, BusServer};
 pub(super) use address::{SCHEME, exchange as exchange_once};
 
-use super::exchange::{on_thread, sync_error};
+use super::exchange::{Came, with_agent};
 use crate::api::{Code, Error, Time};
-use crate::clock;
 use crate::limits;
 use crate::repository::Writer;
 use crate::text;
@@ -86,58 +85,31 @@ impl Line {
     /// `remote` when the other side refuses, does not answer, or may not write here; `repository` when the file cannot be used. What had
     /// arrived before is stored.
     pub(crate) async fn exchange(
-        mut self,
+        self,
         writer: &Writer,
         start: impl FnOnce(&mut Repository) -> Result<Client, SyncError> + Send + 'static,
-        mut progress: impl FnMut(&Summary),
+        progress: impl FnMut(&Summary),
     ) -> Result<Summary, Error> {
-        let budget = self.wire.budget();
-        let mut client = on_thread(writer, move |repository| {
-            Ok(start(repository)?.within(budget))
-        })
-        .await?;
-        let mut under_way = FuturesUnordered::new();
-        loop {
-            if under_way.is_empty() || !client.awaits_answer() {
-                let random = text::random().map_err(|error| Error::internal(error.to_string()))?;
-                let (back, step) = on_thread(writer, move |repository| {
-                    let step = client.next(repository, clock::now(), random)?;
-                    Ok((client, step))
-                })
-                .await?;
-                client = back;
-                match step {
-                    Step::Send(request) => {
-                        let line = self.clone();
-                        under_way.push(async move { line.ask(request).await });
-                        continue;
-                    }
-                    Step::Done(summary) => return Ok(summary),
-                    _ => {}
+        let budget = Some(self.wire.budget());
+        // Later requests go to whom the first answer came from.
+        let known = Mutex::new(self);
+        let locked = || known.lock().unwrap_or_else(PoisonError::into_inner);
+        let ask = |request| {
+            let line = locked().clone();
+            async move {
+                let answer = line.ask(request).await?;
+                let mut known = locked();
+                if known.peer.is_none() {
+                    known.peer = answer.signer.map(|id| id.to_string());
                 }
+                known.bridge |= answer.bridge;
+                Ok(Came {
+                    response: answer.response,
+                    takes_bytes: answer.bridge.then_some(bridge_limits::PARTS_BYTES),
+                })
             }
-            let Some(answer) = under_way.next().await else {
-                return Err(sync_error(&SyncError::Stalled));
-            };
-            let Answer {
-                response,
-                signer,
-                bridge,
-            } = answer?;
-            if self.peer.is_none() {
-                self.peer = signer.map(|id| id.to_string());
-            }
-            if bridge && !self.bridge {
-                self.bridge = true;
-                client.allow(bridge_limits::PARTS_BYTES);
-            }
-            client = on_thread(writer, move |repository| {
-                client.receive(repository, response, clock::now())?;
-                Ok(client)
-            })
-            .await?;
-            progress(client.progress());
-        }
+        };
+        with_agent(writer, budget, start, ask, progress).await
     }
 
     /// Makes one round trip, with as many messages as it takes. Returns the answer, if it is one that counts.

@@ -1,8 +1,11 @@
 //! One exchange with a remote: round trips until both sides hold the same. The protocol is libfossil's and runs on the
 //! repository's own thread; here bytes go back and forth between it and the network.
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use libfossil::db::Repository;
 use libfossil::xfer::client::{Client, Credentials, Response, Step, Summary, SyncError};
+use libfossil::xfer::{Budget, Request};
 
 use super::Remote;
 use edgesync_bridge::http::{Answer, Post};
@@ -89,6 +92,71 @@ where
             Answer::Elsewhere => return Ok(Ending::Elsewhere(Remote::without_login(url))),
         };
         *place = place.moved_to(url);
+        client = on_thread(writer, move |repository| {
+            client.receive(repository, response, clock::now())?;
+            Ok(client)
+        })
+        .await?;
+        progress(client.progress());
+    }
+}
+
+/// What another agent answered.
+pub(super) struct Came {
+    pub(super) response: Response,
+    /// How long requests to it may become, where that is more than the budget's.
+    pub(super) takes_bytes: Option<usize>,
+}
+
+/// Makes one exchange between the repository of `writer` and another agent with the client that `start` makes, with as many requests under
+/// way as the protocol allows. `ask` carries each there and brings the answer. Reports how far it is after each round trip.
+///
+/// # Errors
+/// Those of `ask`; `repository` when the file cannot be used, a `remote` code when the other side refuses. What had arrived before is stored.
+pub(super) async fn with_agent<F: Future<Output = Result<Came, Error>>>(
+    writer: &Writer,
+    budget: Option<Budget>,
+    start: impl FnOnce(&mut Repository) -> Result<Client, SyncError> + Send + 'static,
+    ask: impl Fn(Request) -> F,
+    mut progress: impl FnMut(&Summary),
+) -> Result<Summary, Error> {
+    let mut client = on_thread(writer, move |repository| {
+        let client = start(repository)?;
+        Ok(match budget {
+            Some(budget) => client.within(budget),
+            None => client,
+        })
+    })
+    .await?;
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        if under_way.is_empty() || !client.awaits_answer() {
+            let random = text::random().map_err(|error| Error::internal(error.to_string()))?;
+            let (back, step) = on_thread(writer, move |repository| {
+                let step = client.next(repository, clock::now(), random)?;
+                Ok((client, step))
+            })
+            .await?;
+            client = back;
+            match step {
+                Step::Send(request) => {
+                    under_way.push(ask(request));
+                    continue;
+                }
+                Step::Done(summary) => return Ok(summary),
+                _ => {}
+            }
+        }
+        let Some(answer) = under_way.next().await else {
+            return Err(sync_error(&SyncError::Stalled));
+        };
+        let Came {
+            response,
+            takes_bytes,
+        } = answer?;
+        if let Some(most) = takes_bytes {
+            client.allow(most);
+        }
         client = on_thread(writer, move |repository| {
             client.receive(repository, response, clock::now())?;
             Ok(client)

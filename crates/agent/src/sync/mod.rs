@@ -4,6 +4,7 @@
 pub(crate) mod bus;
 pub(crate) mod clone;
 mod condition;
+pub(crate) mod direct;
 mod exchange;
 mod link;
 mod once;

@@ -99,3 +99,14 @@ async fn who_was_closed_says_good_bye_and_is_reached_again_when_it_is_back() {
     closed.expect("it ends");
     assert!(a.echo(id, Protocol::Leaf).await.is_err());
 }
+
+#[tokio::test]
+async fn who_was_dialled_reaches_back_without_being_told_where_the_other_is() {
+    let (a, b) = (Member::open(config(1)).await, Member::open(config(2)).await);
+    b.lets_in(&a);
+    a.lets_in(&b);
+    b.echo(a.id(), Protocol::Xfer).await.expect_err("not known");
+    a.tunnel.know(b.ticket().await);
+    a.echo(b.id(), Protocol::Route).await.expect("an answer");
+    b.echo(a.id(), Protocol::Xfer).await.expect("an answer");
+}
