@@ -21,6 +21,7 @@ let asked;
 
 const timeout = 60_000;
 const ids = { studio: "5f".repeat(32), tablet: "a1".repeat(32), stranger: "0c".repeat(32), here: "7e".repeat(32) };
+const ticket = `edgesync${"ab23".repeat(24)}`;
 const ago = (/** @type {number} */ seconds) => new Date(Date.now() - seconds * 1000).toISOString();
 
 before(async () => {
@@ -47,6 +48,7 @@ beforeEach(() => {
       { kind: "leaf", url: "nats-leaf://192.168.1.7:7422", local: false },
       { kind: "route", url: "nats-route://192.168.1.7:7423", local: false },
     ],
+    ticket,
     joins: [
       { id: "1", url: "nats-route://studio.local:7423", from: "app", state: { kind: "connected", since: ago(7300) }, peer: ids.studio },
       { id: "2", url: "nats-leaf://a-host-with-a-rather-long-name.example.org:7422", from: "flag", state: { kind: "standby" }, peer: null },
@@ -64,7 +66,7 @@ beforeEach(() => {
       peer("nats-server", { endpoint_id: null, kind: "server", role: null, link: "leaf", trusted: false, address: "10.0.0.2:7422" }),
     ],
     counters: {
-      since: ago(90_000), messages_in: 12_345, messages_out: 2_210, bytes_in: 8_388_608, bytes_out: 1_048_576, announced: 40, heard: 128, pulls: 131,
+      since: ago(90_000), messages_in: 12_345, messages_out: 2_210, bytes_in: 8_388_608, bytes_out: 1_048_576, announced: 40, heard: 128, pulls: 131, pulls_over_tunnel: 12,
       pulled_artifacts: 5_678, found_by: { announcement: 126, hello: 4, poll: 1 }, refused: 2, violations: 0, slow_consumers: 0,
     },
   };
@@ -101,7 +103,7 @@ async function answer(page) {
     if (place === "/role") return reply(200, (mesh = { ...mesh, role: body.role, role_from: "app" }));
     if (place === "/joins" && body.url.includes("taken")) return reply(409, { error: { code: "conflict", message: "this address is joined already", hint: null, retryable: false } });
     if (place === "/joins") {
-      const join = { id: "9", url: body.url, from: "app", state: { kind: "connecting", since: ago(0) }, peer: null };
+      const join = { id: `${mesh.joins.length + 9}`, url: body.url, from: "app", state: { kind: "connecting", since: ago(0) }, peer: null };
       mesh = { ...mesh, joins: [...mesh.joins, join] };
       return reply(201, join);
     }
@@ -230,6 +232,10 @@ test("a join is added, refused with its reason, and removed", { timeout }, () =>
     await page.keyboard.press("Enter");
     await page.locator("[data-join='nats-leaf://new.local:7422']").getByText("Connecting").waitFor();
     assert.equal(await field.inputValue(), "");
+    const tunnelled = `iroh:${ids.studio}`;
+    await field.fill(tunnelled);
+    await page.keyboard.press("Enter");
+    await page.locator(`[data-join='${tunnelled}']`).getByText("Connecting").waitFor();
     await page.getByRole("button", { name: "Remove nats-route://10.0.0.9:7423" }).click();
     await page.locator("[data-join='nats-route://10.0.0.9:7423']").waitFor({ state: "detached" });
     assert.ok(asked.includes("DELETE /joins/3"));
@@ -256,6 +262,8 @@ test("the addresses and the id are copied whole", { timeout }, () =>
     assert.equal(await copied(), ids.here);
     await page.getByRole("button", { name: /copy route address/ }).click();
     assert.equal(await copied(), "nats-route://192.168.1.7:7423");
+    await page.getByRole("button", { name: /copy tunnel address/ }).click();
+    assert.equal(await copied(), `iroh:${ticket}`);
   }));
 
 for (const scheme of /** @type {const} */ (["light", "dark"])) {

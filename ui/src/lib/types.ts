@@ -187,6 +187,7 @@ export interface Counters {
   announced: number;
   heard: number;
   pulls: number;
+  pulls_over_tunnel: number;
   pulled_artifacts: number;
   found_by: { announcement: number; hello: number; poll: number };
   refused: number;
@@ -201,6 +202,7 @@ export interface Mesh {
   endpoint_id: string;
   cluster: string;
   addresses: Address[];
+  ticket: string | null;
   joins: Join[];
   upstream: Upstream | null;
   bridges: Bridge[];

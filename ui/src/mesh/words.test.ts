@@ -69,6 +69,8 @@ test("leaving the leaf's role opens this machine", () => {
 
 test("only addresses that can be dialled count as joins", () => {
   expect(["nats-leaf://a.example:7422", " nats-route://[::1]:7423 ", "nats-route://10.0.0.1:1/"].map(isJoin)).toEqual([true, true, true]);
+  expect([`iroh:${"07".repeat(32)}`, " iroh:edgesyncab23", "iroh:EDGESYNCAB23"].map(isJoin)).toEqual([true, true, true]);
+  expect(["iroh:", "iroh:0707", "iroh:endpointab23", "edgesyncab23"].map(isJoin)).toEqual([false, false, false, false]);
   expect(["", "http://a:1", "nats://a:4222", "nats-leaf://a", "nats-leaf://:7422"].map(isJoin)).toEqual([false, false, false, false, false]);
 });
 

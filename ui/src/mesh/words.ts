@@ -94,5 +94,6 @@ export function changeWords(mesh: Mesh, role: Role): string {
 /** Why the role will be another after the next start, or nothing. */
 export const flagWords = (mesh: Mesh): string => (mesh.role_from === "flag" ? "A flag chose this role. A change holds until the next start, when the flag rules again." : "");
 
-/** Whether a text can be dialled. */
-export const isJoin = (url: string): boolean => /^nats-(leaf|route):\/\/(?:\[[0-9a-f:]+\]|[^\s/:[\]]+):\d{1,5}\/?$/.test(url.trim());
+/** Whether a text can be dialled: an address, or a ticket or id of the tunnel. */
+export const isJoin = (url: string): boolean =>
+  /^nats-(leaf|route):\/\/(?:\[[0-9a-f:]+\]|[^\s/:[\]]+):\d{1,5}\/?$/.test(url.trim()) || /^iroh:(?:edgesync[a-z2-7]+|[0-9a-f]{64})$/i.test(url.trim());
