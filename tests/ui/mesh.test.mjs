@@ -67,7 +67,7 @@ beforeEach(() => {
     ],
     counters: {
       since: ago(90_000), messages_in: 12_345, messages_out: 2_210, bytes_in: 8_388_608, bytes_out: 1_048_576, announced: 40, heard: 128, pulls: 131, pulls_over_tunnel: 12,
-      pulled_artifacts: 5_678, found_by: { announcement: 126, hello: 4, poll: 1 }, refused: 2, violations: 0, slow_consumers: 0,
+      pulled_artifacts: 5_678, found_by: { announcement: 126, hello: 4, poll: 1 }, refused: 2, violations: 0, slow_consumers: 0, lost: 0,
     },
   };
 });

@@ -78,6 +78,14 @@ pub(crate) fn text(core: &Core, named: bool) -> String {
             &[],
             mesh.replication().refused(),
         );
+        let help = "Messages that came faster than they were taken, and were dropped.";
+        page.one(
+            "edgesync_bus_lost_total",
+            "counter",
+            help,
+            &[],
+            mesh.bus().lost(),
+        );
         server(&mut page, &mesh.stats());
     }
     page.0

@@ -227,6 +227,10 @@ impl Bus for Both {
             self.own.flush().await
         })
     }
+
+    fn lost(&self) -> u64 {
+        self.own.lost() + self.other.lost()
+    }
 }
 
 impl Replies {

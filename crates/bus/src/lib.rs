@@ -8,6 +8,7 @@
 mod both;
 mod error;
 mod headers;
+mod heard;
 mod message;
 mod nats;
 mod subscription;
@@ -67,4 +68,7 @@ pub trait Bus: Send + Sync + 'static {
     /// # Errors
     /// [`SendError::Closed`].
     fn flush(&self) -> BoxFuture<'_, Result<(), SendError>>;
+
+    /// Returns how many messages were dropped, since the bus began, because they came faster than their subscribers took them.
+    fn lost(&self) -> u64;
 }

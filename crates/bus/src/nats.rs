@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::pin::Pin;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
@@ -13,18 +12,17 @@ use async_nats::{
     Client, ClientError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError,
     StatusCode,
 };
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
+use crate::heard::{Heard, inward};
 use crate::message::check_subject;
-use crate::subscription::Source;
 use crate::{Bus, Headers, Message, Publish, Request, RequestError, SendError, Subscription};
 
-/// How many messages wait for one subscriber before the newest are dropped. What is lost here comes again: announcements by
-/// the next beat, requests by their sender. Twice what a busy mesh sends in a second; at 256 KiB each it bounds memory.
-const SUBSCRIBER_CAPACITY: usize = 1024;
+/// How many messages of one subscription the client holds until they are taken over, see [`Heard`]: more than it reads in one turn, a few MiB.
+const SUBSCRIBER_CAPACITY: usize = 128 << 10;
 
 /// How long the server may take to answer a flush.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -114,15 +112,23 @@ pub enum ConnectError {
 pub struct Nats {
     client: Client,
     answers: Arc<Answers>,
+    tells: Tells,
+    listener: AbortHandle,
+}
+
+/// What a connection tells of itself, as it is heard.
+struct Tells {
     connected: watch::Receiver<bool>,
     trouble: watch::Receiver<Option<Trouble>>,
-    listener: AbortHandle,
+    lost: Arc<AtomicU64>,
 }
 
 /// What a connection tells of itself.
 struct Told {
     connected: watch::Sender<bool>,
     trouble: watch::Sender<Option<Trouble>>,
+    /// Messages that were dropped because they came faster than they were taken.
+    lost: Arc<AtomicU64>,
 }
 
 /// Who waits for the answer to which request.
@@ -138,33 +144,13 @@ struct Place<'a> {
     inbox: &'a str,
 }
 
-/// The messages of one subscription.
-struct Heard(async_nats::Subscriber);
-
-impl Stream for Heard {
-    type Item = Message;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.0.poll_next_unpin(cx).map(|next| next.map(inward))
-    }
-}
-
-impl Source for Heard {
-    fn drain(&mut self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            // The connection has ended, and with it the subscription.
-            let _ = self.0.drain().await;
-        })
-    }
-}
-
 impl Nats {
     /// Connects to a server.
     ///
     /// # Errors
     /// [`ConnectError`]. After the first success the connection is made again whenever it ends.
     pub async fn connect(connection: &Connection) -> Result<Self, ConnectError> {
-        let (options, connected, trouble) = options(connection, true);
+        let (options, tells) = options(connection, true);
         let client = open(options, connection).await?;
         let answers = Answers::new(&client);
         let hears = client.subscribe(format!("{}*", answers.prefix));
@@ -174,8 +160,7 @@ impl Nats {
         Ok(Self {
             client,
             answers,
-            connected,
-            trouble,
+            tells,
             listener: listener.abort_handle(),
         })
     }
@@ -186,7 +171,7 @@ impl Nats {
     /// # Errors
     /// [`ConnectError`] when the connection can never be: an address that is none.
     pub async fn beside(&self, connection: &Connection) -> Result<Self, ConnectError> {
-        let (options, connected, trouble) = options(connection, false);
+        let (options, tells) = options(connection, false);
         let client = open(options.retry_on_initial_connect(), connection).await?;
         let answers = Arc::clone(&self.answers);
         let (other, shared) = (client.clone(), Arc::clone(&answers));
@@ -200,24 +185,23 @@ impl Nats {
         Ok(Self {
             client,
             answers,
-            connected,
-            trouble,
+            tells,
             listener: listener.abort_handle(),
         })
     }
 
     /// Returns whether there is a connection, now and as that changes.
     pub fn connected(&self) -> watch::Receiver<bool> {
-        self.connected.clone()
+        self.tells.connected.clone()
     }
 
     /// Returns what the connection has last met with, and each time that it meets with something.
     pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
-        self.trouble.clone()
+        self.tells.trouble.clone()
     }
 
     async fn send(&self, publish: Publish) -> Result<(), SendError> {
-        if !*self.connected.borrow() {
+        if !*self.tells.connected.borrow() {
             return Err(SendError::Closed);
         }
         publish.check(self.client.max_payload())?;
@@ -253,7 +237,7 @@ impl Nats {
         let timeout = request.timeout;
         let inbox = request.inbox.clone();
         let (place, answer) = self.answers.wait(&inbox)?;
-        let mut connected = self.connected.clone();
+        let mut connected = self.tells.connected.clone();
         self.send(request.into_publish()).await?;
         let answer = tokio::select! {
             answer = tokio::time::timeout(timeout, answer) => answer,
@@ -298,7 +282,8 @@ impl Nats {
             None => self.client.subscribe(subject).await,
         };
         let messages = messages.map_err(|_| SendError::Closed)?;
-        Ok(Subscription::new(Heard(messages)))
+        let lost = Arc::clone(&self.tells.lost);
+        Ok(Subscription::new(Heard::new(messages, lost)))
     }
 }
 
@@ -332,6 +317,10 @@ impl Bus for Nats {
     fn flush(&self) -> BoxFuture<'_, Result<(), SendError>> {
         Box::pin(self.round_trip())
     }
+
+    fn lost(&self) -> u64 {
+        self.tells.lost.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Nats {
@@ -344,7 +333,7 @@ impl Drop for Nats {
 impl fmt::Debug for Nats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Nats")
-            .field("connected", &*self.connected.borrow())
+            .field("connected", &*self.tells.connected.borrow())
             .finish_non_exhaustive()
     }
 }
@@ -401,20 +390,20 @@ impl Drop for Place<'_> {
 }
 
 /// Returns the client's options, and what it will tell.
-fn options(
-    connection: &Connection,
-    connected: bool,
-) -> (
-    ConnectOptions,
-    watch::Receiver<bool>,
-    watch::Receiver<Option<Trouble>>,
-) {
+fn options(connection: &Connection, connected: bool) -> (ConnectOptions, Tells) {
     let (tell, connected) = watch::channel(connected);
     let (trouble, troubles) = watch::channel(None);
+    let lost = Arc::default();
     let told = Arc::new(Told {
         connected: tell,
         trouble,
+        lost: Arc::clone(&lost),
     });
+    let tells = Tells {
+        connected,
+        trouble: troubles,
+        lost,
+    };
     let options = ConnectOptions::new()
         .name(&connection.name)
         .no_echo()
@@ -429,7 +418,7 @@ fn options(
         Login::Token(token) => options.token(token),
         Login::User { name, password } => options.user_and_password(name, password),
     };
-    (options, connected, troubles)
+    (options, tells)
 }
 
 async fn open(options: ConnectOptions, connection: &Connection) -> Result<Client, ConnectError> {
@@ -471,6 +460,9 @@ impl Told {
                     false => Trouble::Failed(text.clone()),
                 }));
             }
+            Event::SlowConsumer(_) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
             Event::ServerError(ServerError::AuthorizationViolation) => {
                 self.trouble.send_replace(Some(Trouble::Refused));
             }
@@ -494,18 +486,4 @@ fn outward(headers: &Headers) -> Result<Option<HeaderMap>, SendError> {
         map.append(HeaderName::from_str(name).map_err(|_| refused())?, value);
     }
     Ok(Some(map))
-}
-
-fn inward(message: async_nats::Message) -> Message {
-    let headers = message.headers.iter().flat_map(HeaderMap::iter);
-    let headers = headers
-        .flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
-        .map(|(name, value)| (name.to_string(), value.as_str()))
-        .collect();
-    Message {
-        subject: message.subject.into_string(),
-        reply: message.reply.map(async_nats::Subject::into_string),
-        headers,
-        payload: message.payload,
-    }
 }

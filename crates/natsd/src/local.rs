@@ -208,7 +208,8 @@ impl Drop for Subscribed {
 impl Message {
     /// Bytes that it counts for while it waits.
     fn cost(&self) -> usize {
-        self.subject.len() + self.headers.len() + self.payload.len()
+        let reply = self.reply.as_ref().map_or(0, Bytes::len);
+        size_of::<Self>() + self.subject.len() + reply + self.headers.len() + self.payload.len()
     }
 }
 

@@ -193,6 +193,7 @@ export interface Counters {
   refused: number;
   violations: number;
   slow_consumers: number;
+  lost: number;
 }
 
 export interface Mesh {

@@ -402,6 +402,8 @@ pub struct Counters {
     pub violations: u64,
     /// Connections that were cut because they did not read.
     pub slow_consumers: u64,
+    /// Messages that came faster than this agent took them, and were dropped.
+    pub lost: u64,
 }
 
 /// How many exchanges brought something, by what caused them.

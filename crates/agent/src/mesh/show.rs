@@ -276,6 +276,7 @@ impl Mesh {
             refused: self.replication.refused(),
             violations: stats.violations,
             slow_consumers: stats.slow_consumers,
+            lost: self.bus().lost(),
         }
     }
 }

@@ -46,7 +46,11 @@ impl Queue {
     pub(crate) fn append(&mut self, about: usize, write: impl FnOnce(&mut Vec<u8>)) {
         if self.tail.len() + about > OUTPUT_CHUNK_BYTES && !self.tail.is_empty() {
             let next = Vec::with_capacity(about.max(OUTPUT_CHUNK_BYTES));
-            let full = std::mem::replace(&mut self.tail, next);
+            let mut full = std::mem::replace(&mut self.tail, next);
+            // A run of one message of half its room would cost twice what it counts for.
+            if full.len() < full.capacity() / 8 * 7 {
+                full.shrink_to_fit();
+            }
             self.pieces.push_back(Piece::Run(full));
         }
         let before = self.tail.len();
@@ -135,7 +139,30 @@ mod tests {
         bytes
     }
 
+    /// Bytes that the queue keeps allocated, the shared ones included.
+    fn memory(queue: &Queue) -> usize {
+        let of = |piece: &Piece| match piece {
+            Piece::Run(run) => run.capacity(),
+            Piece::Shared(bytes) => bytes.len(),
+        };
+        queue.pieces.iter().map(of).sum::<usize>() + queue.tail.capacity()
+    }
+
     proptest! {
+        #[test]
+        fn what_waits_costs_about_what_it_counts_for(lens in prop::collection::vec(1..70_000_usize, 20..40), shared in any::<bool>()) {
+            let mut queue = Queue::default();
+            for len in lens {
+                if shared {
+                    queue.append(100, |tail| tail.extend_from_slice(b"MSG a 1 1\r\n"));
+                    queue.share(vec![0; len].into());
+                } else {
+                    queue.append(len, |tail| tail.resize(tail.len() + len, 0));
+                }
+            }
+            prop_assert!(memory(&queue) <= queue.len() / 8 * 9 + 2 * OUTPUT_CHUNK_BYTES, "{} for {}", memory(&queue), queue.len());
+        }
+
         #[test]
         fn bytes_come_out_in_order(acts in prop::collection::vec((any::<bool>(), 0..100_000_usize, 1..150_000_usize), 1..6)) {
             let (mut queue, mut put, mut got) = (Queue::default(), Vec::new(), Vec::new());

@@ -71,7 +71,7 @@ fn a_client_inside_may_be_used_on_any_thread() {
 #[tokio::test]
 async fn a_client_inside_that_does_not_read_is_cut() {
     let server = super::wire::limited(natsd::Limits {
-        max_pending: 1000,
+        max_pending: 10_000,
         ..natsd::Limits::default()
     });
     let server = server.await;
@@ -79,9 +79,9 @@ async fn a_client_inside_that_does_not_read_is_cut() {
     let mut deaf = local.subscribe(b"a", None).expect("subscribed");
     let other = server.local();
     for _ in 0..9 {
-        assert_eq!(other.publish(b"a", None, b"", &[0; 100]), Ok(true));
+        assert_eq!(other.publish(b"a", None, b"", &[0; 900]), Ok(true));
     }
-    assert_eq!(other.publish(b"a", None, b"", &[0; 100]), Ok(false));
+    assert_eq!(other.publish(b"a", None, b"", &[0; 900]), Ok(false));
     assert_eq!(local.publish(b"a", None, b"", b""), Err(LocalError::Closed));
     for _ in 0..9 {
         assert!(deaf.next().await.is_some());

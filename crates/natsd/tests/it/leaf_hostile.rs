@@ -1,6 +1,7 @@
 //! The leafnode port before whoever means harm, or came there by mistake.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use natsd::auth::{Credential, Credentials, Policy, Rules, User};
 use natsd::leaf::LeafRemote;
@@ -160,6 +161,28 @@ async fn the_same_server_twice_keeps_the_younger_link_and_one_cluster_keeps_none
     let (mut own, _) = Wire::dial(address).await;
     own.send(introduction(server.id(), "")).await;
     assert!(own.line().await.contains("Loop detected"));
+}
+
+#[tokio::test]
+async fn a_leafnode_that_does_not_answer_pings_is_cut_after_two() {
+    let limits = Limits {
+        ping_interval: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let (server, address) = hub(Rules::Open, limits).await;
+    let (mut wire, _) = Wire::dial(address).await;
+    wire.send(introduction("N1", "")).await;
+    let (mut pings, most) = (0, Limits::default().ping_max);
+    loop {
+        match wire.line().await.as_str() {
+            "PING" if pings < most => pings += 1,
+            "PING" => panic!("it is not cut"),
+            "-ERR 'Stale Connection'" => break,
+            _ => {}
+        }
+    }
+    assert_eq!(pings, most);
+    drop(server);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod python;
 mod route;
 mod route_names;
 mod route_trust;
+mod slow;
 mod stock;
 mod topology;
 mod wire;

@@ -240,10 +240,12 @@ async fn a_made_up_name_of_the_other_end_gives_way_to_a_given_one() {
 async fn names_and_credentials_have_to_match() {
     let a = member("a", Some("m")).await;
     let other = member("b", Some("n")).await;
-    assert_eq!(
-        down(&mut dial(&other, &a)).await,
-        Close::ClusterNameConflict
-    );
+    let mut refused = dial(&other, &a);
+    assert_eq!(down(&mut refused).await, Close::ClusterNameConflict);
+    let LinkStatus::Down { why, .. } = refused.status() else {
+        panic!("it came up");
+    };
+    assert!(why.contains("\"n\"") && why.contains("\"m\""), "{why}");
     let same = member("a", Some("m")).await;
     assert_eq!(down(&mut dial(&same, &a)).await, Close::Hangup);
     assert_eq!(down(&mut dial(&a, &a)).await, Close::Myself);

@@ -75,15 +75,19 @@ impl Wire {
 
     /// Connects, and returns INFO as well.
     pub(crate) async fn dial(address: SocketAddr) -> (Self, serde_json::Value) {
-        let stream = TcpStream::connect(address).await.expect("connected");
-        let mut wire = Self {
-            stream,
-            seen: Vec::new(),
-        };
+        let mut wire = Self::over(TcpStream::connect(address).await.expect("connected"));
         let info = wire.line().await;
         let json = info.strip_prefix("INFO ").expect("INFO comes first");
         let info = serde_json::from_str(json).expect("JSON");
         (wire, info)
+    }
+
+    /// Speaks over a connection on which nothing was said yet.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            seen: Vec::new(),
+        }
     }
 
     /// Connects with everything off that answers unasked.

@@ -1,10 +1,11 @@
 //! What does not count as an answer leaves a question waiting, and a flood becomes one notice: real messages on a bus, to a real agent.
 
-use edgesync_bus::Publish;
+use edgesync_bus::{Connection, Login, Nats, Publish};
 use edgesync_notify::message::{Action, Fields, Kind, Message, Resolution, Source};
 use edgesync_notify::name::{Project, ThreadId};
 use edgesync_notify::sign::Signer;
 use edgesync_notify::subject;
+use natsd::Server;
 
 use super::super::vouch;
 use super::*;
@@ -186,15 +187,34 @@ async fn a_second_answer_and_one_after_the_end_are_kept_and_change_nothing() {
     asker.stop().await;
 }
 
-#[tokio::test]
+/// Joins a server as a client of this name.
+async fn client(server: &Server, name: &str) -> SharedBus {
+    let address = server.addresses().clients.expect("a port");
+    let connection = Connection {
+        urls: vec![format!("nats://{address}")],
+        login: Login::None,
+        name: name.to_owned(),
+    };
+    Arc::new(Nats::connect(&connection).await.expect("connected"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_messages_of_one_sender_become_one_notice_and_what_is_urgent_passes() {
     const FLOOD: u32 = 10_000;
     let folder = tempfile::tempdir().expect("a folder");
     let noisy = identity(&folder, "noisy");
     let person = start(&folder, "ada", &[&noisy]).await;
-    let hub = Hub::default();
-    person.join(&hub, "ada").await;
-    let bus: SharedBus = Arc::new(hub.join("noisy"));
+    let options = natsd::Options {
+        listeners: natsd::Listeners {
+            clients: Some(([127, 0, 0, 1], 0).into()),
+            ..natsd::Listeners::default()
+        },
+        ..natsd::Options::default()
+    };
+    let server = Server::start(options).await.expect("a server");
+    let hears = client(&server, "ada").await;
+    person.post.attach(Arc::clone(&hears)).await;
+    let bus = client(&server, "noisy").await;
     let signer = vouch::signer(&noisy);
     let mut events = person.events.listen();
     let began = std::time::Instant::now();
@@ -231,8 +251,12 @@ async fn ten_thousand_messages_of_one_sender_become_one_notice_and_what_is_urgen
         fields.from = noisy.endpoint_id().to_owned();
         fields
     };
-    for number in 0..FLOOD {
-        publish(&bus, &signed(&message(number), &signer)).await;
+    // Signed before, so that they come as fast as the server takes them.
+    let flood: Vec<Message> = (0..FLOOD)
+        .map(|number| signed(&message(number), &signer))
+        .collect();
+    for message in &flood {
+        publish(&bus, message).await;
     }
     let mut urgent = message(FLOOD);
     urgent.priority = Some(edgesync_notify::message::Priority::Urgent);
@@ -250,5 +274,7 @@ async fn ten_thousand_messages_of_one_sender_become_one_notice_and_what_is_urgen
     );
     let status = person.post.status().await.expect("a status");
     assert!(status.messages <= u64::from(31 * minutes), "{status:?}");
+    // The urgent one came last, so every other was looked at before it.
+    assert_eq!((hears.lost(), status.refused), (0, 0));
     person.stop().await;
 }

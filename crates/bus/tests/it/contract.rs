@@ -1,103 +1,15 @@
 //! What every bus promises, tried on each: the one in memory and the one over a stock NATS server.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use edgesync_bus::{
-    Both, Bus, ConnectError, Connection, Headers, Hub, Login, Nats, Publish, Request, RequestError,
-    SendError, SharedBus, Trouble,
+    Bus, ConnectError, Connection, Headers, Hub, Login, Nats, Publish, RequestError, SendError,
+    SharedBus,
 };
 
-const TOKEN: &str = "a-token-of-this-test";
-
-/// A stock server on a port of its own choice, stopped at the end of the test.
-struct StockServer {
-    process: Child,
-    url: String,
-    _folder: tempfile::TempDir,
-}
-
-impl StockServer {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let process = Command::new("nats-server")
-            .args([
-                "-a",
-                "127.0.0.1",
-                "-p",
-                "-1",
-                "--auth",
-                TOKEN,
-                "--ports_file_dir",
-            ])
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("nats-server is installed");
-        let file: PathBuf = folder
-            .path()
-            .join(format!("nats-server_{}.ports", process.id()));
-        let mut server = Self {
-            process,
-            url: String::new(),
-            _folder: folder,
-        };
-        let ports = async {
-            loop {
-                match std::fs::read_to_string(&file) {
-                    Ok(text) if text.contains("nats://") => return text,
-                    _ => tokio::time::sleep(Duration::from_millis(5)).await,
-                }
-            }
-        };
-        let ports = tokio::time::timeout(Duration::from_secs(20), ports).await;
-        let ports = ports.expect("the server tells its port");
-        let url = ports
-            .split('"')
-            .find(|part| part.starts_with("nats://"))
-            .expect("a URL");
-        server.url = url.to_owned();
-        server
-    }
-
-    fn connection(&self, token: Option<&str>) -> Connection {
-        Connection {
-            urls: vec![self.url.clone()],
-            login: token.map_or(Login::None, |token| Login::Token(token.to_owned())),
-            name: "test".to_owned(),
-        }
-    }
-
-    async fn join(&self) -> Nats {
-        Nats::connect(&self.connection(Some(TOKEN)))
-            .await
-            .expect("connected")
-    }
-}
-
-impl Drop for StockServer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn ask(bus: &SharedBus, subject: &str, timeout: Duration) -> Request {
-    Request {
-        subject: subject.to_owned(),
-        inbox: bus.new_inbox(),
-        headers: Headers::new().with("Edgesync-Test", "1"),
-        payload: Bytes::from_static(b"?"),
-        timeout,
-    }
-}
-
-/// Long enough for any machine; nothing waits for it when all is well.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::stock::{PATIENCE, StockServer, ask};
 
 async fn contract(first: SharedBus, second: SharedBus) {
     published_messages_arrive_whole_and_not_at_their_sender(&first, &second).await;
@@ -308,61 +220,9 @@ async fn an_address_without_a_server_is_named() {
 #[tokio::test]
 async fn two_servers_as_one_bus_keep_the_contract() {
     let (here, there) = (StockServer::start().await, StockServer::start().await);
-    let both = async || {
-        let own = here.join().await;
-        let other = own.beside(&there.connection(Some(TOKEN))).await;
-        let other = other.expect("opened");
-        let mut connected = other.connected();
-        connected.wait_for(|there| *there).await.expect("connected");
-        Both::new(own, other)
-    };
     // By both ways each hears the other twice, so the second is on one of them at a time.
-    let first: SharedBus = Arc::new(both().await);
+    let first: SharedBus = Arc::new(here.join_beside(&there).await);
     contract(Arc::clone(&first), Arc::new(here.join().await)).await;
     contract(Arc::clone(&first), Arc::new(there.join().await)).await;
     contract(Arc::new(there.join().await), first).await;
-}
-
-#[tokio::test]
-async fn a_server_that_is_away_takes_nothing_from_the_other_and_is_heard_when_it_comes() {
-    let here = StockServer::start().await;
-    let reserved = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("nats://{}", reserved.local_addr().expect("an address"));
-    let away = Connection {
-        urls: vec![url],
-        ..here.connection(Some(TOKEN))
-    };
-    let own = here.join().await;
-    let other = own.beside(&away).await.expect("opened");
-    let mut trouble = other.trouble();
-    let both = Both::new(own, other);
-    let mut heard = both.subscribe("news", None).await.expect("subscribed");
-    both.flush().await.expect("flushed");
-    let near = here.join().await;
-    near.publish(Publish::new("news", "near"))
-        .await
-        .expect("published");
-    let message = heard.next().await.expect("a message");
-    assert_eq!(message.payload, "near");
-    let met = trouble
-        .wait_for(Option::is_some)
-        .await
-        .expect("told")
-        .clone();
-    assert!(matches!(met, Some(Trouble::Failed(_))), "{met:?}");
-}
-
-#[tokio::test]
-async fn a_server_beside_that_refuses_us_is_told_apart() {
-    let (here, there) = (StockServer::start().await, StockServer::start().await);
-    let own = here.join().await;
-    let other = own.beside(&there.connection(Some("another"))).await;
-    let other = other.expect("opened");
-    let mut trouble = other.trouble();
-    let met = trouble
-        .wait_for(Option::is_some)
-        .await
-        .expect("told")
-        .clone();
-    assert_eq!(met, Some(Trouble::Refused));
 }

@@ -1,0 +1,6 @@
+//! The bus over stock NATS servers.
+
+mod both;
+mod contract;
+mod stock;
+mod waiting;
