@@ -35,8 +35,9 @@ want() {
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 library() { has pkg-config && pkg-config --exists "$1"; }
 browser() { has chromium || has chromium-browser; }
-# Debian keeps it where only root's PATH looks.
+# Debian keeps these where only root's PATH looks.
 stock_nats() { has nats-server || [ -x /usr/sbin/nats-server ]; }
+router() { has nft || [ -x /usr/sbin/nft ]; }
 
 # Ubuntu's package of this name only fetches the snap.
 chromium_package() {
@@ -69,6 +70,7 @@ want_test() {
   want libfaketime 'a clock for the desktop tests' installed libfaketime
   want systemd 'checks the units in deploy' has systemd-analyze
   want iproute2 'another machine, in a network namespace' has ip
+  want nftables 'routers with NAT, in network namespaces' router
   want dunst 'a real notification daemon for the desktop tests' has dunst
   want fonts-dejavu-core 'text on the test screens' installed fonts-dejavu-core
   want imagemagick 'pictures of the test screens' installed imagemagick

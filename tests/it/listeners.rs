@@ -2,13 +2,11 @@
 //! network namespace of its own.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 
 use serde_json::json;
 
 use crate::mesh::{Place, run};
-use crate::workspace;
+use crate::{namespace, workspace};
 
 /// Returns the ports on which a process listens by TCP or has bound UDP, with whether only this machine reaches them. The system's own tables say so.
 fn ports(process: u32) -> BTreeSet<(u16, bool)> {
@@ -109,34 +107,17 @@ ss -H -n -u -a -l | awk '$4 !~ /^(127\.|\[::1\])/ { print "udp", $4 }'
 /// Starts an agent with these flags in a network of its own, and returns what another machine reaches of it.
 fn reached(flags: &[&str]) -> Vec<String> {
     let place = Place::new(1);
-    let mut command = Command::new("unshare");
-    if !is_root() {
-        command.arg("--map-root-user");
-    }
+    let mut command = namespace::unshare();
     command
-        .args(["--net", "--mount", "sh", "-c", SCAN, "scan"])
+        .args(["sh", "-c", SCAN, "scan"])
         .arg(workspace::built("edgesync"))
         .args(["sync", "start", "--json", "-R"])
         .arg(place.repository(0))
         .args(flags)
         .env("EDGESYNC_HOME", place.home(0))
         .env("OUT", place.home(0).join("out"));
-    let output = command.output().expect("unshare runs (package util-linux)");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        output.status.success(),
-        "this test needs root, or a system that lets users make namespaces, and ip, ss, awk and python3: {said}"
-    );
-    let reached = String::from_utf8(output.stdout).expect("text");
+    let reached = namespace::run(&mut command, "ip, ss, awk and python3");
     reached.lines().map(str::to_owned).collect()
-}
-
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata(Path::new("/proc/self"))
-        .expect("this process")
-        .uid()
-        == 0
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod documents;
 mod hostile;
 mod listeners;
 mod mesh;
+mod namespace;
+mod nat;
 mod news;
 mod notify;
 mod pairing;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use iroh::endpoint::{
     BindOpts, Builder, IdleTimeout, PortmapperConfig, QuicTransportConfig, VarInt, presets,
 };
+use iroh::tls::{CaTlsConfig, default_provider};
 use iroh::{Endpoint, RelayConfig, RelayMap, RelayMode, SecretKey, Watcher as _};
 use tokio::sync::broadcast;
 use tokio::time::{sleep, timeout};
@@ -127,6 +128,7 @@ fn builder(config: &Config, admits: &Admission, events: &broadcast::Sender<Event
     };
     builder
         .secret_key(SecretKey::from_bytes(&config.secret))
+        .ca_tls_config(authorities())
         .alpns(
             Protocol::ALL
                 .map(|protocol| protocol.alpn().to_vec())
@@ -139,6 +141,15 @@ fn builder(config: &Config, admits: &Admission, events: &broadcast::Sender<Event
             admits: admits.clone(),
             events: events.clone(),
         })
+}
+
+/// Returns whose signatures make a relay's certificate good: of those that the system trusts, or, where it knows none, of those that browsers trust.
+fn authorities() -> CaTlsConfig {
+    let of_system = CaTlsConfig::system();
+    match of_system.server_cert_verifier(default_provider()) {
+        Ok(_) => of_system,
+        Err(_) => CaTlsConfig::embedded(),
+    }
 }
 
 fn transport() -> QuicTransportConfig {

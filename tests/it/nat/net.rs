@@ -1,0 +1,279 @@
+//! Two laptops, each behind a router with NAT, and a relay that both reach: network namespaces of this process.
+//!
+//! A thread that enters a namespace is on that machine, and so are the programs that it starts.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use iroh_relay::server::{
+    CertConfig, QuicConfig, RelayConfig, Server, ServerConfig as RelayServerConfig, TlsConfig,
+};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::sync::oneshot;
+
+use crate::mesh::{run, wait};
+use crate::namespace;
+
+/// Set for a test that is inside its own network.
+const INSIDE: &str = "EDGESYNC_TEST_INSIDE";
+
+/// Makes the machines and the wires between them.
+const BUILD: &str = r#"
+set -eu
+PATH=$PATH:/usr/sbin:/sbin
+mount -t tmpfs none /run
+ip netns add public
+ip -n public link set lo up
+ip -n public link add net type bridge
+ip -n public address add 198.51.100.1/24 dev net
+ip -n public link set net up
+for x in a b; do
+  case $x in a) n=1 ;; b) n=2 ;; esac
+  ip netns add $x
+  ip netns add router-$x
+  ip -n $x link set lo up
+  ip -n router-$x link set lo up
+  ip link add wan netns router-$x type veth peer name to-$x netns public
+  ip -n public link set to-$x master net up
+  ip -n router-$x address add 198.51.100.1$n/24 dev wan
+  ip -n router-$x link set wan up
+  ip link add lan netns router-$x type veth peer name eth netns $x
+  ip -n router-$x address add 10.77.$n.1/24 dev lan
+  ip -n router-$x link set lan up
+  ip -n $x address add 10.77.$n.2/24 dev eth
+  ip -n $x link set eth up
+  ip -n $x route add default via 10.77.$n.1
+  ip netns exec router-$x sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
+done
+exec "$@"
+"#;
+
+/// How a router translates addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nat {
+    /// Keeps the port of who speaks, so that all the world sees one address.
+    Preserving,
+    /// A port of its own for each address that is spoken to.
+    Symmetric,
+    /// Lets no UDP through.
+    NoUdp,
+}
+
+/// Returns whether this process is the test itself. Outside of it the whole test is run first, in a network of its own.
+pub(crate) fn is_inside(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let program = std::env::current_exe().expect("a running test has a path");
+    let mut command = namespace::unshare();
+    command
+        .args(["sh", "-c", BUILD, "build"])
+        .arg(program)
+        .args([test, "--exact", "--nocapture"])
+        .env(INSIDE, "1");
+    let said = namespace::run(&mut command, "ip and nft");
+    assert!(said.contains("1 passed"), "{test} was not run: {said}");
+    println!("{said}");
+    false
+}
+
+/// Does something on one of the machines.
+pub(crate) fn on<T: Send>(machine: &str, act: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let there = scope.spawn(|| {
+            enter(machine);
+            act()
+        });
+        match there.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn enter(machine: &str) {
+    let namespace = File::open(format!("/run/netns/{machine}")).expect("a machine of this name");
+    let network = Some(LinkNameSpaceType::Network);
+    move_into_link_name_space(namespace.as_fd(), network).expect("entered");
+}
+
+/// Changes addresses on a machine.
+pub(crate) fn ip(machine: &str, words: &str) {
+    let words = words.split_whitespace();
+    run(command("ip").args(["-n", machine]).args(words));
+}
+
+/// Has the router of a laptop translate addresses in this way; what it knew is forgotten.
+pub(crate) fn set_nat(laptop: &str, nat: Nat) {
+    let (masquerade, refusal) = match nat {
+        Nat::Preserving => ("masquerade", ""),
+        Nat::Symmetric => ("masquerade random,fully-random", ""),
+        Nat::NoUdp => ("masquerade", "meta l4proto udp drop"),
+    };
+    // Who was not asked is dropped without an answer. A refusal would take the port that the laptop is about to use.
+    let rules = format!(
+        "flush ruleset
+        table ip nat {{
+          chain out {{ type nat hook postrouting priority 100; oifname \"wan\" {masquerade}; }}
+        }}
+        table ip filter {{
+          chain through {{
+            type filter hook forward priority 0; policy drop;
+            {refusal}
+            ct state established,related accept
+            iifname \"lan\" accept
+          }}
+          chain in {{
+            type filter hook input priority 0;
+            ct state established,related accept
+            iifname \"wan\" drop
+          }}
+        }}\n"
+    );
+    on(&format!("router-{laptop}"), || {
+        let mut nft = command("nft")
+            .args(["-f", "-"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("nft runs (package nftables)");
+        let mut input = nft.stdin.take().expect("its input");
+        input.write_all(rules.as_bytes()).expect("written");
+        drop(input);
+        assert!(nft.wait().expect("it ends").success(), "{rules}");
+    });
+}
+
+/// Returns a command of which Debian keeps the program where only root's PATH looks.
+fn command(program: &str) -> Command {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(program);
+    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
+    command
+}
+
+/// Who signs the relay's certificate, and the file in which agents find that.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    folder: tempfile::TempDir,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "the authority");
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        std::fs::write(folder.path().join("ca.pem"), certificate.pem()).expect("written");
+        Self {
+            issuer: Issuer::new(params, key),
+            folder,
+        }
+    }
+
+    /// The certificate of the authority.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// Starts the relay, with TLS and the service that tells endpoints how they look from outside.
+    pub(crate) fn relay(&self) -> Relay {
+        let params = CertificateParams::new([RELAY.to_string()]).expect("a name");
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer);
+        let certificate = certificate.expect("a certificate").der().clone();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        Relay::start(certificate, key)
+    }
+}
+
+/// Where the relay is.
+const RELAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+
+/// The relay's address for agents.
+pub(crate) const RELAY_URL: &str = "https://198.51.100.1";
+
+/// A relay on a thread of its own. It goes like one that is killed: nobody is told.
+pub(crate) struct Relay {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Relay {
+    fn start(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (up, is_up) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            enter("public");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            let server = runtime.block_on(serve(&certificate, &key));
+            up.send(()).expect("it is waited for");
+            // An error means that nobody holds the relay any more.
+            let _ = runtime.block_on(stopped);
+            drop((server, runtime));
+        });
+        is_up.recv().expect("a relay");
+        Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(matches!(ended, Some(Ok(()))), "the relay panicked");
+    }
+}
+
+async fn serve(certificate: &CertificateDer<'static>, key: &PrivateKeyDer<'static>) -> Server {
+    let address = |port| SocketAddr::from((RELAY, port));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = || {
+        rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key.clone_key())
+            .expect("a key that fits")
+    };
+    let mut last = String::new();
+    for _ in 0..500 {
+        let mut relay = RelayConfig::new(address(80));
+        let manual = CertConfig::Manual {
+            server_config: tls(),
+        };
+        relay.tls = Some(TlsConfig::new(address(443), manual));
+        let mut config = RelayServerConfig::default();
+        config.relay = Some(relay);
+        config.quic = Some(QuicConfig::new(address(7842)));
+        match Server::spawn(config).await {
+            Ok(server) => return server,
+            // The ports of one that was killed may take a moment to be free.
+            Err(error) => last = format!("{error:#}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("no relay: {last}");
+}
+
+/// Waits until something is so on a machine.
+pub(crate) fn wait_on(machine: &str, done: impl FnMut() -> bool + Send) {
+    on(machine, || wait(done));
+}
