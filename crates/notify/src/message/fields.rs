@@ -148,30 +148,6 @@ pub enum Priority {
     Urgent,
 }
 
-impl Priority {
-    /// All of them with the words that messages use.
-    const WORDS: [(Self, &'static str); 3] = [
-        (Self::Info, "info"),
-        (Self::ActionRequired, "action_required"),
-        (Self::Urgent, "urgent"),
-    ];
-
-    /// Returns the priority that a word means.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::WORDS
-            .iter()
-            .find(|(_, it)| *it == word)
-            .map(|(it, _)| *it)
-    }
-
-    /// Returns the word that messages use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        word_of(&Self::WORDS, &self)
-    }
-}
-
 /// What kind of message it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -185,31 +161,6 @@ pub enum Kind {
     Answer,
     /// Says what has become of a question. Only the asker's agent makes these.
     Resolution,
-}
-
-impl Kind {
-    const WORDS: [(Self, &'static str); 5] = [
-        (Self::Message, "message"),
-        (Self::Question, "question"),
-        (Self::Approval, "approval"),
-        (Self::Answer, "answer"),
-        (Self::Resolution, "resolution"),
-    ];
-
-    /// Returns the kind that a word means.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::WORDS
-            .iter()
-            .find(|(_, it)| *it == word)
-            .map(|(it, _)| *it)
-    }
-
-    /// Returns the word that messages use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        word_of(&Self::WORDS, &self)
-    }
 }
 
 /// What the asker's agent decided about a question; the answer itself is the resolution's body.
@@ -238,33 +189,47 @@ pub enum Source {
     Cancelled,
 }
 
-impl Source {
-    const WORDS: [(Self, &'static str); 4] = [
-        (Self::Answer, "answer"),
-        (Self::Default, "default"),
-        (Self::Expired, "expired"),
-        (Self::Cancelled, "cancelled"),
-    ];
+/// Gives a type the words that messages use for its values.
+macro_rules! words {
+    ($type:ident { $($value:ident = $word:literal),+ $(,)? }) => {
+        impl $type {
+            /// Returns what a word means.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$value),)+
+                    _ => None,
+                }
+            }
 
-    /// Returns the source that a word means.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::WORDS
-            .iter()
-            .find(|(_, it)| *it == word)
-            .map(|(it, _)| *it)
-    }
-
-    /// Returns the word that messages use.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        word_of(&Self::WORDS, &self)
-    }
+            /// Returns the word that messages use.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$value => $word,)+
+                }
+            }
+        }
+    };
 }
 
-fn word_of<T: PartialEq>(words: &[(T, &'static str)], value: &T) -> &'static str {
-    words
-        .iter()
-        .find(|(it, _)| it == value)
-        .map_or("", |(_, word)| word)
-}
+words!(Priority {
+    Info = "info",
+    ActionRequired = "action_required",
+    Urgent = "urgent",
+});
+
+words!(Kind {
+    Message = "message",
+    Question = "question",
+    Approval = "approval",
+    Answer = "answer",
+    Resolution = "resolution",
+});
+
+words!(Source {
+    Answer = "answer",
+    Default = "default",
+    Expired = "expired",
+    Cancelled = "cancelled",
+});
