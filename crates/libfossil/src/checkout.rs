@@ -18,6 +18,7 @@ pub struct CheckOut {
     root: PathBuf,
     repository: PathBuf,
     version: Option<HashName>,
+    default_user: Option<String>,
 }
 
 impl CheckOut {
@@ -51,15 +52,22 @@ impl CheckOut {
             )
             .optional()
         };
-        let notes = Connection::open_with_flags(file, flags)
-            .and_then(|conn| Ok((note(&conn, "repository")?, note(&conn, "checkout-hash")?)));
-        let (repository, version) = notes.map_err(|error| damaged(error.to_string()))?;
+        let notes = Connection::open_with_flags(file, flags).and_then(|conn| {
+            Ok((
+                note(&conn, "repository")?,
+                note(&conn, "checkout-hash")?,
+                note(&conn, "default-user")?,
+            ))
+        });
+        let (repository, version, default_user) =
+            notes.map_err(|error| damaged(error.to_string()))?;
         let repository = repository.ok_or_else(|| damaged("it names no repository".to_owned()))?;
         Ok(Self {
             root: root.to_owned(),
             // Stock notes the path relative to the check-out where the setting `relative-paths` asks for that.
             repository: root.join(repository),
             version: version.and_then(|text| HashName::parse(text.as_bytes()).ok()),
+            default_user,
         })
     }
 
@@ -79,5 +87,10 @@ impl CheckOut {
     #[must_use]
     pub fn version(&self) -> Option<&HashName> {
         self.version.as_ref()
+    }
+    /// The login that check-ins made in it are by, where somebody has said so.
+    #[must_use]
+    pub fn default_user(&self) -> Option<&str> {
+        self.default_user.as_deref()
     }
 }

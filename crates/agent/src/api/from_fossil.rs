@@ -62,6 +62,7 @@ impl From<history::LaidOutLine> for Line {
 
 impl From<history::EventRow> for TimelineRow {
     fn from(row: history::EventRow) -> Self {
+        let tags = row.tags();
         Self {
             kind: row.kind.letters().to_owned(),
             hash: row.name.to_string(),
@@ -69,7 +70,7 @@ impl From<history::EventRow> for TimelineRow {
             user: row.user,
             comment: row.comment,
             branch: row.branch,
-            tags: row.tags,
+            tags,
             closed: row.closed,
             leaf: row.leaf,
             merge: row.merge,

@@ -47,13 +47,14 @@ pub fn check_in(repository: &Repository, version: &str) -> Result<CheckIn, Error
         .into_iter()
         .map(|file| file_change(repository, file, started))
         .collect::<Result<_, _>>()?;
+    let tags = details.tags();
     Ok(CheckIn {
         hash: details.name.to_string(),
         time: details.time.into(),
         user: details.user,
         comment: details.comment,
         branch: details.branch,
-        tags: details.tags,
+        tags,
         parents: details.parents.into_iter().map(Into::into).collect(),
         children: details.children.into_iter().map(Into::into).collect(),
         files,

@@ -1,5 +1,6 @@
 //! `edgesync info`: what a repository or a check-in is.
 
+use std::cmp::Reverse;
 use std::path::Path;
 
 use clap::Args;
@@ -114,41 +115,20 @@ fn words(
         )
     };
     let mut text = line(label, details.name.as_str(), details.time);
-    let mut add = |relative: &Relative, label: &str| -> Result<(), Failure> {
-        // A relative that is known by name only has no time yet.
-        if let Ok(own) = describe(repository, relative.rid) {
-            text.push_str(&line(label, relative.name.as_str(), own.time));
+    let families = [
+        (&details.parents, "parent:", "merged-from:"),
+        (&details.children, "child:", "merged-into:"),
+    ];
+    for (relatives, usual, by_merge) in families {
+        for (relative, time) in in_stocks_order(repository, relatives) {
+            let label = if relative.merge { by_merge } else { usual };
+            text.push_str(&line(label, relative.name.as_str(), time));
         }
-        Ok(())
-    };
-    for parent in &details.parents {
-        add(
-            parent,
-            if parent.merge {
-                "merged-from:"
-            } else {
-                "parent:"
-            },
-        )?;
     }
-    for child in &details.children {
-        add(
-            child,
-            if child.merge {
-                "merged-into:"
-            } else {
-                "child:"
-            },
-        )?;
-    }
-    let tags: Vec<&str> = std::iter::once(&details.branch)
-        .chain(&details.tags)
-        .map(String::as_str)
-        .collect();
     text.push_str(&format!(
         "{:<13} {}\n",
         "tags:",
-        printable(&tags.join(", "))
+        printable(&details.names.join(", "))
     ));
     let comment = details
         .comment
@@ -162,4 +142,18 @@ fn words(
         printable(&details.user)
     ));
     Ok(text)
+}
+
+/// Returns the relatives whose time is known, as they are more than names: merges last, the newest of each kind first.
+fn in_stocks_order<'d>(
+    repository: &Repository,
+    relatives: &'d [Relative],
+) -> Vec<(&'d Relative, Timestamp)> {
+    let timed = relatives.iter().filter_map(|relative| {
+        let own = describe(repository, relative.rid).ok()?;
+        Some((relative, own.time))
+    });
+    let mut ordered: Vec<_> = timed.collect();
+    ordered.sort_by_key(|(relative, time)| (relative.merge, Reverse(*time), relative.rid));
+    ordered
 }

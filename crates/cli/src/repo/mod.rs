@@ -100,9 +100,15 @@ pub(crate) fn generated_password() -> Result<String, Failure> {
         .collect())
 }
 
-/// Returns the login of the person at the keyboard, as Fossil finds it.
+/// Returns the login of the person at the keyboard.
 pub(crate) fn login_of_environment() -> Option<String> {
+    logins_of_environment().next()
+}
+
+/// Returns the logins that the environment names, in the order in which Fossil asks for them.
+pub(crate) fn logins_of_environment() -> impl Iterator<Item = String> {
     ["FOSSIL_USER", "USER", "LOGNAME", "USERNAME"]
         .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|login| !login.is_empty()))
+        .filter_map(|name| std::env::var(name).ok())
+        .filter(|login| !login.is_empty())
 }

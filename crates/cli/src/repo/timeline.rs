@@ -30,9 +30,9 @@ pub(crate) struct Timeline {
     #[arg(long, value_name = "N", default_value_t = 0)]
     offset: usize,
 
-    /// Only entries of this type: ci (check-ins), w (wiki), t (tickets), e (technotes), g (tags), f (forum)
-    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = parse_kind)]
-    kind: Option<EventKind>,
+    /// Only entries of this type: ci (check-ins), w (wiki), t (tickets), e (technotes), g (tags), f (forum), all
+    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = Kinds::parse)]
+    kinds: Option<Kinds>,
 
     /// Only check-ins of this branch
     #[arg(short, long)]
@@ -54,16 +54,31 @@ pub(crate) struct Timeline {
     repository: RepositoryArg,
 }
 
-fn parse_kind(letters: &str) -> Result<EventKind, String> {
-    EventKind::from_letters(letters).ok_or_else(|| "it is one of ci, w, t, e, g, f".to_owned())
+/// The entries that are asked for.
+#[derive(Clone, Copy)]
+enum Kinds {
+    All,
+    Only(EventKind),
+}
+
+impl Kinds {
+    fn parse(letters: &str) -> Result<Self, String> {
+        match EventKind::from_letters(letters) {
+            Some(kind) => Ok(Self::Only(kind)),
+            None if letters == "all" => Ok(Self::All),
+            None => Err("it is one of ci, w, t, e, g, f, all".to_owned()),
+        }
+    }
 }
 
 impl Timeline {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         let repository = self.repository.open(Access::ReadOnly)?;
-        let kind = self
-            .kind
-            .or(self.branch.is_some().then_some(EventKind::CheckIn));
+        let kind = match self.kinds {
+            Some(Kinds::Only(kind)) => Some(kind),
+            Some(Kinds::All) => None,
+            None => self.branch.is_some().then_some(EventKind::CheckIn),
+        };
         if out.json {
             let events = Events::read(&repository, kind).map_err(database)?;
             let page = |offset| events.page(&repository, offset, PAGE_ROWS);
@@ -178,16 +193,10 @@ impl Timeline {
     ) -> Result<String, Failure> {
         let clock = clock.get(..8).unwrap_or(clock);
         let marks = marks(repository, row, current)?;
-        let tags: Vec<&str> = row
-            .branch
-            .iter()
-            .chain(&row.tags)
-            .map(String::as_str)
-            .collect();
-        let about = if tags.is_empty() {
+        let about = if row.names.is_empty() {
             String::new()
         } else {
-            format!(" tags: {}", tags.join(", "))
+            format!(" tags: {}", row.names.join(", "))
         };
         let words = format!("{marks}{} (user: {}{about})", comment_words(row), row.user);
         let mut text = wrapped(
@@ -245,7 +254,7 @@ fn comment_words(row: &EventRow) -> String {
     }
     match words.split_at_checked(1) {
         Some(("+", name)) => format!("Add wiki page \"{name}\""),
-        Some((":", name)) => format!("Edit wiki page \"{name}\""),
+        Some((":", name)) => format!("Edit to wiki page \"{name}\""),
         Some(("-", name)) => format!("Delete wiki page \"{name}\""),
         _ => words,
     }

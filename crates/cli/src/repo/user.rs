@@ -1,15 +1,17 @@
 //! `edgesync user`: who may do what in a repository.
 
 use clap::{Args, Subcommand};
+use edgesync_agent::sync::Peer;
+use libfossil::checkout::CheckOut;
 use libfossil::db::{Access, Repository, User as Person, password_secret};
 use serde_json::json;
 
 use crate::error::{Failure, Kind};
-use crate::locate::RepositoryArg;
+use crate::locate::{RepositoryArg, check_out_of};
 use crate::output::{Output, printable};
 use crate::password::PasswordSource;
 use crate::repo::failure::database;
-use crate::repo::{login_of_environment, now};
+use crate::repo::{logins_of_environment, now};
 
 /// The setting that names the user of the command line.
 const DEFAULT_USER: &str = "default-user";
@@ -233,12 +235,33 @@ fn default_user(
     out.print(&json!({ "login": login }), |_| format!("{login}\n"))
 }
 
-/// Returns the login that check-ins made here are by: the repository's default user, else that of the environment.
+/// Returns the login that check-ins made here are by, found as stock finds it: the first that the repository knows among the
+/// check-out's default user, the repository's, the environment's and the one of the remembered server.
 pub(crate) fn acting(repository: &Repository) -> Result<String, Failure> {
+    let check_out = check_out_of(repository)?;
+    let chosen = check_out.as_ref().and_then(CheckOut::default_user);
     let stored = repository.config(DEFAULT_USER).map_err(database)?;
-    stored.or_else(login_of_environment).ok_or_else(|| {
-        Failure::new(Kind::Failed, "it is not clear who you are")
-            .hint("name yourself: edgesync user default LOGIN")
+    let candidates = chosen
+        .map(str::to_owned)
+        .into_iter()
+        .chain(stored)
+        .chain(logins_of_environment())
+        .chain(login_at_remembered_server(repository)?);
+    for login in candidates {
+        if repository.user(&login).map_err(database)?.is_some() {
+            return Ok(login);
+        }
+    }
+    Err(Failure::new(Kind::Failed, "it is not clear who you are")
+        .hint("name a user of the repository: edgesync user default LOGIN"))
+}
+
+fn login_at_remembered_server(repository: &Repository) -> Result<Option<String>, Failure> {
+    let remembered = repository.remembered_remote().map_err(database)?;
+    let peer = remembered.and_then(|last| last.url.parse::<Peer>().ok());
+    Ok(match peer {
+        Some(Peer::Server(remote)) => remote.user().map(str::to_owned),
+        _ => None,
     })
 }
 

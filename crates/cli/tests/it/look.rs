@@ -1,6 +1,6 @@
 //! Commands that look at a repository print what stock prints.
 
-use crate::lab::Lab;
+use crate::lab::{Lab, Ran};
 
 /// Asserts that ours and stock print the same for these arguments.
 fn assert_like_stock(lab: &Lab, commands: &[&[&str]]) {
@@ -49,6 +49,34 @@ fn information_and_files_are_like_stocks() {
             &["cat", "src/main.rs", "größe.txt", "-r", "feature"],
             &["cat", "a b.txt", "-r", "root:feature"],
         ],
+    );
+}
+
+#[test]
+fn a_repository_with_something_of_everything_reads_like_stocks() {
+    let lab = Lab::new();
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../libfossil/tests/it/everything.sh"
+    );
+    let folder = lab.path("");
+    let path = |name: &str| folder.join(name).to_str().expect("text").to_owned();
+    let made = Ran::of(&mut lab.command("sh", &[script, &path("a.fossil"), &path("work")]));
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let types = ["all", "ci", "w", "t", "e", "g", "f"];
+    for kind in types {
+        assert_like_stock(&lab, &[&["timeline", "-n", "0", "-t", kind]]);
+    }
+    let check_ins = lab.json(&["timeline", "-n", "0", "-t", "ci", "-R", "a.fossil"]);
+    let rows = check_ins["rows"].as_array().expect("rows");
+    assert!(rows.len() > 10, "{}", rows.len());
+    for row in rows {
+        let hash = row["hash"].as_str().expect("a hash");
+        assert_like_stock(&lab, &[&["info", hash]]);
+    }
+    assert_like_stock(
+        &lab,
+        &[&["timeline"], &["user", "list"], &["uv", "ls", "-l"]],
     );
 }
 

@@ -1,8 +1,10 @@
 //! Commands that make a repository and change its users and settings.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, Ran};
 
 #[test]
 fn a_new_repository_is_one_for_stock_too() {
@@ -119,6 +121,53 @@ fn the_default_user_is_stocks_too() {
     lab.edgesync(&["user", "default", "bob"]);
     assert_eq!(lab.fossil(&["user", "default", "-R", "a.fossil"]), "bob\n");
     assert_eq!(lab.edgesync(&["user", "default"]), "bob\n");
+}
+
+#[test]
+fn who_you_are_is_found_as_stock_finds_it() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil", "--admin-user", "wanda"]);
+    for login in ["bob", "cora", "dan"] {
+        lab.edgesync(&["user", "new", login, login, "pw", "-R", "a.fossil"]);
+    }
+    let ask = |environment: &[(&str, &str)], program: PathBuf| {
+        let mut command = lab.command(program, &["user", "default", "-R", "a.fossil"]);
+        command.env_remove("USER").envs(environment.iter().copied());
+        Ran::of(&mut command)
+    };
+    let found = |environment: &[(&str, &str)]| {
+        let stock = ask(environment, "fossil".into());
+        let ours = ask(environment, env!("CARGO_BIN_EXE_edgesync").into());
+        assert_eq!(ours.code, stock.code, "{environment:?}: {}", ours.stderr);
+        assert!(
+            ours.code != 0 || ours.stdout == stock.stdout,
+            "{environment:?}: {} {}",
+            ours.stdout,
+            stock.stdout
+        );
+        ours.stdout
+    };
+    assert_eq!(found(&[("USER", "bob"), ("LOGNAME", "cora")]), "bob\n");
+    assert_eq!(found(&[("USER", "zoe"), ("LOGNAME", "cora")]), "cora\n");
+    assert_eq!(found(&[("FOSSIL_USER", "dan"), ("USER", "bob")]), "dan\n");
+    assert_eq!(found(&[("USER", "zoe")]), "");
+    let remember = "REPLACE INTO config(name, value, mtime) VALUES('last-sync-url', 'http://wanda@localhost/', 0)";
+    lab.fossil(&["sql", "-R", "a.fossil", remember]);
+    assert_eq!(found(&[("USER", "zoe")]), "wanda\n");
+    assert_eq!(found(&[("USER", "bob")]), "bob\n");
+    lab.fossil(&["user", "default", "cora", "-R", "a.fossil"]);
+    assert_eq!(found(&[("FOSSIL_USER", "dan")]), "cora\n");
+
+    // The check-in is by the one who was found, and a check-out has a user of its own.
+    let by = || lab.json(&["timeline", "-n", "1", "-R", "a.fossil"])["rows"][0]["user"].clone();
+    lab.write("here/a.txt", "one\n");
+    lab.fossil_in("here", &["open", "../a.fossil", "--force", "--nosync"]);
+    lab.edgesync(&["ci", "here/a.txt", "-m", "one", "-R", "a.fossil"]);
+    assert_eq!(by(), "cora");
+    lab.fossil_in("here", &["user", "default", "dan"]);
+    lab.write("here/b.txt", "two\n");
+    let ran = lab.run_in("here", &["ci", "b.txt", "-m", "two", "--parent", "tip"]);
+    assert_eq!((ran.code, by()), (0, "dan".into()), "{}", ran.stderr);
 }
 
 #[test]

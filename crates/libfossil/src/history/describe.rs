@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::{VersionError, branch_of, tags_of};
+use super::{VersionError, branch_of, symbolic_names, tags_among};
 use crate::artifact::Permission;
 use crate::db::{Repository, Result, Rid};
 use crate::name::HashName;
@@ -23,8 +23,8 @@ pub struct CheckInDetails {
     pub comment: String,
     /// The branch it is on.
     pub branch: String,
-    /// Symbolic names besides the branch.
-    pub tags: Vec<String>,
+    /// Symbolic names, the branch's among them, in the order in which stock shows them.
+    pub names: Vec<String>,
     /// What it follows, the primary parent first.
     pub parents: Vec<Relative>,
     /// What follows it, in order of time.
@@ -108,7 +108,7 @@ pub fn describe(repo: &Repository, rid: Rid) -> Result<CheckInDetails, VersionEr
         user,
         comment,
         branch: branch_of(repo, rid)?,
-        tags: tags_of(repo, rid)?,
+        names: symbolic_names(repo, rid)?,
         parents: relatives(
             repo,
             "SELECT pid, uuid, coalesce(ecomment, comment, ''), NOT isprim
@@ -140,6 +140,12 @@ fn relatives(repo: &Repository, sql: &str, rid: Rid) -> Result<Vec<Relative>> {
 }
 
 impl CheckInDetails {
+    /// Returns the symbolic names besides the branch, sorted.
+    #[must_use]
+    pub fn tags(&self) -> Vec<String> {
+        tags_among(&self.names, Some(&self.branch))
+    }
+
     /// Returns the files that differ from the primary parent, sorted by path: `limit` of them from `offset` on, and how
     /// many there are in all.
     ///

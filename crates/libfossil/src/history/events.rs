@@ -2,8 +2,8 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::MAIN_BRANCH;
 use super::graph::LineKind;
+use super::{MAIN_BRANCH, tags_among};
 use crate::db::{Repository, Result, Rid};
 use crate::name::HashName;
 use crate::time::Timestamp;
@@ -86,8 +86,8 @@ pub struct EventRow {
     pub comment: String,
     /// The branch; only check-ins have one.
     pub branch: Option<String>,
-    /// Symbolic names besides the branch.
-    pub tags: Vec<String>,
+    /// Symbolic names, the branch's among them, in the order in which stock shows them.
+    pub names: Vec<String>,
     /// Whether the check-in closes its branch.
     pub closed: bool,
     /// Whether nothing on the same branch follows.
@@ -102,6 +102,14 @@ pub struct EventRow {
     pub lane: Option<u32>,
     /// Strokes to the next row, where a graph was laid out.
     pub lines: Vec<LaidOutLine>,
+}
+
+impl EventRow {
+    /// Returns the symbolic names besides the branch, sorted.
+    #[must_use]
+    pub fn tags(&self) -> Vec<String> {
+        tags_among(&self.names, self.branch.as_deref())
+    }
 }
 
 /// Reads at most `limit` events of `kind`, or of all kinds, newest first from `offset` on. No graph is laid out.
@@ -148,7 +156,7 @@ pub(super) fn event(repo: &Repository, rid: Rid) -> Result<Option<EventRow>> {
 const COLUMNS: &str =
     "objid, type, uuid, event.mtime, coalesce(euser, user, ''), coalesce(ecomment, comment, ''),
     (SELECT value FROM tagxref WHERE tagxref.rid=objid AND tagid=8 AND tagtype>0),
-    (SELECT group_concat(substr(tagname, 5), char(10)) FROM tagxref JOIN tag USING(tagid)
+    (SELECT group_concat(substr(tagname, 5), char(10) ORDER BY tagid) FROM tagxref JOIN tag USING(tagid)
       WHERE tagxref.rid=objid AND tagtype>0 AND tagname GLOB 'sym-*'),
     EXISTS(SELECT 1 FROM tagxref WHERE tagxref.rid=objid AND tagid=9 AND tagtype>0),
     EXISTS(SELECT 1 FROM leaf WHERE leaf.rid=objid),
@@ -171,13 +179,7 @@ fn event_row(row: &Row<'_>) -> rusqlite::Result<Option<EventRow>> {
     let branch: Option<String> = row.get(6)?;
     let branch = is_check_in.then(|| branch.unwrap_or_else(|| MAIN_BRANCH.to_owned()));
     let names: Option<String> = row.get(7)?;
-    let mut tags: Vec<String> = names
-        .iter()
-        .flat_map(|names| names.split('\n'))
-        .filter(|name| is_check_in && branch.as_deref() != Some(*name))
-        .map(str::to_owned)
-        .collect();
-    tags.sort_unstable();
+    let names = names.filter(|_| is_check_in).unwrap_or_default();
     Ok(Some(EventRow {
         rid: row.get(0)?,
         kind,
@@ -186,7 +188,7 @@ fn event_row(row: &Row<'_>) -> rusqlite::Result<Option<EventRow>> {
         user: row.get(4)?,
         comment: row.get(5)?,
         branch,
-        tags,
+        names: names.lines().map(str::to_owned).collect(),
         closed: row.get(8)?,
         leaf: row.get(9)?,
         merge: row.get(10)?,

@@ -43,25 +43,22 @@ pub fn branch_of(repo: &Repository, rid: Rid) -> Result<String> {
     Ok(branch.flatten().unwrap_or_else(|| MAIN_BRANCH.to_owned()))
 }
 
-/// Returns the symbolic names a check-in carries besides its branch, sorted.
-///
-/// # Errors
-/// [`Error::Sqlite`](crate::db::Error::Sqlite) when the file cannot be read.
-pub fn tags_of(repo: &Repository, rid: Rid) -> Result<Vec<String>> {
-    let branch = branch_of(repo, rid)?;
+/// Returns the symbolic names that a check-in carries, its branch's among them, in the order in which stock shows them.
+fn symbolic_names(repo: &Repository, rid: Rid) -> Result<Vec<String>> {
     let mut query = repo.conn().prepare_cached(
         "SELECT substr(tagname, 5) FROM tagxref JOIN tag USING(tagid)
-          WHERE rid=?1 AND tagtype>0 AND tagname GLOB 'sym-*' ORDER BY 1",
+          WHERE rid=?1 AND tagtype>0 AND tagname GLOB 'sym-*' ORDER BY tagid",
     )?;
-    let names = query.query_map([rid], |row| row.get::<_, String>(0))?;
-    let mut tags = Vec::new();
-    for name in names {
-        let name = name?;
-        if name != branch {
-            tags.push(name);
-        }
-    }
-    Ok(tags)
+    let names = query.query_map([rid], |row| row.get(0))?;
+    Ok(names.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Returns the names besides the branch's, sorted.
+fn tags_among(names: &[String], branch: Option<&str>) -> Vec<String> {
+    let others = names.iter().filter(|name| Some(name.as_str()) != branch);
+    let mut tags: Vec<String> = others.cloned().collect();
+    tags.sort_unstable();
+    tags
 }
 
 /// The branch that stock gives check-ins without a branch tag, and that new repositories start with.

@@ -262,7 +262,7 @@ fn a_check_in_tells_its_relatives_and_what_it_changed() {
         (files[0].path.as_str(), files[0].change),
         ("side.txt", Change::Added)
     );
-    assert_eq!(about(&first).tags, ["release"]);
+    assert_eq!(about(&first).tags(), ["release"]);
 }
 
 #[test]
