@@ -135,13 +135,14 @@ impl Fingerprints {
 
     /// Adds a row that is settled now.
     fn add(&mut self, repo: &Repository, rid: Rid) -> Result<()> {
-        let name = repo
+        let name: Option<HashName> = repo
             .conn()
             .prepare_cached(&format!("{COUNTED} AND rid=?1"))?
             .query_row([rid], |row| row.get(0))
             .optional()?;
-        if let Some(name) = name {
-            self.add_name(repo, &name)?;
+        let policy = repo.hash_policy()?;
+        if let Some(name) = name.filter(|name| policy.welcomes(name)) {
+            self.sum.add(&name);
         }
         Ok(())
     }
@@ -150,25 +151,20 @@ impl Fingerprints {
         let mut query = repo
             .conn()
             .prepare_cached(&format!("{COUNTED} AND rid>?1"))?;
+        let policy = repo.hash_policy()?;
         let mut rows = query.query(params![self.last])?;
         while let Some(row) = rows.next()? {
-            if !unsettled.contains(&row.get(1)?) {
-                self.add_name(repo, &row.get(0)?)?;
+            let name: HashName = row.get(0)?;
+            if policy.welcomes(&name) && !unsettled.contains(&row.get(1)?) {
+                self.sum.add(&name);
             }
-        }
-        Ok(())
-    }
-
-    fn add_name(&mut self, repo: &Repository, name: &HashName) -> Result<()> {
-        if !repo.is_shunned(name)? {
-            self.sum.add(name);
         }
         Ok(())
     }
 }
 
-/// The rows that count, but for names that are shunned.
-const COUNTED: &str = "SELECT uuid, rid FROM blob WHERE size>=0 AND rid NOT IN private
+/// The rows that count, but for names of a kind that the hash policy shuns.
+const COUNTED: &str = "SELECT uuid, rid FROM blob WHERE size>=0 AND rid NOT IN private AND uuid NOT IN (SELECT uuid FROM shun)
     AND NOT EXISTS(SELECT 1 FROM tagxref WHERE tagxref.rid=blob.rid AND tagid=7 AND tagtype>0)";
 
 impl Marks {

@@ -62,3 +62,8 @@ pub const MAX_WAITING_BYTES: u64 = 256 << 20;
 
 /// Most such deltas one on the other. The way to the source is walked for each of them.
 pub const MAX_WAITING_CHAIN: usize = 250;
+
+/// Most bytes that the deltas of one message may come to before the rest is asked for again. A few bytes of delta copy a long source
+/// over and over; to hash and pack this much takes a second or two. The 200 artifacts that a stock client asks for at once come to
+/// less unless they are longer than 600 KiB each.
+pub const MAX_DELTA_OUTPUT_BYTES: u64 = 128 << 20;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rusqlite::OptionalExtension;
+
 use super::{Change, CheckInError};
 use crate::artifact::{FileCard, Md5, Permission, TreeDigest};
 use crate::db::{Repository, Rid, Transaction, Visibility};
@@ -170,10 +172,11 @@ impl Tree {
             .conn()
             .prepare_cached("SELECT rid, size FROM blob WHERE uuid=?1")?;
         for file in self.files.values() {
-            let (rid, bytes): (Rid, i64) =
-                size.query_row([&file.name], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            // A negative size is that of content that is not here.
-            let Ok(bytes) = u64::try_from(bytes) else {
+            let row: Option<(Rid, i64)> = size
+                .query_row([&file.name], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            // What is shunned has no row, and a negative size is that of content that is not here.
+            let Some((rid, Ok(bytes))) = row.map(|(rid, bytes)| (rid, u64::try_from(bytes))) else {
                 return Ok(None);
             };
             total = total.saturating_add(bytes);

@@ -80,6 +80,22 @@ impl Repository {
         self.link_pending(now)?;
         Ok(value)
     }
+
+    /// Tries whether the file, and the journal in its folder, can be written now. Nothing changes.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`], [`Error::Busy`], [`Error::DiskFull`].
+    pub fn try_writing(&mut self, now: Timestamp) -> Result<()> {
+        let path = self.path.clone();
+        // The engine makes the journal with the first change, which goes away with the transaction.
+        Transaction::begin(self, now)?
+            .execute(
+                "UPDATE config SET value=value WHERE name='project-code'",
+                (),
+            )
+            .map_err(|error| locate(error, &path))?;
+        Ok(())
+    }
 }
 
 impl<'r> Transaction<'r> {

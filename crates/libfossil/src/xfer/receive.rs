@@ -3,11 +3,11 @@
 use bytes::Bytes;
 
 use super::card::UvEntry;
-use crate::blob::codec;
+use crate::blob::{codec, delta};
 use crate::db::{
     Error, Intake, PackedContent, Result, Stored, Transaction, Visibility, sources_first,
 };
-use crate::limits::{MAX_CONTENT_BYTES, MAX_NEW_PHANTOMS, MAX_PHANTOMS};
+use crate::limits::{MAX_CONTENT_BYTES, MAX_DELTA_OUTPUT_BYTES, MAX_NEW_PHANTOMS, MAX_PHANTOMS};
 use crate::name::HashName;
 use crate::uv::{self, Standing};
 
@@ -45,7 +45,11 @@ pub struct Received {
 pub(super) struct Receiver<'t, 'r> {
     tx: &'t mut Transaction<'r>,
     pub(super) received: Received,
+    /// Artifacts that are to be asked for again.
+    pub(super) passed_over: Vec<HashName>,
     phantoms_left: usize,
+    /// Bytes that further deltas may come to.
+    delta_output_left: u64,
 }
 
 impl<'t, 'r> Receiver<'t, 'r> {
@@ -59,7 +63,9 @@ impl<'t, 'r> Receiver<'t, 'r> {
         Ok(Self {
             tx,
             received: Received::default(),
+            passed_over: Vec::new(),
             phantoms_left,
+            delta_output_left: MAX_DELTA_OUTPUT_BYTES,
         })
     }
 
@@ -67,7 +73,8 @@ impl<'t, 'r> Receiver<'t, 'r> {
         self.tx
     }
 
-    /// Takes in an artifact. What is shunned here is dropped; a wrong hash or a delta that does not fit refuses the message.
+    /// Takes in an artifact. What is shunned here is dropped, and deltas are passed over once those before came to very much; a wrong hash
+    /// or a delta that does not fit refuses the message.
     pub(super) fn file(
         &mut self,
         hash: &HashName,
@@ -80,7 +87,16 @@ impl<'t, 'r> Receiver<'t, 'r> {
         }
         let stored = match source {
             None => self.tx.store_named(hash, content, visibility),
-            Some(source) => self.tx.store_delta(hash, source, content, visibility),
+            Some(_) if self.delta_output_left == 0 => {
+                self.passed_over.push(*hash);
+                // Its name is what it is asked for by.
+                return Ok(self.announced(hash, visibility)?);
+            }
+            Some(source) => {
+                let output = delta::output_size(content).unwrap_or_default();
+                self.delta_output_left = self.delta_output_left.saturating_sub(output as u64);
+                self.tx.store_delta(hash, source, content, visibility)
+            }
         };
         self.note(hash, stored)
     }

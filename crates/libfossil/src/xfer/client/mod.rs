@@ -364,9 +364,8 @@ impl Client {
         if self.goal.push && self.has_sendable(repo)? {
             return Ok(false);
         }
-        Ok(!self.goal.pull
-            || (!self.progress && !self.may_ask_clusters(repo)?)
-            || self.missing(repo, 1)?.is_empty())
+        let in_vain = !self.progress || self.missing(repo, 1)?.is_empty();
+        Ok(!self.goal.pull || (in_vain && !self.may_ask_clusters(repo)?))
     }
 
     /// Ends the exchange.

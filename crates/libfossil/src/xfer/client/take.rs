@@ -285,6 +285,9 @@ impl Client {
             }
         }
         receiver.packed_files(&packed)?;
+        for hash in &receiver.passed_over {
+            self.asked.remove(hash);
+        }
         let received = receiver.received;
         self.settle(&received, named_again);
         Ok(())

@@ -397,6 +397,22 @@ fn what_is_built_on_a_private_check_in_is_private() {
 }
 
 #[test]
+fn a_version_with_a_shunned_file_is_built_on() {
+    let mut project = Project::new();
+    project.change(vec![put("kept.txt", "kept"), put("shunned.txt", "gone")]);
+    let gone = HashName::sha3_of(b"gone");
+    let shun = format!("INSERT INTO shun(uuid, mtime) VALUES('{gone}', 0)");
+    project.lab.fossil(&["sql", "-R", "ours.fossil", &shun]);
+    project.lab.fossil(&["rebuild", "ours.fossil"]);
+    assert_eq!(project.repo.rid(&gone).expect("read"), None);
+    let next = project.change(vec![put("new.txt", "new")]);
+    assert_eq!(project.paths("tip"), ["kept.txt", "new.txt", "shunned.txt"]);
+    // Nobody can compute a checksum over what is not here.
+    assert_eq!(project.check_in(&next.name).checksum, None);
+    project.assert_accepted();
+}
+
+#[test]
 fn long_histories_stay_small_and_readable() {
     let mut project = Project::new();
     let mut text: String = (0..400)

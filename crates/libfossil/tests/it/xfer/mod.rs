@@ -1,6 +1,7 @@
 //! The sync protocol: our client and server against each other and against stock, and what hostile peers send.
 
 mod budgets;
+mod clusters;
 mod everything;
 mod hostile_servers;
 mod lost_sources;

@@ -3,10 +3,11 @@
 use libfossil::auth::AuthContext;
 use libfossil::db::{Repository, Visibility};
 use libfossil::limits::{
-    MAX_NAMES, MAX_NEW_PHANTOMS, MAX_REPLIED_NAMES, MAX_WAITING_CHAIN, MAX_WAITING_DELTAS,
+    MAX_DELTA_OUTPUT_BYTES, MAX_NAMES, MAX_NEW_PHANTOMS, MAX_REPLIED_NAMES, MAX_WAITING_CHAIN,
+    MAX_WAITING_DELTAS,
 };
 use libfossil::name::HashName;
-use libfossil::xfer::frame::ContentType;
+use libfossil::xfer::frame::{self, ContentType};
 use libfossil::xfer::{Client, Request, Server};
 
 use super::rig::{PULL, drive, granted, now};
@@ -239,5 +240,103 @@ fn a_chain_of_waiting_deltas_has_an_end() {
     assert_eq!(
         &repo.content(repo.rid(&last).unwrap().unwrap()).unwrap()[..],
         b"00000249"
+    );
+}
+
+/// Length of the content that short deltas copy.
+const COPIED: usize = 16 << 20;
+
+/// Returns a short delta that makes a copy of the content with a mark at its end, and what the copy is called.
+fn copy(source: &[u8], mark: u8) -> (HashName, Vec<u8>) {
+    let copy = [source, &[mark]].concat();
+    (
+        HashName::sha3_of(&copy),
+        libfossil::blob::delta::encode(source, &copy),
+    )
+}
+
+#[test]
+fn short_deltas_that_come_to_very_much_are_taken_part_by_part() {
+    let fitting = usize::try_from(MAX_DELTA_OUTPUT_BYTES / COPIED as u64).unwrap();
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let long = vec![b'x'; COPIED];
+    let source = put(&mut repo, &long, Visibility::Public);
+    let copies: Vec<_> = (0..fitting + 2)
+        .map(|mark| copy(&long, u8::try_from(mark).unwrap()))
+        .collect();
+    let push = format!("{VERSION}push {CODE} {}\n", project(&repo));
+    let message = |copies: &[(HashName, Vec<u8>)]| {
+        let mut text = push.clone().into_bytes();
+        for (hash, change) in copies {
+            text.extend(format!("file {hash} {source} {}\n", change.len()).into_bytes());
+            text.extend(change);
+        }
+        text
+    };
+    let text = message(&copies);
+    assert!(text.len() < 20_000, "{}", text.len());
+    let reply = ask(&mut repo, &granted("i"), text);
+    assert!(reply.contains("errors 0"), "{reply}");
+    let wishes: Vec<String> = reply
+        .lines()
+        .filter(|line| line.starts_with("gimme "))
+        .map(str::to_owned)
+        .collect();
+    let (taken, left) = copies.split_at(fitting);
+    let named = |(hash, _): &(HashName, Vec<u8>)| format!("gimme {hash}");
+    assert_eq!(wishes.len(), left.len(), "{reply}");
+    assert!(
+        left.iter().map(named).all(|wish| wishes.contains(&wish)),
+        "{reply}"
+    );
+    let is_here = |repo: &Repository, hash: &HashName| {
+        let row = repo.rid(hash).unwrap();
+        row.is_some_and(|row| repo.is_available(row).unwrap())
+    };
+    assert!(taken.iter().all(|(hash, _)| is_here(&repo, hash)));
+    ask(&mut repo, &granted("i"), message(left));
+    assert!(left.iter().all(|(hash, _)| is_here(&repo, hash)));
+
+    // A client asks again within the exchange.
+    let mut repo = create(&lab, "b.fossil");
+    put(&mut repo, &long, Visibility::Public);
+    let reply = |text: Vec<u8>| Response {
+        content_type: "application/x-fossil-uncompressed".to_owned(),
+        body: text.into(),
+    };
+    let mut answers = Vec::new();
+    let summary = drive(
+        &mut Client::new(PULL, None),
+        &mut repo,
+        |request: &Request| {
+            let asked = frame::decode(request.content_type, request.body.clone()).unwrap();
+            let asked = String::from_utf8_lossy(&asked).into_owned();
+            let mut text = Vec::new();
+            let wanted: Vec<_> = copies
+                .iter()
+                .filter(|copy| asked.contains(&named(copy)))
+                .cloned()
+                .collect();
+            answers.push(wanted.len());
+            if answers.len() == 1 {
+                text.extend(
+                    copies
+                        .iter()
+                        .map(|(hash, _)| format!("igot {hash}\n"))
+                        .collect::<String>()
+                        .into_bytes(),
+                );
+            }
+            text.extend(&message(&wanted)[push.len()..]);
+            text.extend(b"# end\n");
+            reply(text)
+        },
+    )
+    .expect("an end");
+    assert_eq!(answers, [0, copies.len(), left.len()]);
+    assert_eq!(
+        (summary.artifacts_received, summary.missing),
+        (copies.len(), 0)
     );
 }
