@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use libfossil::db::{Access, Repository};
+use libfossil::db::{Access, Error, Repository};
 
 use super::{Found, Running};
 use crate::api::{AddressKind, Check, NotifierInfo, Time};
+use crate::clock;
 use crate::home::Home;
 use crate::text::{error_chain, format_size, random, to_hex};
 
@@ -64,9 +65,7 @@ pub(super) fn repository(path: &Path) -> Check {
     let place = path.display();
     let looked = Repository::open(path, Access::ReadOnly).and_then(|it| it.quick_check());
     match looked {
-        Ok(complaints) if complaints.is_empty() => {
-            Check::pass("repository", format!("{place} is sound"))
-        }
+        Ok(complaints) if complaints.is_empty() => writing(path),
         Ok(complaints) => Check::fail(
             "repository",
             format!("{place}: {}", complaints.join("; ")),
@@ -77,11 +76,44 @@ pub(super) fn repository(path: &Path) -> Check {
             error_chain(&error),
             format!("get it anew: edgesync clone URL '{place}.new'"),
         ),
+        Err(error @ Error::NotFound(_)) => Check::fail(
+            "repository",
+            error_chain(&error),
+            "put the file back, or remove the repository from the list",
+        ),
         Err(error) => Check::fail(
             "repository",
             error_chain(&error),
             format!("look at it: edgesync verify -R '{place}'"),
         ),
+    }
+}
+
+/// A sound repository may still be one that nothing can be stored in.
+fn writing(path: &Path) -> Check {
+    let place = path.display();
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).display();
+    let tried = Repository::open(path, Access::ReadWrite)
+        .and_then(|mut repository| repository.try_writing(clock::now()));
+    match tried {
+        Err(error @ (Error::ReadOnly(_) | Error::DiskFull)) => Check::warn(
+            "repository",
+            format!(
+                "{place} is sound, but can only be read: {}",
+                error_chain(&error)
+            ),
+            match error {
+                Error::DiskFull => "free some space".to_owned(),
+                _ => format!(
+                    "let yourself write in it and its folder: chmod u+w '{place}' '{folder}'"
+                ),
+            },
+        ),
+        // Somebody else is writing right now, or what failed is shown by other checks.
+        Ok(()) | Err(_) => Check::pass("repository", format!("{place} is sound")),
     }
 }
 

@@ -66,7 +66,12 @@ impl Facts {
     /// Reads the facts of the repository at `path`.
     pub(crate) fn read(path: &Path) -> Result<Self, Unreadable> {
         let size = match fs::metadata(path) {
-            Ok(metadata) => metadata.len(),
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            Ok(_) => {
+                return Err(Unreadable::Foreign {
+                    path: path.to_path_buf(),
+                });
+            }
             Err(source) if source.kind() == io::ErrorKind::NotFound => {
                 return Err(Unreadable::Gone {
                     path: path.to_path_buf(),

@@ -520,9 +520,20 @@ impl Hosted {
             std::mem::replace(&mut *known, facts).is_ok()
         };
         let trouble = locked(&self.facts).as_ref().err().map(ToString::to_string);
+        if was_readable == trouble.is_some() {
+            // What the engine remembers of a file that was written over may be of the time when it was not whole.
+            self.readers.rest().await;
+            if let Err(error) = self.writer.reopen().await {
+                tracing::debug!(repository = self.name, %error, "the file was not opened anew");
+            }
+        }
         match trouble {
             Some(trouble) if was_readable => self.log(Level::Error, trouble),
-            None if !was_readable => self.log(Level::Info, "the file can be read again"),
+            None if !was_readable => {
+                self.log(Level::Info, "the file can be read again");
+                // It may hold something else now, and what failed for want of it need not wait any longer.
+                self.changed(Origin::Watch);
+            }
             _ => {}
         }
         self.publish();

@@ -126,6 +126,15 @@ impl Writer {
         self.hand_over(Desk::rest).await
     }
 
+    /// Closes the file; it is opened anew for the next work.
+    pub(crate) async fn reopen(&self) -> Result<(), TaskError> {
+        self.hand_over(|desk| {
+            desk.open = None;
+            Ok(())
+        })
+        .await
+    }
+
     /// Returns whether another program changed the file, or another file took its place, since this was asked last.
     pub(crate) async fn look(&self) -> Result<bool, TaskError> {
         self.hand_over(Desk::look).await

@@ -85,8 +85,9 @@ impl Link {
     pub(crate) fn changed(&self) {
         if self.pushes {
             self.condition().changed();
-            self.stirred.notify_one();
         }
+        // Also where nothing is pushed: what failed may have failed for want of the file.
+        self.stirred.notify_one();
     }
 
     /// Asks for an exchange now, also while the remote fails.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use edgesync_agent::api::{Code, Event, Job, JobState, State, Time};
+use edgesync_agent::api::{Code, Event, Job, JobState, Repository, State, Time};
 use edgesync_agent::{Agent, Subscription};
 use libfossil::xfer::frame;
 use serde_json::{Value, json};
@@ -49,6 +49,41 @@ pub(crate) fn artifacts(place: &Place, name: &str) -> Vec<String> {
 
 pub(crate) fn up_to_date(state: &State) -> bool {
     matches!(state, State::UpToDate { .. })
+}
+
+/// Names the remote of `ours`.
+async fn set_remote(agent: &Agent, url: &str) {
+    let remote = json!({ "url": url });
+    let (status, _) = call(agent, "PUT", "/repositories/ours/remote", remote).await;
+    assert_eq!(status, 200, "{url}");
+}
+
+/// Returns the next state that is an error and of which this is true.
+async fn failed(events: &mut Subscription, wanted: impl Fn(&Repository) -> bool) -> State {
+    let is_error = |shown: &Repository| matches!(shown.state, State::Error { .. });
+    let shown = repository_event(events, |shown| is_error(shown) && wanted(shown)).await;
+    shown.state
+}
+
+/// Returns what an error says.
+fn message(state: &State) -> (Code, &str, Option<&str>) {
+    match state {
+        State::Error {
+            code,
+            message,
+            hint,
+            ..
+        } => (*code, message, hint.as_deref()),
+        other => panic!("no error: {other:?}"),
+    }
+}
+
+/// Returns what is in the folder, beside the agent's home.
+fn left(place: &Place) -> Vec<String> {
+    let entries = std::fs::read_dir(place.path("")).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let names = names.map(|name| name.into_string().expect("text"));
+    names.filter(|name| name != "home").collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,55 +133,24 @@ async fn a_failure_is_shown_and_goes_away_with_its_cause() {
     let port = server.port;
     drop(server);
     agent.sync_now(None).expect("asked");
-    let shown = repository_event(&mut events, |shown| {
-        matches!(shown.state, State::Error { .. })
-    })
-    .await;
-    let State::Error {
-        code,
-        message,
-        retry_at,
-        last_ok,
-        ..
-    } = shown.state
-    else {
-        unreachable!()
-    };
+    let state = failed(&mut events, |_| true).await;
+    let (code, text, _) = message(&state);
     assert_eq!(code, Code::Unreachable);
-    assert!(
-        message.contains(&format!("127.0.0.1:{port} can't be reached")),
-        "{message}"
-    );
-    assert!(retry_at.is_some() && last_ok.is_some());
+    let expected = format!("127.0.0.1:{port} can't be reached");
+    assert!(text.contains(&expected), "{text}");
+    assert!(retry_at(&state).is_some() && state.last_exchange().is_some());
 
     let server =
         StockServer::try_on(&place.path("theirs.fossil"), port).expect("the port is still free");
     repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
 
-    let wrong = json!({ "url": server.url("ada:wrong") });
-    assert_eq!(
-        call(&agent, "PUT", "/repositories/ours/remote", wrong)
-            .await
-            .0,
-        200
-    );
-    let shown = repository_event(&mut events, |shown| {
-        matches!(shown.state, State::Error { .. })
-    })
-    .await;
-    let State::Error {
-        code,
-        message,
-        hint,
-        ..
-    } = shown.state
-    else {
-        unreachable!()
-    };
+    set_remote(&agent, &server.url("ada:wrong")).await;
+    let state = failed(&mut events, |_| true).await;
+    let (code, text, hint) = message(&state);
     assert_eq!(code, Code::RemoteLogin);
     assert!(
-        message.contains("user name and password") && hint.is_some(),
-        "{message}"
+        text.contains("user name and password") && hint.is_some(),
+        "{text}"
     );
 
     let nothing = call(&agent, "PUT", "/repositories/ours/remote", json!({})).await;
@@ -208,26 +212,16 @@ async fn what_is_no_fossil_server_is_named() {
         ("SSH-2.0-OpenSSH\r\n", "can't be reached", Code::Unreachable),
     ] {
         let fake = Fake::start(answer).await;
-        let remote = json!({ "url": format!("http://ada:secret@127.0.0.1:{}/", fake.port) });
-        assert_eq!(
-            call(&agent, "PUT", "/repositories/ours/remote", remote)
-                .await
-                .0,
-            200
-        );
-        let shown = repository_event(&mut events, |shown| {
-            let here = shown
-                .remote
-                .as_ref()
-                .is_some_and(|remote| remote.url.contains(&fake.port.to_string()));
-            here && matches!(shown.state, State::Error { .. })
-        })
-        .await;
-        let State::Error { code, message, .. } = shown.state else {
-            unreachable!()
+        let port = fake.port.to_string();
+        set_remote(&agent, &format!("http://ada:secret@127.0.0.1:{port}/")).await;
+        let is_here = |shown: &Repository| {
+            let remote = shown.remote.as_ref();
+            remote.is_some_and(|remote| remote.url.contains(&port))
         };
-        assert!(message.contains(expected), "{message}");
-        assert_eq!(code, expected_code, "{message}");
+        let state = failed(&mut events, is_here).await;
+        let (code, text, _) = message(&state);
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(code, expected_code, "{text}");
     }
     agent.stop().await;
 }
@@ -243,26 +237,20 @@ async fn another_host_gets_no_login() {
     );
     let first = Fake::start(&redirect).await;
     let mut events = agent.subscribe();
-    let remote = json!({ "url": format!("http://ada:secret@127.0.0.1:{}/", first.port) });
-    assert_eq!(
-        call(&agent, "PUT", "/repositories/ours/remote", remote)
-            .await
-            .0,
-        200
-    );
-    repository_event(
-        &mut events,
-        |shown| matches!(&shown.state, State::Error { message, .. } if message.contains("500")),
+    set_remote(
+        &agent,
+        &format!("http://ada:secret@127.0.0.1:{}/", first.port),
     )
     .await;
+    failed(&mut events, |shown| message(&shown.state).1.contains("500")).await;
     let bodies = |fake: &Fake| -> Vec<String> {
         let bodies = fake.bodies.lock().expect("whole").clone();
-        let message = |body: Vec<u8>| {
+        let opened = |body: Vec<u8>| {
             frame::decode(frame::ContentType::Packed, body.into()).expect("a message")
         };
         bodies
             .into_iter()
-            .map(|body| String::from_utf8_lossy(&message(body)).into_owned())
+            .map(|body| String::from_utf8_lossy(&opened(body)).into_owned())
             .collect()
     };
     assert!(bodies(&first)[0].starts_with("login ada "));
@@ -316,14 +304,10 @@ async fn a_clone_job_brings_a_repository_that_stays_in_sync() {
     let (code, there) = call(&agent, "POST", "/repositories/clone", wish).await;
     assert_eq!(code, 409);
     assert!(there["error"]["hint"].is_string(), "{there}");
-    let left: Vec<_> = std::fs::read_dir(place.path(""))
-        .expect("a folder")
-        .filter_map(Result::ok)
-        .collect();
+    let kept = left(&place);
     assert!(
-        left.iter()
-            .all(|entry| !entry.file_name().to_string_lossy().ends_with(".clone")),
-        "{left:?}"
+        kept.iter().all(|name| !name.ends_with(".clone")),
+        "{kept:?}"
     );
     agent.stop().await;
 }
@@ -351,28 +335,19 @@ async fn a_clone_that_fails_or_is_cancelled_leaves_no_repository() {
         204
     );
     assert_eq!(ended(&mut events).await.state, JobState::Cancelled);
-    let left: Vec<_> = std::fs::read_dir(place.path(""))
-        .expect("a folder")
-        .filter_map(Result::ok)
-        .map(|entry| entry.file_name())
-        .collect();
-    assert!(left.iter().all(|name| name == "home"), "{left:?}");
+    assert!(left(&place).is_empty(), "{:?}", left(&place));
 
     // What will not change by itself is not tried again.
     let nothing = Fake::start("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n").await;
     let url = format!("http://127.0.0.1:{}/", nothing.port);
     let wish = json!({ "url": url, "path": place.path("b.fossil"), "user": "ada" });
     call(&agent, "POST", "/repositories/clone", wish).await;
-    let failed = ended(&mut events).await;
-    let error = failed.error.expect("an error");
-    assert_eq!((failed.state, error.retryable), (JobState::Failed, false));
+    let job = ended(&mut events).await;
+    let error = job.error.expect("an error");
+    assert_eq!((job.state, error.retryable), (JobState::Failed, false));
     assert_eq!(nothing.bodies.lock().expect("whole").len(), 1);
     assert_eq!(
-        (
-            failed.remote.url,
-            failed.remote.user.as_deref(),
-            failed.path
-        ),
+        (job.remote.url, job.remote.user.as_deref(), job.path),
         (url, Some("ada"), place.path("b.fossil"))
     );
 
@@ -393,18 +368,10 @@ async fn a_refused_clone_leaves_nothing() {
     let mut events = agent.subscribe();
     let wish = json!({ "url": server.url("ada:wrong"), "path": place.path("ours.fossil") });
     call(&agent, "POST", "/repositories/clone", wish).await;
-    let failed = ended(&mut events).await;
-    assert_eq!(failed.error.expect("an error").code, Code::RemoteLogin);
-    let left: Vec<_> = std::fs::read_dir(place.path(""))
-        .expect("a folder")
-        .filter_map(Result::ok)
-        .map(|entry| entry.file_name())
-        .collect();
-    assert!(
-        left.iter()
-            .all(|name| !name.to_string_lossy().contains("ours")),
-        "{left:?}"
-    );
+    let job = ended(&mut events).await;
+    assert_eq!(job.error.expect("an error").code, Code::RemoteLogin);
+    let kept = left(&place);
+    assert!(kept.iter().all(|name| !name.contains("ours")), "{kept:?}");
     agent.stop().await;
 }
 
@@ -422,17 +389,13 @@ async fn a_check_in_wakes_a_remote_that_had_refused() {
     let (agent, server) = pair(&place).await;
     let mut events = agent.subscribe();
     repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
-    let wrong = json!({ "url": server.url("ada:other") });
-    call(&agent, "PUT", "/repositories/ours/remote", wrong).await;
+    set_remote(&agent, &server.url("ada:other")).await;
     // After so many failures the next try by itself is minutes away.
     let mut last = None;
     for _ in 0..9 {
         agent.sync_now(None).expect("asked");
-        let failed = repository_event(&mut events, |shown| {
-            retry_at(&shown.state).is_some_and(|at| Some(at) != last)
-        })
-        .await;
-        last = retry_at(&failed.state);
+        let again = |shown: &Repository| retry_at(&shown.state).is_some_and(|at| Some(at) != last);
+        last = retry_at(&failed(&mut events, again).await);
     }
     let theirs = place.path("theirs.fossil");
     let theirs = theirs.to_str().expect("text");
@@ -462,24 +425,38 @@ async fn another_project_in_the_place_of_the_file_is_named() {
     let other = place.repository("other.fossil");
     std::fs::rename(&ours, &kept).expect("renamed");
     std::fs::rename(&other, &ours).expect("renamed");
-    let shown = repository_event(
-        &mut events,
-        |shown| matches!(&shown.state, State::Error { message, .. } if message.contains("is now another project")),
-    )
-    .await;
-    assert!(
-        matches!(
-            &shown.state,
-            State::Error {
-                code: Code::Repository,
-                hint: Some(_),
-                ..
-            }
-        ),
-        "{shown:?}"
-    );
+    let is_other = |shown: &Repository| message(&shown.state).1.contains("is now another project");
+    let state = failed(&mut events, is_other).await;
+    let (code, _, hint) = message(&state);
+    assert_eq!((code, hint.is_some()), (Code::Repository, true));
     std::fs::rename(&ours, &other).expect("renamed");
     std::fs::rename(&kept, &ours).expect("renamed");
     repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_spoilt_and_is_whole_again_is_synced_at_once() {
+    let place = Place::new();
+    let (agent, _server) = pair(&place).await;
+    let mut events = agent.subscribe();
+    repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    let ours = place.path("ours.fossil");
+    let whole = std::fs::read(&ours).expect("read");
+    // Within the file, as a program does that copies over it.
+    std::fs::write(&ours, b"").expect("emptied");
+    repository_event(&mut events, |shown| {
+        matches!(shown.state, State::Missing { .. })
+    })
+    .await;
+    std::fs::write(&ours, whole).expect("restored");
+    repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+
+    std::fs::remove_file(&ours).expect("removed");
+    std::fs::create_dir(&ours).expect("a folder in its place");
+    repository_event(&mut events, |shown| {
+        matches!(&shown.state, State::Missing { message, .. } if message.contains("is not a Fossil repository"))
+    })
+    .await;
     agent.stop().await;
 }

@@ -238,3 +238,35 @@ fn a_remote_that_cannot_be_reached_ends_sync_now_with_4() {
     let ran = lab.run(&["sync", "now", "--json"]);
     assert_eq!(ran.code, 4, "{} {}", ran.stdout, ran.stderr);
 }
+
+#[test]
+fn the_doctor_names_a_repository_that_can_only_be_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("place")).expect("a folder");
+    lab.edgesync(&["new", "place/a.fossil"]);
+    let verdict = || {
+        let ran = lab.run_bound(&["doctor", "-R", "place/a.fossil"]);
+        let line = ran.stdout.lines().find(|line| line.contains("a.fossil"));
+        line.unwrap_or_else(|| panic!("{}{}", ran.stdout, ran.stderr))
+            .to_owned()
+    };
+    let before = std::fs::read(lab.path("place/a.fossil")).expect("read");
+    let sound = verdict();
+    assert!(sound.ends_with("a.fossil is sound"), "{sound}");
+    for (path, read_only, usual) in [("place/a.fossil", 0o444, 0o644), ("place", 0o555, 0o755)] {
+        let set = |mode| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(lab.path(path), permissions).expect("set");
+        };
+        set(read_only);
+        let warned = verdict();
+        set(usual);
+        assert!(warned.starts_with("warn"), "{warned}");
+        assert!(warned.contains("sound, but can only be read"), "{warned}");
+    }
+    assert_eq!(
+        std::fs::read(lab.path("place/a.fossil")).expect("read"),
+        before
+    );
+}

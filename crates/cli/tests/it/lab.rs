@@ -68,6 +68,17 @@ impl Lab {
         self.command(env!("CARGO_BIN_EXE_edgesync"), args)
     }
 
+    /// Runs the program under test as somebody whom the permissions of files bind, which they do not bind root.
+    pub(crate) fn run_bound(&self, args: &[&str]) -> Ran {
+        let probe = Command::new("id").arg("-u").output().expect("id runs");
+        if probe.stdout != b"0\n" {
+            return self.run(args);
+        }
+        let bounds = ["--bounding-set", "-dac_override,-dac_read_search"];
+        let program = [env!("CARGO_BIN_EXE_edgesync")];
+        Ran::of(&mut self.command("setpriv", &[&bounds[..], &program, args].concat()))
+    }
+
     /// Runs the program under test.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         Ran::of(&mut self.edgesync_command(args))

@@ -255,88 +255,105 @@ fn copy(source: &[u8], mark: u8) -> (HashName, Vec<u8>) {
     )
 }
 
-#[test]
-fn short_deltas_that_come_to_very_much_are_taken_part_by_part() {
-    let fitting = usize::try_from(MAX_DELTA_OUTPUT_BYTES / COPIED as u64).unwrap();
-    let lab = Lab::new();
-    let mut repo = create(&lab, "a.fossil");
-    let long = vec![b'x'; COPIED];
-    let source = put(&mut repo, &long, Visibility::Public);
-    let copies: Vec<_> = (0..fitting + 2)
-        .map(|mark| copy(&long, u8::try_from(mark).unwrap()))
-        .collect();
-    let push = format!("{VERSION}push {CODE} {}\n", project(&repo));
-    let message = |copies: &[(HashName, Vec<u8>)]| {
-        let mut text = push.clone().into_bytes();
+/// A long content, and short deltas that make more of it than one message may.
+struct Copies {
+    long: Vec<u8>,
+    source: HashName,
+    all: Vec<(HashName, Vec<u8>)>,
+}
+
+impl Copies {
+    fn new() -> Self {
+        let long = vec![b'x'; COPIED];
+        let count = u8::try_from(fitting() + 2).unwrap();
+        Self {
+            source: HashName::sha3_of(&long),
+            all: (0..count).map(|mark| copy(&long, mark)).collect(),
+            long,
+        }
+    }
+
+    fn cards<'c>(&self, copies: impl IntoIterator<Item = &'c (HashName, Vec<u8>)>) -> Vec<u8> {
+        let mut text = Vec::new();
         for (hash, change) in copies {
-            text.extend(format!("file {hash} {source} {}\n", change.len()).into_bytes());
-            text.extend(change);
+            let head = format!("file {hash} {} {}\n", self.source, change.len());
+            text.extend([head.as_bytes(), change].concat());
         }
         text
-    };
-    let text = message(&copies);
+    }
+}
+
+/// How many copies one message may bring.
+fn fitting() -> usize {
+    usize::try_from(MAX_DELTA_OUTPUT_BYTES / COPIED as u64).unwrap()
+}
+
+fn is_here(repo: &Repository, hash: &HashName) -> bool {
+    let row = repo.rid(hash).unwrap();
+    row.is_some_and(|row| repo.is_available(row).unwrap())
+}
+
+fn wish((hash, _): &(HashName, Vec<u8>)) -> String {
+    format!("gimme {hash}\n")
+}
+
+#[test]
+fn of_pushed_deltas_that_come_to_very_much_the_rest_is_asked_for_again() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let copies = Copies::new();
+    put(&mut repo, &copies.long, Visibility::Public);
+    let push = format!("{VERSION}push {CODE} {}\n", project(&repo)).into_bytes();
+    let text = [push.clone(), copies.cards(&copies.all)].concat();
     assert!(text.len() < 20_000, "{}", text.len());
     let reply = ask(&mut repo, &granted("i"), text);
     assert!(reply.contains("errors 0"), "{reply}");
-    let wishes: Vec<String> = reply
-        .lines()
-        .filter(|line| line.starts_with("gimme "))
-        .map(str::to_owned)
-        .collect();
-    let (taken, left) = copies.split_at(fitting);
-    let named = |(hash, _): &(HashName, Vec<u8>)| format!("gimme {hash}");
-    assert_eq!(wishes.len(), left.len(), "{reply}");
-    assert!(
-        left.iter().map(named).all(|wish| wishes.contains(&wish)),
-        "{reply}"
-    );
-    let is_here = |repo: &Repository, hash: &HashName| {
-        let row = repo.rid(hash).unwrap();
-        row.is_some_and(|row| repo.is_available(row).unwrap())
-    };
+    let (taken, left) = copies.all.split_at(fitting());
+    assert_eq!(reply.matches("gimme ").count(), left.len(), "{reply}");
+    assert!(left.iter().all(|copy| reply.contains(&wish(copy))));
     assert!(taken.iter().all(|(hash, _)| is_here(&repo, hash)));
-    ask(&mut repo, &granted("i"), message(left));
-    assert!(left.iter().all(|(hash, _)| is_here(&repo, hash)));
-
-    // A client asks again within the exchange.
-    let mut repo = create(&lab, "b.fossil");
-    put(&mut repo, &long, Visibility::Public);
-    let reply = |text: Vec<u8>| Response {
-        content_type: "application/x-fossil-uncompressed".to_owned(),
-        body: text.into(),
-    };
-    let mut answers = Vec::new();
-    let summary = drive(
-        &mut Client::new(PULL, None),
+    ask(
         &mut repo,
-        |request: &Request| {
-            let asked = frame::decode(request.content_type, request.body.clone()).unwrap();
-            let asked = String::from_utf8_lossy(&asked).into_owned();
-            let mut text = Vec::new();
-            let wanted: Vec<_> = copies
-                .iter()
-                .filter(|copy| asked.contains(&named(copy)))
-                .cloned()
-                .collect();
-            answers.push(wanted.len());
-            if answers.len() == 1 {
-                text.extend(
-                    copies
-                        .iter()
-                        .map(|(hash, _)| format!("igot {hash}\n"))
-                        .collect::<String>()
-                        .into_bytes(),
-                );
-            }
-            text.extend(&message(&wanted)[push.len()..]);
-            text.extend(b"# end\n");
-            reply(text)
-        },
-    )
-    .expect("an end");
-    assert_eq!(answers, [0, copies.len(), left.len()]);
-    assert_eq!(
-        (summary.artifacts_received, summary.missing),
-        (copies.len(), 0)
+        &granted("i"),
+        [push, copies.cards(left)].concat(),
     );
+    assert!(left.iter().all(|(hash, _)| is_here(&repo, hash)));
+}
+
+#[test]
+fn of_pulled_deltas_that_come_to_very_much_the_rest_is_asked_for_in_the_same_exchange() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let copies = Copies::new();
+    put(&mut repo, &copies.long, Visibility::Public);
+    let mut answered = Vec::new();
+    let answer = |request: &Request| {
+        let asked = frame::decode(request.content_type, request.body.clone()).unwrap();
+        let asked = String::from_utf8_lossy(&asked).into_owned();
+        let wanted = copies.all.iter().filter(|copy| asked.contains(&wish(copy)));
+        let wanted: Vec<_> = wanted.collect();
+        let names: String = match answered.is_empty() {
+            true => copies
+                .all
+                .iter()
+                .map(|(hash, _)| format!("igot {hash}\n"))
+                .collect(),
+            false => String::new(),
+        };
+        answered.push(wanted.len());
+        let body = [
+            names.into_bytes(),
+            copies.cards(wanted),
+            b"# end\n".to_vec(),
+        ]
+        .concat();
+        Response {
+            content_type: "application/x-fossil-uncompressed".to_owned(),
+            body: body.into(),
+        }
+    };
+    let summary = drive(&mut Client::new(PULL, None), &mut repo, answer).expect("an end");
+    let all = copies.all.len();
+    assert_eq!(answered, [0, all, all - fitting()]);
+    assert_eq!((summary.artifacts_received, summary.missing), (all, 0));
 }
