@@ -1,207 +1,16 @@
 //! Stock `fossil server` on one side of `edgesync bridge serve`, agents, one-off commands and clients in the Go product's form on the other.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+mod lab;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use edgesync_tests::{Authority, artifacts};
 use libfossil::xfer::frame::{self, ContentType};
 use serde_json::{Value, json};
 
 use crate::mesh::{Agent, PATIENCE, Place, run, wait};
-use crate::news::bus_url;
-
-/// A stock server and its repository.
-struct Stock {
-    process: Child,
-    port: u16,
-    repository: PathBuf,
-}
-
-/// A running `edgesync bridge serve`.
-struct Bridge {
-    process: Child,
-    ready: Value,
-}
-
-impl Stock {
-    /// Serves a copy of the agents' repository, in which everybody has the rights of `letters`.
-    fn copy(place: &Place, letters: &str) -> Self {
-        let file = place.home(0).join("server.fossil");
-        std::fs::copy(place.repository(0), &file).expect("copied");
-        Self::serve(place, &file, letters)
-    }
-
-    /// Serves a new project.
-    fn new(place: &Place, name: &str) -> Self {
-        let file = place.home(0).join(name);
-        run(place
-            .fossil()
-            .args(["new", "--admin-user", "ada"])
-            .arg(&file));
-        Self::serve(place, &file, "gio")
-    }
-
-    fn serve(place: &Place, file: &Path, letters: &str) -> Self {
-        for everyone in ["nobody", "anonymous"] {
-            let give = ["user", "capabilities", everyone, letters, "-R"];
-            run(place.fossil().args(give).arg(file));
-        }
-        run(place
-            .fossil()
-            .args(["user", "password", "ada", "secret", "-R"])
-            .arg(file));
-        let free = || {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-            listener.local_addr().expect("an address").port()
-        };
-        (0..20)
-            .find_map(|_| Self::on(place, file, free()))
-            .expect("a free port")
-    }
-
-    /// Serves on `port`, or returns nothing when that is taken.
-    fn on(place: &Place, file: &Path, port: u16) -> Option<Self> {
-        let mut process = place
-            .fossil()
-            .args(["server", "--localhost", "--nojail", "--port"])
-            .arg(port.to_string())
-            .arg(file)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("fossil is installed");
-        let mut line = String::new();
-        let mut output = BufReader::new(process.stdout.take().expect("its output"));
-        output.read_line(&mut line).expect("a line");
-        if line.starts_with("Listening") {
-            let repository = file.to_path_buf();
-            return Some(Self {
-                process,
-                port,
-                repository,
-            });
-        }
-        let _ = process.kill();
-        process.wait().expect("it ended");
-        None
-    }
-
-    fn url(&self, login: &str) -> String {
-        format!("http://{login}127.0.0.1:{}/", self.port)
-    }
-
-    fn artifacts(&self, place: &Place) -> Vec<String> {
-        artifacts(place, &self.repository)
-    }
-
-    /// Stores a file in a check-in, with stock `fossil` on the server's machine.
-    fn commit(&self, place: &Place, name: &str, content: &[u8]) {
-        let checkout = self.repository.with_extension("checkout");
-        let fossil = |arguments: &[&str]| {
-            run(place.fossil().current_dir(&checkout).args(arguments));
-        };
-        if !checkout.exists() {
-            std::fs::create_dir(&checkout).expect("a folder");
-            let file = self.repository.to_str().expect("a path");
-            fossil(&["open", "--force", file]);
-        }
-        std::fs::write(checkout.join(name), content).expect("written");
-        fossil(&["add", name]);
-        // Stock fails at once when stock, which serves, writes at that moment.
-        wait(|| {
-            let mut commit = place.fossil();
-            commit.args(["commit", "-m", name, "--no-warnings", "--allow-fork"]);
-            let output = commit.current_dir(&checkout).output().expect("it runs");
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            let done = output.status.success();
-            assert!(done || said.contains("database is locked"), "{said}");
-            done
-        });
-    }
-}
-
-impl Drop for Stock {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Bridge {
-    /// Begins bridges on the bus of `agent`, whose home runs them, to `servers`.
-    fn start(place: &Place, agent: &Agent, servers: &[&str], flags: &[&str]) -> Self {
-        let mut command = place.edgesync(0);
-        command.args(["bridge", "serve", "--json", "--poll", "50ms"]);
-        let host = agent.address("nats").trim_start_matches("nats://");
-        // Not on the command line, where everybody on the machine reads it.
-        let bus = format!("nats://{}@{host}", agent.bus_token());
-        command.env("EDGESYNC_NATS_URL", bus);
-        servers.iter().for_each(|url| {
-            command.args(["--fossil-url", url]);
-        });
-        for id in &place.ids {
-            command.args(["--trust", id]);
-        }
-        let mut process = command
-            .args(flags)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("edgesync starts");
-        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-        let line = lines.next().expect("a line").expect("text");
-        let ready: Value = serde_json::from_str(&line).expect("JSON");
-        assert_eq!(ready["event"], "ready", "{ready}");
-        Self { process, ready }
-    }
-
-    fn project(&self, index: usize) -> &str {
-        let code = &self.ready["bridges"][index]["project_code"];
-        code.as_str().expect("a code")
-    }
-}
-
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Returns the id in whose name a home's bridges sign.
-fn bridge_id(place: &Place, number: usize) -> String {
-    let id = run(place.edgesync(number).args(["bridge", "id"]));
-    id.trim().to_owned()
-}
-
-fn artifacts(place: &Place, file: &Path) -> Vec<String> {
-    let names = run(place
-        .fossil()
-        .args(["sql", "--no-repository", "-readonly"])
-        .arg(file)
-        .arg("select uuid from blob where size>=0 order by 1"));
-    names.lines().map(str::to_owned).collect()
-}
-
-/// Returns bytes that do not pack.
-fn noise(bytes: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(bytes).collect()
-}
-
-/// Returns the address of a project on an agent's bus.
-fn project_url(agent: &Agent, code: &str) -> String {
-    let own = bus_url(agent);
-    let (bus, _) = own.rsplit_once('/').expect("an address");
-    format!("{bus}/{code}")
-}
+use lab::{Bridge, Stock, bridge_id, noise, project_url};
 
 fn peer(agent: &Agent, id: &str) -> Value {
     let mesh = agent.mesh();
@@ -244,13 +53,13 @@ fn commits_go_both_ways_between_agents_and_a_stock_server() {
     // More than the bus takes in one message, in each direction.
     server.commit(&place, "long-at-the-server", &noise(3_000_000));
     first.receives("long-at-the-server");
-    let all = server.artifacts(&place);
-    wait(|| artifacts(&place, &place.repository(0)) == all);
+    let all = server.artifacts();
+    wait(|| artifacts(&place.repository(0)) == all);
     place.commit_bytes(0, "long-at-the-first", &noise(2_500_000));
     wait(|| holds("long-at-the-first"));
-    let all = || artifacts(&place, &place.repository(0));
-    wait(|| server.artifacts(&place) == all());
-    wait(|| artifacts(&place, &place.repository(1)) == all());
+    let all = || artifacts(&place.repository(0));
+    wait(|| server.artifacts() == all());
+    wait(|| artifacts(&place.repository(1)) == all());
     let checked = run(place.fossil().arg("test-integrity").arg(&server.repository));
     assert!(checked.contains(" 0 errors"), "{checked}");
     wait(|| first.api("GET", "status", None)["repositories"][0]["state"]["kind"] == "up_to_date");
@@ -316,7 +125,7 @@ fn several_projects_are_cloned_at_once_through_a_bridge_that_alone_has_them() {
         let output = process.wait_with_output().expect("it ends");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
-        assert_eq!(artifacts(&place, &file), servers[which].artifacts(&place));
+        assert_eq!(artifacts(&file), servers[which].artifacts());
     }
     // What is stored in a clone goes back the same way.
     let file = place.home(1).join("clone-1.fossil");
@@ -337,7 +146,7 @@ fn several_projects_are_cloned_at_once_through_a_bridge_that_alone_has_them() {
         .arg(&file));
     let url = project_url(&agent, bridge.project(1));
     run(place.edgesync(1).args(["sync", &url, "-R"]).arg(&file));
-    assert_eq!(artifacts(&place, &file), servers[1].artifacts(&place));
+    assert_eq!(artifacts(&file), servers[1].artifacts());
 }
 
 #[test]
@@ -345,7 +154,7 @@ fn a_server_that_is_down_is_told_to_who_asks_and_used_again_when_it_is_back() {
     let place = Place::new(2);
     let agent = place.start(0, &[]);
     let server = Stock::new(&place, "one");
-    let (port, file) = (server.port, server.repository.clone());
+    let (port, file) = (server.port(), server.repository.clone());
     let bridge = Bridge::start(&place, &agent, &[&server.url("")], &[]);
     let url = project_url(&agent, bridge.project(0));
     drop(server);
@@ -358,16 +167,16 @@ fn a_server_that_is_down_is_told_to_who_asks_and_used_again_when_it_is_back() {
     let words = format!("127.0.0.1:{port} can't be reached");
     assert!(said.contains(&words), "{said}");
     assert!(!clone.exists());
-    let server = Stock::on(&place, &file, port).expect("the port is free again");
+    let server = Stock::on(&file, port).expect("the port is free again");
     run(&mut command);
-    assert_eq!(artifacts(&place, &clone), server.artifacts(&place));
+    assert_eq!(artifacts(&clone), server.artifacts());
 }
 
 #[test]
 fn what_was_committed_while_the_server_was_down_arrives_when_it_is_back() {
     let place = Place::new(1);
     let server = Stock::copy(&place, "gio");
-    let (port, file) = (server.port, server.repository.clone());
+    let (port, file) = (server.port(), server.repository.clone());
     let id = bridge_id(&place, 0);
     let agent = place.start(0, &["--trust", &id]);
     let _bridge = Bridge::start(&place, &agent, &[&server.url("")], &[]);
@@ -375,8 +184,8 @@ fn what_was_committed_while_the_server_was_down_arrives_when_it_is_back() {
     drop(server);
     agent.meets(0);
     place.commit(0, "while-it-was-down");
-    let server = Stock::on(&place, &file, port).expect("the port is free again");
-    wait(|| server.artifacts(&place) == artifacts(&place, &place.repository(0)));
+    let server = Stock::on(&file, port).expect("the port is free again");
+    wait(|| server.artifacts() == artifacts(&place.repository(0)));
 }
 
 #[test]
@@ -388,16 +197,16 @@ fn a_server_with_a_password_is_used_in_the_name_of_the_bridges_user() {
     let password = place.home(0).join("password");
     std::fs::write(&password, "secret\n").expect("written");
     let flags = ["--password-file", password.to_str().expect("a path")];
-    let bridge = Bridge::start(&place, &agent, &[&server.url("ada@")], &flags);
+    let bridge = Bridge::start(&place, &agent, &[&server.url("ada")], &flags);
     assert_eq!(bridge.ready["bridges"][0]["user"], "ada");
     assert!(!bridge.ready.to_string().contains("secret"));
     agent.meets(1);
     place.commit(0, "by-the-account");
-    wait(|| server.artifacts(&place) == artifacts(&place, &place.repository(0)));
+    wait(|| server.artifacts() == artifacts(&place.repository(0)));
     let url = project_url(&agent, bridge.project(0));
     let clone = place.home(1).join("clone.fossil");
     run(place.edgesync(1).args(["clone", &url]).arg(&clone));
-    assert_eq!(artifacts(&place, &clone), server.artifacts(&place));
+    assert_eq!(artifacts(&clone), server.artifacts());
 }
 
 #[test]
@@ -487,7 +296,7 @@ fn an_agent_bridges_servers_itself_over_restarts_and_leaves_projects_to_its_own_
         let new = ["ci", name, "-m", name, "--user-override", "ada", "-R"];
         let mut command = place.edgesync(1);
         run(command.current_dir(place.home(1)).args(new).arg(&clone));
-        wait(|| server.artifacts(&place) == artifacts(&place, &clone));
+        wait(|| server.artifacts() == artifacts(&clone));
     };
     commit("before-the-restart");
     wait(|| bridges(&agent)[0]["answered"].as_u64().expect("a count") > 0);
@@ -510,6 +319,160 @@ fn an_agent_bridges_servers_itself_over_restarts_and_leaves_projects_to_its_own_
     commit("bridged-again");
     agent.api("DELETE", &format!("mesh/bridges/{code}"), None);
     assert_eq!(bridges(&agent), Vec::<Value>::new());
+}
+
+#[test]
+fn a_server_with_tls_is_bridged_and_one_that_nobody_vouches_for_is_refused() {
+    let place = Place::new(2);
+    let authority = Authority::default();
+    let files = authority.files(&place.home(0), "localhost");
+    let trusted = place.home(0).join("authority.pem");
+    std::fs::write(&trusted, authority.pem()).expect("written");
+    let server = Stock::secure_copy(&place, "", &files);
+    let password = place.home(0).join("password");
+    std::fs::write(&password, "secret\n").expect("written");
+    let flags = ["--password-file", password.to_str().expect("a path")];
+    let url = server.url("ada");
+    assert!(url.starts_with("https://ada@"), "{url}");
+    let id = bridge_id(&place, 0);
+    let agent = place.start(0, &["--trust", &id]);
+
+    let refused = place
+        .edgesync(0)
+        .args(["bridge", "serve", "--fossil-url", &url])
+        .args(flags)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success(), "{said}");
+    let words = "nobody that this system trusts signed its certificate";
+    assert!(said.contains(words), "{said}");
+
+    let mut program = place.edgesync(0);
+    program.env("SSL_CERT_FILE", &trusted);
+    let bridge = Bridge::start_by(program, &place, &agent, &[&url], &flags);
+    agent.meets(1);
+    server.commit(&place, "at-the-server", &noise(1_000_000));
+    agent.receives("at-the-server");
+    place.commit(0, "at-the-agent");
+    wait(|| server.artifacts() == artifacts(&place.repository(0)));
+    let clone = place.home(1).join("clone.fossil");
+    let from = project_url(&agent, bridge.project(0));
+    run(place.edgesync(1).args(["clone", &from]).arg(&clone));
+    assert_eq!(artifacts(&clone), server.artifacts());
+}
+
+/// Returns how many artifacts of a repository are private.
+fn private(place: &Place, file: &Path) -> String {
+    let count = ["sql", "--no-repository", "-readonly"];
+    let sql = "select count(*) from private";
+    run(place.fossil().args(count).arg(file).arg(sql))
+}
+
+#[test]
+fn private_check_ins_go_through_a_bridge_when_both_ends_allow_it_and_stay_otherwise() {
+    let place = Place::new(2);
+    let agent = place.start(0, &[]);
+    let server = Stock::new(&place, "one");
+    server.commit(&place, "public", b"public");
+    let public = server.artifacts();
+    server.commit_privately(&place, "private");
+    server.lets(&place, "giox");
+    let whole = server.artifacts();
+    assert!(whole.len() > public.len());
+    let asks = |verb: &str, flags: &[&str], url: &str, name: &str| {
+        let file = place.home(1).join(name);
+        let mut command = place.edgesync(1);
+        command.arg(verb).args(flags).arg(url);
+        match verb {
+            "clone" => command.args(["--admin-user", "ada"]).arg(&file),
+            _ => command.arg("-R").arg(&file),
+        };
+        let output = command.output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().expect("a code"), said, file)
+    };
+
+    // An agent that is trusted has no right to private check-ins by that alone.
+    let bridge = Bridge::start(&place, &agent, &[&server.url("")], &[]);
+    let url = project_url(&agent, bridge.project(0));
+    let (code, said, file) = asks("clone", &["--private"], &url, "refused.fossil");
+    assert!(
+        code == 3 && said.contains("not authorized to sync private content"),
+        "{said}"
+    );
+    assert!(!file.exists());
+    let (code, said, file) = asks("clone", &[], &url, "public.fossil");
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(artifacts(&file), public);
+    server.commit(&place, "later", b"later");
+    let (code, said, file) = asks("sync", &["--private"], &url, "public.fossil");
+    assert!(
+        code == 3 && said.contains("all others are exchanged"),
+        "{said}"
+    );
+    assert_eq!(artifacts(&file).len(), public.len() + 2);
+    assert_eq!(private(&place, &file).trim(), "0");
+
+    drop(bridge);
+    let rights = json!({ "endpoint_id": place.ids[1], "capabilities": "giox" });
+    agent.api("POST", "mesh/trusted", Some(&rights));
+    let bridge = Bridge::start(&place, &agent, &[&server.url("")], &[]);
+    let url = project_url(&agent, bridge.project(0));
+    let (code, said, file) = asks("clone", &["--private"], &url, "whole.fossil");
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(artifacts(&file), server.artifacts());
+    let there = private(&place, &server.repository);
+    assert_eq!(private(&place, &file), there);
+
+    std::fs::write(place.home(1).join("own.txt"), "own").expect("written");
+    let new = [
+        "ci",
+        "own.txt",
+        "--private",
+        "-m",
+        "own",
+        "--user-override",
+        "ada",
+        "-R",
+    ];
+    let mut command = place.edgesync(1);
+    run(command.current_dir(place.home(1)).args(new).arg(&file));
+    let (code, said, _) = asks("sync", &[], &url, "whole.fossil");
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(private(&place, &server.repository), there);
+    let (code, said, _) = asks("sync", &["--private"], &url, "whole.fossil");
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(artifacts(&file), server.artifacts());
+    assert_eq!(private(&place, &server.repository), private(&place, &file));
+    assert_ne!(private(&place, &file), there);
+}
+
+#[test]
+fn agents_that_want_private_check_ins_get_the_others_where_they_may_not_have_them() {
+    let place = Place::new(2);
+    let server = Stock::copy(&place, "gio");
+    let id = bridge_id(&place, 0);
+    let first = place.start(0, &["--private", "--trust", &id]);
+    let join = [
+        "--private",
+        "--trust",
+        id.as_str(),
+        "--join",
+        first.address("leaf"),
+    ];
+    let second = place.start(1, &join);
+    let _bridge = Bridge::start(&place, &first, &[&server.url("")], &[]);
+    for agent in [&first, &second] {
+        agent.meets(2);
+    }
+    server.commit(&place, "at-the-server", b"short");
+    first.receives("at-the-server");
+    second.receives("at-the-server");
+    place.commit(0, "at-the-first");
+    second.receives("at-the-first");
+    wait(|| server.artifacts() == artifacts(&place.repository(0)));
+    wait(|| peer(&second, &place.ids[0])["error"]["code"] == "remote_login");
 }
 
 /// Makes a request as the Go product makes it: packed, no header. Returns the answer, which has to be packed, and its status.

@@ -24,7 +24,7 @@ use crate::repository::{Hosted, Origin, TaskError, file_error};
 use crate::serve;
 use crate::supervise::supervise;
 use crate::sync::bus::{Accepts, Line};
-use crate::sync::client;
+use crate::sync::{check_private, client};
 
 /// A repository that takes part.
 #[derive(Debug)]
@@ -349,6 +349,9 @@ impl Member {
         match exchanged.and_then(|summary| looked.map(|_| summary)) {
             Ok(summary) => {
                 self.succeeded(peer, &who, &summary, began.elapsed());
+                if let Err(error) = check_private(&summary) {
+                    self.failed(peer, &who, error);
+                }
                 Outcome::Complete {
                     received: received(&summary),
                 }
@@ -424,6 +427,9 @@ impl Member {
         if received > 0 || sent > 0 {
             let message = format!("{who}: received {received}, sent {sent}");
             self.hosted.log(Level::Info, message);
+        }
+        if summary.private_refused {
+            return;
         }
         let failed = peer.and_then(|peer| locked(&self.failures).remove(peer));
         if failed.is_some() {

@@ -17,6 +17,10 @@ use crate::limits;
 use crate::repository::{Writer, file_error};
 use crate::text;
 
+/// What helps who lacks a right.
+pub(super) const MORE_RIGHTS: &str =
+    "Ask the server's administrator for the right, or use another user.";
+
 /// Makes one exchange between the repository of `writer` and `remote` with the client that `start` makes; when the repository
 /// turns out to be at another host, one more client without the login. Reports how far it is after each round trip.
 ///
@@ -213,8 +217,7 @@ pub(super) fn sync_error(error: &SyncError) -> Error {
         }
         SyncError::WrongProject => coded(Code::RemoteAddress)
             .with_hint("The address is that of another repository; check it."),
-        SyncError::NotAuthorized(_) => coded(Code::RemoteLogin)
-            .with_hint("Ask the server's administrator for the right, or use another user."),
+        SyncError::NotAuthorized(_) => coded(Code::RemoteLogin).with_hint(MORE_RIGHTS),
         SyncError::WebPage(_) => coded(Code::RemoteAddress)
             .with_hint("Check the address; a network's login page answers like this too.")
             .retryable(),

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Http;
 use super::condition::{Condition, Progress};
-use super::{Remote, Wishes, client, exchange, jitter};
+use super::{Remote, Wishes, check_private, client, exchange, jitter};
 use crate::api::{Code, Error, Level, State, Time};
 use crate::limits;
 use crate::metrics::Tally;
@@ -197,8 +197,9 @@ impl Link {
         exchange::run(hosted.writer(), &linker.http, &self.remote, start, progress).await
     }
 
-    /// Makes sure that a completed exchange left nothing behind: a server that does not let us write says so in passing.
-    async fn check_sent(&self, hosted: &Hosted, summary: &Summary) -> Result<(), Error> {
+    /// Makes sure that a completed exchange left nothing behind: a server that does not let us write, or see what is private, says so in passing.
+    async fn check_whole(&self, hosted: &Hosted, summary: &Summary) -> Result<(), Error> {
+        check_private(summary)?;
         if !summary.push_refused {
             return Ok(());
         }
@@ -228,7 +229,7 @@ impl Link {
         let outcome = match exchanged {
             Ok(summary) => {
                 self.tell(hosted, &summary);
-                self.check_sent(hosted, &summary).await
+                self.check_whole(hosted, &summary).await
             }
             Err(error) => Err(error),
         };

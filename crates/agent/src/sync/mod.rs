@@ -17,9 +17,9 @@ pub(crate) use link::{Link, Linker};
 pub use once::{ExchangeError, Peer, clone as clone_once, exchange as exchange_once};
 pub use remote::{Remote, RemoteError};
 
-use libfossil::xfer::client::{Client, Credentials, Goal, UvRoom};
+use libfossil::xfer::client::{Client, Credentials, Goal, Summary, UvRoom};
 
-use crate::api::Phase;
+use crate::api::{Code, Error, Phase};
 use crate::text;
 
 /// What an exchange is to do.
@@ -54,6 +54,19 @@ impl Wishes {
             _ => Phase::Sync,
         }
     }
+}
+
+/// Makes sure that private content was not left out of an exchange that was to bring it.
+///
+/// # Errors
+/// `remote_login` when the other side does not let us see it.
+pub fn check_private(summary: &Summary) -> Result<(), Error> {
+    if !summary.private_refused {
+        return Ok(());
+    }
+    let words =
+        "the server does not let this user exchange private check-ins; all others are exchanged";
+    Err(Error::new(Code::RemoteLogin, words).with_hint(exchange::MORE_RIGHTS))
 }
 
 /// Returns a client for an exchange to this end; with `room`, unversioned files travel as far as there is that.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use edgesync_agent::EndpointId;
 use edgesync_agent::api::Level;
 use edgesync_agent::bridges::{Alone, Options, endpoint_id};
 use edgesync_agent::log::Log;
@@ -11,7 +10,7 @@ use edgesync_agent::sync::{BusServer, Remote};
 use libfossil::name::ProjectCode;
 use serde_json::json;
 
-use crate::agent::mesh_flags::{check_prefix, list};
+use crate::agent::bus_flags::{BusFlags, OnBus, list};
 use crate::agent::signals::{Signal, Signals};
 use crate::agent::{home, runtime};
 use crate::error::{Failure, Kind, OrFail};
@@ -39,7 +38,7 @@ enum Verb {
 /// Answer for Fossil servers on a bus, in the foreground
 ///
 /// The bridges are printed one a line, then a line that starts with `ready`. Agents that use them have to trust the printed id
-/// (--trust ID), and these have to trust the agents. SIGUSR1 makes them look at the servers now; Ctrl-C and SIGTERM end them.
+/// (--trust ID). Whom --trust names may use the bridges, and whom the agent of this folder trusts. SIGUSR1 makes them look at the servers now; Ctrl-C and SIGTERM end them.
 #[derive(Args)]
 struct Serve {
     /// A Fossil server; may be given again [env: EDGESYNC_FOSSIL_URL=, several separated by spaces]
@@ -62,28 +61,12 @@ struct Serve {
     )]
     nats_url: Option<BusServer>,
 
-    /// What the subjects on the bus begin with
-    #[arg(
-        long,
-        value_name = "PREFIX",
-        env = "EDGESYNC_PREFIX",
-        default_value = "fossil"
-    )]
-    prefix: String,
-
     /// How often to look what changed on the servers
     #[arg(long, value_name = "DURATION", env = "EDGESYNC_POLL", default_value = "5s", value_parser = parse_duration)]
     poll: Duration,
 
-    /// The id of an agent that may read and write through the bridges; may be given again [env: EDGESYNC_TRUST=, several separated by spaces]
-    ///
-    /// Whom the agent of this folder trusts may do so, too.
-    #[arg(long = "trust", value_name = "ID")]
-    trusted: Vec<String>,
-
-    /// The code of a project that programs which do not sign may read and write; may be given again [env: EDGESYNC_ACCEPT_UNSIGNED=, several separated by spaces]
-    #[arg(long = "accept-unsigned", value_name = "PROJECT")]
-    accept_unsigned: Vec<String>,
+    #[command(flatten)]
+    on_bus: BusFlags,
 
     #[command(flatten)]
     password: PasswordSource,
@@ -144,13 +127,18 @@ impl Serve {
             projects.push(code);
         }
         let password = self.password.read()?;
+        let OnBus {
+            trust,
+            accept_unsigned,
+            prefix,
+        } = self.on_bus.read()?;
         let mut options = Options {
             servers: Vec::new(),
             bus: self.nats_url,
-            prefix: check_prefix(self.prefix)?,
+            prefix,
             poll: self.poll,
-            trust: Vec::new(),
-            accept_unsigned: Vec::new(),
+            trust,
+            accept_unsigned,
         };
         for (index, text) in servers.iter().enumerate() {
             let remote: Remote = text.parse().or_fail(Kind::Usage, "--fossil-url")?;
@@ -159,14 +147,6 @@ impl Serve {
             options
                 .servers
                 .push((remote.with_login(None, password), project));
-        }
-        for text in list(self.trusted, "EDGESYNC_TRUST") {
-            let id: EndpointId = text.parse().or_fail(Kind::Usage, "--trust")?;
-            options.trust.push(id);
-        }
-        for text in list(self.accept_unsigned, "EDGESYNC_ACCEPT_UNSIGNED") {
-            let code: ProjectCode = text.parse().or_fail(Kind::Usage, "--accept-unsigned")?;
-            options.accept_unsigned.push(code);
         }
         Ok(options)
     }

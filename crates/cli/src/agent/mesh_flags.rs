@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{BoolishValueParser, FalseyValueParser};
 use edgesync_agent::api::Role;
-use edgesync_agent::{Config, EndpointId, JoinUrl, TunnelConfig, UpstreamUrl, UpstreamUrlError};
-use libfossil::name::ProjectCode;
+use edgesync_agent::{Config, JoinUrl, TunnelConfig, UpstreamUrl, UpstreamUrlError};
 
+use crate::agent::bus_flags::{BusFlags, OnBus, list};
 use crate::error::{Failure, Kind, OrFail};
 
 /// Flags about the mesh.
@@ -78,9 +78,8 @@ pub(crate) struct MeshFlags {
     )]
     nats_creds: Option<PathBuf>,
 
-    /// The id of an agent that may read and write here; may be given again [env: EDGESYNC_TRUST=, several separated by spaces]
-    #[arg(long = "trust", value_name = "ID")]
-    trusted: Vec<String>,
+    #[command(flatten)]
+    bus: BusFlags,
 
     /// Open the tunnel, by which agents reach each other by their keys, through NATs
     #[arg(long, env = "EDGESYNC_IROH", value_parser = FalseyValueParser::new())]
@@ -109,19 +108,6 @@ pub(crate) struct MeshFlags {
     /// Publish this agent's addresses in iroh's public lookup, and use its public relays
     #[arg(long, env = "EDGESYNC_IROH_PUBLIC", value_parser = FalseyValueParser::new())]
     iroh_public: bool,
-
-    /// What the subjects on the bus begin with
-    #[arg(
-        long,
-        value_name = "PREFIX",
-        env = "EDGESYNC_PREFIX",
-        default_value = "fossil"
-    )]
-    prefix: String,
-
-    /// The code of a project in which programs that do not sign may read and write; may be given again [env: EDGESYNC_ACCEPT_UNSIGNED=, several separated by spaces]
-    #[arg(long = "accept-unsigned", value_name = "PROJECT")]
-    accept_unsigned: Vec<String>,
 }
 
 impl MeshFlags {
@@ -129,20 +115,19 @@ impl MeshFlags {
     pub(crate) fn fill(self, config: &mut Config) -> Result<(), Failure> {
         self.tunnel(config)?;
         config.mesh.upstream = self.upstream()?;
-        for text in list(self.trusted, "EDGESYNC_TRUST") {
-            let id: EndpointId = text.parse().or_fail(Kind::Usage, "--trust")?;
-            config.trust.push(id);
-        }
-        for text in list(self.accept_unsigned, "EDGESYNC_ACCEPT_UNSIGNED") {
-            let code: ProjectCode = text.parse().or_fail(Kind::Usage, "--accept-unsigned")?;
-            config.accept_unsigned.push(code);
-        }
+        let OnBus {
+            trust,
+            accept_unsigned,
+            prefix,
+        } = self.bus.read()?;
+        config.trust.extend(trust);
+        config.accept_unsigned = accept_unsigned;
         let mesh = &mut config.mesh;
         for text in list(self.joins, "EDGESYNC_JOIN") {
             let url: JoinUrl = text.parse().or_fail(Kind::Usage, "--join")?;
             mesh.joins.push(url);
         }
-        mesh.prefix = check_prefix(self.prefix)?;
+        mesh.prefix = prefix;
         mesh.role = self.nats_role;
         mesh.nats_listen = self.nats_listen;
         mesh.leaf_listen = self.leaf_listen;
@@ -209,30 +194,4 @@ impl MeshFlags {
         }
         Ok(())
     }
-}
-
-/// Returns what subjects begin with, if they can.
-pub(crate) fn check_prefix(prefix: String) -> Result<String, Failure> {
-    let odd = |token: &str| {
-        token.is_empty()
-            || !token
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    if prefix.split('.').any(odd) {
-        return Err(Failure::new(
-            Kind::Usage,
-            "--prefix: letters, digits, - and _ are expected, with dots between",
-        ));
-    }
-    Ok(prefix)
-}
-
-/// Returns what a flag gives, or else the words of an environment variable.
-pub(crate) fn list(given: Vec<String>, variable: &str) -> Vec<String> {
-    if !given.is_empty() {
-        return given;
-    }
-    let words = std::env::var(variable).unwrap_or_default();
-    words.split_whitespace().map(str::to_owned).collect()
 }

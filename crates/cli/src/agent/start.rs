@@ -14,6 +14,7 @@ use edgesync_agent::sync::Remote;
 use edgesync_agent::{Agent, Config, Headless, MeshError, StartError};
 use serde_json::json;
 
+use crate::agent::bus_flags::list;
 use crate::agent::mesh_flags::MeshFlags;
 use crate::agent::signals::{Signal, Signals};
 use crate::agent::{api, home, runtime};
@@ -134,16 +135,8 @@ impl Start {
             },
         };
         config.repositories = files(&config.repositories)?;
-        let remotes = match self.remotes {
-            given if !given.is_empty() => given,
-            _ => std::env::var("EDGESYNC_REMOTE")
-                .unwrap_or_default()
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect(),
-        };
         let password = self.password.read()?;
-        for text in remotes {
+        for text in list(self.remotes, "EDGESYNC_REMOTE") {
             let remote: Remote = text.parse().or_fail(Kind::Usage, "--remote")?;
             let password = password.clone().filter(|_| remote.user().is_some());
             config.remotes.push(remote.with_login(None, password));

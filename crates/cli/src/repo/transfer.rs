@@ -1,7 +1,7 @@
 //! `edgesync sync`, `push`, `pull`: one exchange of a repository with a server or another file.
 
 use clap::Args;
-use edgesync_agent::sync::{Peer, Remote, RemoteError, exchange_once};
+use edgesync_agent::sync::{Peer, Remote, RemoteError, check_private, exchange_once};
 use libfossil::db::{Access, RememberedRemote, Repository};
 use libfossil::xfer::client::{Goal, Summary};
 use serde_json::json;
@@ -152,14 +152,14 @@ impl PeerArgs {
         if self.url.is_some() && !self.once {
             remember(&mut repository, &peer)?;
         }
-        report(what, &peer, &summary, out)?;
         if summary.push_refused && !goal.pull {
             return Err(
                 Failure::new(Kind::Refused, format!("{peer} does not let you push"))
                     .hint("log in as a user with the right to write: put the user into the URL"),
             );
         }
-        Ok(())
+        check_private(&summary)?;
+        report(what, &peer, &summary, out)
     }
 
     fn peer(&self, repository: &Repository, verb: &str) -> Result<Peer, Failure> {

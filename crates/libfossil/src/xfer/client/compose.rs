@@ -67,7 +67,8 @@ impl Client {
         };
         let project = repo.project_code().ok();
         let known = project.is_some();
-        if self.goal.private && known {
+        // A request that goes without a login because the project is not known yet would be refused for it.
+        if self.goal.private && (known || self.credentials.is_none()) {
             outbox.push(&Card::Pragma(Pragma::SendPrivate));
         }
         let seqno = clone.wanted_seqno();

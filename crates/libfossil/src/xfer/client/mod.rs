@@ -104,6 +104,8 @@ pub struct Summary {
     pub unversioned_received: usize,
     /// The server does not let this user write; what is new here stayed here.
     pub push_refused: bool,
+    /// The server does not let this user see private content; the public part went on without.
+    pub private_refused: bool,
     /// What the server wants its user to read.
     pub messages: Vec<String>,
     /// Seconds that the server's clock is ahead, as far as known.

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use bytes::Bytes;
 
+use super::lists::Lists;
 use super::{Client, GIMMES, MAX_IDLE_ROUNDS, Response, SyncError};
 use crate::db::{PackedContent, Receipt, Repository, Transaction, Visibility};
 use crate::limits::{MAX_REPLIED_CARDS, MAX_REPLIED_NAMES};
@@ -27,6 +28,9 @@ const MAX_COOKIE_BYTES: usize = 4096;
 
 /// What servers say first when a user may only read.
 const PULL_ONLY: &str = "pull only ";
+
+/// What servers say to a user who may not see private content.
+const NO_PRIVATE: &str = "not authorized to sync private content";
 
 impl Client {
     /// Takes a reply.
@@ -183,6 +187,14 @@ impl Client {
                     self.refuse_push();
                     return Ok(true);
                 }
+                Card::Error(text)
+                    if text.starts_with(NO_PRIVATE)
+                        && self.goal.private
+                        && self.clone.is_none() =>
+                {
+                    self.refuse_private();
+                    return Ok(true);
+                }
                 Card::Error(text) => return Err(error(text)),
                 _ => {}
             }
@@ -199,16 +211,32 @@ impl Client {
         }
     }
 
-    /// Goes on without sending. What was sent was not stored.
+    /// Goes on without sending.
     fn refuse_push(&mut self) {
-        self.summary.artifacts_sent = 0;
-        self.sent.clear();
         self.goal.push = false;
         self.summary.push_refused = true;
+        self.take_back();
+        self.lists.stop_telling();
+    }
+
+    /// Goes on with public content alone. Some servers take the rest of such a request, others nothing of it: all of it is said again.
+    fn refuse_private(&mut self) {
+        self.goal.private = false;
+        self.summary.private_refused = true;
+        self.take_back();
+        self.lists = Lists::of(self.goal);
+        if self.budget.is_some() {
+            self.lists.read_in_parts(self.goal);
+        }
+    }
+
+    /// Counts nothing that was sent as stored.
+    fn take_back(&mut self) {
+        self.summary.artifacts_sent = 0;
+        self.sent.clear();
         self.in_flight.clear();
         self.wanted.clear();
         self.offered.clear();
-        self.lists.stop_telling();
     }
 
     /// Stores what a reply brings. With `discard`, only the project's code is taken.

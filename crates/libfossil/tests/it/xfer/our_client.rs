@@ -222,7 +222,10 @@ fn private_content_of_a_stock_server_comes_only_when_asked_for() {
         private: true,
         ..SYNC
     };
-    assert!(sync(&lab, &mut repo, &theirs, goal, ADA).is_err());
+    let public = put(&mut repo, b"public here", Visibility::Public);
+    let refused = sync(&lab, &mut repo, &theirs, goal, ADA).unwrap();
+    assert!(refused.private_refused && private_names(&lab, &path).is_empty());
+    assert!(lab.artifacts(&theirs).contains(&public.to_string()));
     sync(&lab, &mut repo, &theirs, goal, EVE).unwrap();
     lab.assert_equal(&theirs, &path);
     assert_eq!(private_names(&lab, &path), private);
@@ -244,6 +247,22 @@ fn private_content_of_a_stock_server_comes_only_when_asked_for() {
     })
     .unwrap();
     lab.assert_equal(&theirs, &clone);
+
+    // Who has no login has no more rights later, and asks at once.
+    let clone = |name: &str| {
+        let path = lab.path(name);
+        let cloned = rig::clone(&path, goal, None, |request| {
+            rig::stock(&lab, &theirs, request)
+        });
+        cloned.map(|_| path)
+    };
+    let refused = clone("refused.fossil");
+    assert!(
+        matches!(refused, Err(SyncError::NotAuthorized(_))),
+        "{refused:?}"
+    );
+    on(&lab, &theirs, "user capabilities nobody giox");
+    lab.assert_equal(&theirs, &clone("open.fossil").unwrap());
 }
 
 #[test]
