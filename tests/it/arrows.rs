@@ -11,7 +11,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("natsd", &[]),
     // Itself, so that its own tests have the bus in memory.
     ("edgesync-bus", &["edgesync-bus"]),
-    ("edgesync-bridge", &["edgesync-bus", "libfossil"]),
+    (
+        "edgesync-bridge",
+        &["edgesync-bus", "edgesync-tests", "libfossil"],
+    ),
     ("edgesync-replica", &[]),
     ("edgesync-notify", &["libfossil"]),
     ("edgesync-tunnel", &[]),
@@ -22,12 +25,17 @@ const ARROWS: &[(&str, &[&str])] = &[
             "edgesync-bus",
             "edgesync-notify",
             "edgesync-replica",
+            // Here and elsewhere: the stock programs that tests stand beside.
+            "edgesync-tests",
             "edgesync-tunnel",
             "libfossil",
             "natsd",
         ],
     ),
-    ("edgesync", &["edgesync-agent", "libfossil"]),
+    (
+        "edgesync",
+        &["edgesync-agent", "edgesync-tests", "libfossil"],
+    ),
     ("edgesync-desktop", &["edgesync-agent"]),
     ("edgesync-xtask", &[]),
     // These run the built programs; libfossil is their second opinion on a file.

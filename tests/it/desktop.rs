@@ -13,6 +13,7 @@ mod webview;
 
 use anyhow::Result;
 use app::App;
+use edgesync_tests::FossilServer;
 use process::{Program, descendants, until};
 use reqwest::Method;
 use screen::Desktop;
@@ -220,7 +221,7 @@ async fn the_status_line_ages_and_sync_now_renews_it() -> Result<()> {
     let tray = desktop.tray().await?;
     let theirs = new_repository(&desktop, "theirs")?;
     let ours = stock::clone_of(&desktop, &theirs, "ours")?;
-    let (server, address) = stock::server(&desktop, &theirs).await?;
+    let server = FossilServer::start(&theirs);
     let mut command = desktop.app()?;
     let app = App::start(
         command.arg("-R").arg(&ours).args(["--poll", "1h"]),
@@ -232,7 +233,7 @@ async fn the_status_line_ages_and_sync_now_renews_it() -> Result<()> {
     app.call(
         Method::PUT,
         "repositories/ours/remote",
-        Some(json!({ "url": address })),
+        Some(json!({ "url": server.url("") })),
     )
     .await?;
     icon.status_line("Up to date · now").await?;
@@ -260,7 +261,7 @@ async fn the_window_shows_the_agents_page_and_frees_its_memory_when_closed() -> 
     let tray = desktop.tray().await?;
     let repository = new_repository(&desktop, "lighthouse")?;
     let mut command = desktop.app()?;
-    let door = Door::open(command.arg("-R").arg(&repository))?;
+    let door = Door::open(command.arg("-R").arg(&repository));
     let app = App::start(&mut command, &desktop.path("home")).await?;
     let icon = tray.icon().await?;
     assert!(
@@ -395,7 +396,7 @@ async fn without_a_tray_the_window_opens_and_says_so() -> Result<()> {
     let desktop = Desktop::start().await?;
     let repository = new_repository(&desktop, "lighthouse")?;
     let mut command = desktop.app()?;
-    let door = Door::open(command.arg("-R").arg(&repository))?;
+    let door = Door::open(command.arg("-R").arg(&repository));
     let app = App::start(&mut command, &desktop.path("home")).await?;
     app.program.line("no tray").await?;
     app.program.line("page loaded").await?;

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
-import jsqr from "jsqr";
 import { startAgent } from "./agent.mjs";
 import { inspect, openBrowser, openPage, visit } from "./browser.mjs";
+import { largeEnough, openPhone, readCode } from "./phone.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -28,62 +28,13 @@ before(async () => {
   browser = await openBrowser();
   agent = await startAgent(options);
   ({ page: desktop, errors } = await openPage(browser, agent, { height: 900 }));
-  phone = await openPhone();
+  phone = await openPhone(browser, errors);
 });
 
 after(async () => {
   await browser?.close();
   await agent?.remove();
 });
-
-/** @param {"light" | "dark"} scheme */
-async function openPhone(scheme = "light") {
-  const context = await browser.newContext({
-    viewport: { width: 390, height: 780 },
-    isMobile: true,
-    hasTouch: true,
-    colorScheme: scheme,
-    reducedMotion: "reduce",
-    userAgent: "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/140 Mobile Safari/537.36",
-  });
-  const page = await context.newPage();
-  page.on("pageerror", (error) => errors.push(error.message));
-  page.on("console", (message) => {
-    if (/Content.Security.Policy/i.test(message.text())) errors.push(message.text());
-  });
-  return page;
-}
-
-/** What a camera reads of the code that the page shows. @param {Page} page */
-async function readCode(page) {
-  const picture = (await page.locator("img.qr").screenshot()).toString("base64");
-  const paper = await page.context().newPage();
-  const { data, width, height } = await paper.evaluate(async (png) => {
-    const image = new Image();
-    image.src = `data:image/png;base64,${png}`;
-    await image.decode();
-    const canvas = new OffscreenCanvas(image.width, image.height);
-    const context = canvas.getContext("2d");
-    if (!context) throw new Error("no canvas");
-    context.drawImage(image, 0, 0);
-    return { data: [...context.getImageData(0, 0, image.width, image.height).data], width: image.width, height: image.height };
-  }, picture);
-  await paper.close();
-  const found = (jsqr.default ?? jsqr)(Uint8ClampedArray.from(data), width, height);
-  assert.ok(found, "the code can be read");
-  return found.data;
-}
-
-/** What a finger has to hit is large enough. @param {Page} page */
-async function largeEnough(page) {
-  const small = await page.evaluate(() =>
-    [...document.querySelectorAll("button, a, input")]
-      .map((each) => ({ name: each.textContent?.trim() || each.getAttribute("aria-label"), box: each.getBoundingClientRect() }))
-      .filter(({ box }) => box.height > 0 && (box.height < 48 || box.width < 48))
-      .map(({ name, box }) => `${name} ${box.width}x${box.height}`),
-  );
-  assert.deepEqual(small, []);
-}
 
 /** Asks on the command line, as a program does. @param {string[]} args */
 function ask(...args) {
@@ -190,7 +141,7 @@ test("the connection is said, and comes back by itself", { timeout }, async () =
 });
 
 test("a phone is paired from a terminal, in the dark, by the typed code", { timeout }, async () => {
-  const dark = await openPhone("dark");
+  const dark = await openPhone(browser, errors, "dark");
   const child = agent.run("notify", "pair", "--json", "--name", "Kitchen", "--project", "demo", "--read-only", "--listen", "127.0.0.1");
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   const made = JSON.parse((await lines.next()).value);
@@ -215,7 +166,7 @@ test("a phone is paired from a terminal, in the dark, by the typed code", { time
 });
 
 test("digits that differ pair nobody", { timeout }, async () => {
-  const other = await openPhone();
+  const other = await openPhone(browser, errors);
   await visit(desktop, agent, "/devices");
   await desktop.getByRole("button", { name: "Pair a phone" }).click();
   await desktop.getByRole("button", { name: "Show the code" }).click();

@@ -16,7 +16,8 @@ use tokio::sync::{Barrier, Notify};
 use crate::envelope::{STATUS, content_type};
 use crate::http::Http;
 use crate::{Account, Fault, Standing, limits, project_at};
-use lab::{Lab, PATIENCE, Setting, Stock, stands};
+use edgesync_tests::FossilServer;
+use lab::{Bridged, Lab, PATIENCE, Setting, listening, stands};
 
 /// An answer that says nothing.
 const COMMENT: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-fossil-debug\r\nConnection: close\r\nContent-Length: 5\r\n\r\n# ok\n";
@@ -45,11 +46,12 @@ fn ada() -> Account {
 
 #[tokio::test]
 async fn a_clone_a_push_and_a_pull_go_through_and_stock_holds_the_same() {
-    let lab = Lab::new();
-    let project = lab.repository("server.fossil", "gio");
-    let server = Stock::start(&lab.path("server.fossil"));
-    lab.bridge(project, server.port, Setting::default()).await;
-    let caller = lab.caller(project, "gio");
+    let Bridged {
+        lab,
+        caller,
+        server: _server,
+        ..
+    } = Bridged::new("gio", Setting::default()).await;
     lab.clone(&caller, "a.fossil").await.expect("cloned");
     lab.clone(&caller, "b.fossil").await.expect("cloned");
     let pushed = lab.store("a.fossil", b"what a made");
@@ -65,11 +67,12 @@ async fn a_clone_a_push_and_a_pull_go_through_and_stock_holds_the_same() {
 
 #[tokio::test]
 async fn what_is_longer_than_the_bus_allows_travels_in_parts_both_ways() {
-    let lab = Lab::new();
-    let project = lab.repository("server.fossil", "gio");
-    let server = Stock::start(&lab.path("server.fossil"));
-    lab.bridge(project, server.port, Setting::default()).await;
-    let caller = lab.caller(project, "gio");
+    let Bridged {
+        lab,
+        caller,
+        server: _server,
+        ..
+    } = Bridged::new("gio", Setting::default()).await;
     lab.clone(&caller, "a.fossil").await.expect("cloned");
     lab.clone(&caller, "b.fossil").await.expect("cloned");
     let long = lab.store("a.fossil", &noise(3_000_000));
@@ -83,11 +86,13 @@ async fn what_is_longer_than_the_bus_allows_travels_in_parts_both_ways() {
 
 #[tokio::test]
 async fn go_form_requests_get_packed_answers_and_a_clear_word_when_those_are_too_long() {
-    let lab = Lab::new();
-    let project = lab.repository("server.fossil", "gio");
-    let server = Stock::start(&lab.path("server.fossil"));
-    lab.bridge(project, server.port, Setting::default()).await;
-    let caller = lab.caller(project, "gio");
+    let Bridged {
+        lab,
+        project,
+        caller,
+        server: _server,
+        ..
+    } = Bridged::new("gio", Setting::default()).await;
     let clone = caller.go(GO_CLONE).await;
     assert_eq!(content_type(&clone), Ok(ContentType::Packed));
     let message = frame::decode(ContentType::Packed, clone.payload).expect("a message");
@@ -110,10 +115,7 @@ async fn go_form_requests_get_packed_answers_and_a_clear_word_when_those_are_too
 async fn an_answer_that_takes_longer_than_anybody_waits_is_promised_and_comes_once() {
     let lab = Lab::new();
     let project = lab.repository("server.fossil", "gio");
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let port = listener.local_addr().expect("an address").port();
+    let (listener, port) = listening().await;
     let (requests, release) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
     let (seen, released) = (Arc::clone(&requests), Arc::clone(&release));
     tokio::spawn(async move {
@@ -156,10 +158,7 @@ async fn a_servers_reply_comes_back_byte_for_byte() {
     let project = lab.repository("server.fossil", "gio");
     let reply = b"not even packed, \0 and none of our business".to_vec();
     let sent = reply.clone();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let port = listener.local_addr().expect("an address").port();
+    let (listener, port) = listening().await;
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             read_request(&mut stream).await;
@@ -184,13 +183,15 @@ async fn a_servers_reply_comes_back_byte_for_byte() {
 
 #[tokio::test]
 async fn a_server_that_wants_a_login_is_reached_by_the_bridges_account_or_the_callers() {
-    let lab = Lab::new();
-    let project = lab.repository("server.fossil", "");
-    let server = Stock::start(&lab.path("server.fossil"));
-    let bridge = lab.bridge(project, server.port, Setting::default()).await;
+    let Bridged {
+        lab,
+        mut caller,
+        bridge,
+        server: _server,
+        ..
+    } = Bridged::new("", Setting::default()).await;
     let blind = stands(&mut bridge.standing(), |it| *it != Standing::Starting).await;
     assert!(matches!(blind, Standing::Blind(_)), "{blind:?}");
-    let mut caller = lab.caller(project, "gio");
     let refused = lab.clone(&caller, "refused.fossil").await;
     assert!(
         refused
@@ -214,17 +215,19 @@ async fn a_server_that_wants_a_login_is_reached_by_the_bridges_account_or_the_ca
     assert_eq!(lab.artifacts("server.fossil"), before);
     lab.stop.cancel();
 
-    let lab = Lab::new();
-    let project = lab.repository("server.fossil", "");
-    let server = Stock::start(&lab.path("server.fossil"));
     let account = Some(ada());
     let setting = Setting {
         account,
         ..Setting::default()
     };
-    let bridge = lab.bridge(project, server.port, setting).await;
+    let Bridged {
+        lab,
+        caller,
+        bridge,
+        server: _server,
+        ..
+    } = Bridged::new("", setting).await;
     stands(&mut bridge.standing(), |it| matches!(it, Standing::Up(_))).await;
-    let caller = lab.caller(project, "gio");
     lab.clone(&caller, "a.fossil")
         .await
         .expect("with the bridge's account");
@@ -240,19 +243,17 @@ async fn a_server_that_wants_a_login_is_reached_by_the_bridges_account_or_the_ca
 
 #[tokio::test]
 async fn who_lacks_a_right_changes_nothing_on_the_server() {
-    let lab = Lab::new();
-    let project = lab.repository("server.fossil", "");
-    let server = Stock::start(&lab.path("server.fossil"));
     let account = Some(ada());
-    lab.bridge(
+    let setting = Setting {
+        account,
+        ..Setting::default()
+    };
+    let Bridged {
+        lab,
         project,
-        server.port,
-        Setting {
-            account,
-            ..Setting::default()
-        },
-    )
-    .await;
+        server: _server,
+        ..
+    } = Bridged::new("", setting).await;
     lab.clone(&lab.caller(project, "go"), "a.fossil")
         .await
         .expect("cloned");
@@ -275,7 +276,7 @@ async fn a_server_names_its_project_also_to_who_may_not_clone() {
     let lab = Lab::new();
     for (name, letters) in [("open.fossil", "gio"), ("closed.fossil", "")] {
         let project = lab.repository(name, letters);
-        let server = Stock::start(&lab.path(name));
+        let server = lab.serve(name);
         let url = format!("http://127.0.0.1:{}/", server.port).parse();
         let http = Http::new().expect("clients");
         let found = project_at(&http, &url.expect("an address"), [9; 20]).await;
@@ -288,7 +289,7 @@ async fn another_project_is_told_apart_and_not_cloned() {
     let lab = Lab::new();
     let other = lab.repository("other.fossil", "gio");
     lab.repository("server.fossil", "gio");
-    let server = Stock::start(&lab.path("server.fossil"));
+    let server = lab.serve("server.fossil");
     let bridge = lab.bridge(other, server.port, Setting::default()).await;
     let standing = stands(&mut bridge.standing(), |it| *it != Standing::Starting).await;
     assert_eq!(standing, Standing::Down(Fault::Project(other)));
@@ -300,14 +301,16 @@ async fn another_project_is_told_apart_and_not_cloned() {
 
 #[tokio::test]
 async fn a_server_that_is_down_is_an_error_and_one_that_comes_back_is_used_again() {
-    let lab = Lab::new();
-    let project = lab.repository("server.fossil", "gio");
-    let server = Stock::start(&lab.path("server.fossil"));
+    let Bridged {
+        lab,
+        caller,
+        bridge,
+        server,
+        ..
+    } = Bridged::new("gio", Setting::default()).await;
     let port = server.port;
-    let bridge = lab.bridge(project, port, Setting::default()).await;
     let mut standing = bridge.standing();
     stands(&mut standing, |it| matches!(it, Standing::Up(_))).await;
-    let caller = lab.caller(project, "gio");
     lab.clone(&caller, "a.fossil").await.expect("cloned");
     drop(server);
     let pushed = lab.store("a.fossil", b"waits for the server");
@@ -322,7 +325,8 @@ async fn a_server_that_is_down_is_an_error_and_one_that_comes_back_is_used_again
         matches!(it, Standing::Down(Fault::Server(_)))
     })
     .await;
-    let _server = Stock::on(&lab.path("server.fossil"), port).expect("the port is free again");
+    let _server =
+        FossilServer::on(&lab.path("server.fossil"), port).expect("the port is free again");
     lab.sync(&caller, "a.fossil")
         .await
         .expect("it answers again");
@@ -333,20 +337,17 @@ async fn a_server_that_is_down_is_an_error_and_one_that_comes_back_is_used_again
 
 #[tokio::test]
 async fn what_changes_on_the_server_is_noticed_whoever_changed_it() {
-    let lab = Lab::new();
-    let project = lab.repository("server.fossil", "gio");
-    let server = Stock::start(&lab.path("server.fossil"));
     let poll = Duration::from_millis(50);
-    let bridge = lab
-        .bridge(
-            project,
-            server.port,
-            Setting {
-                poll,
-                ..Setting::default()
-            },
-        )
-        .await;
+    let setting = Setting {
+        poll,
+        ..Setting::default()
+    };
+    let Bridged {
+        lab,
+        bridge,
+        server: _server,
+        ..
+    } = Bridged::new("gio", setting).await;
     let mut standing = bridge.standing();
     let first = stands(&mut standing, |it| matches!(it, Standing::Up(_))).await;
     lab.store("server.fossil", b"made at the server");
@@ -366,13 +367,15 @@ async fn what_changes_on_the_server_is_noticed_whoever_changed_it() {
 
 #[tokio::test]
 async fn what_a_caller_pushes_is_noticed_without_waiting_for_the_poll() {
-    let lab = Lab::new();
-    let project = lab.repository("server.fossil", "gio");
-    let server = Stock::start(&lab.path("server.fossil"));
-    let bridge = lab.bridge(project, server.port, Setting::default()).await;
+    let Bridged {
+        lab,
+        bridge,
+        caller,
+        server: _server,
+        ..
+    } = Bridged::new("gio", Setting::default()).await;
     let mut standing = bridge.standing();
     let first = stands(&mut standing, |it| matches!(it, Standing::Up(_))).await;
-    let caller = lab.caller(project, "gio");
     lab.clone(&caller, "a.fossil").await.expect("cloned");
     lab.store("a.fossil", b"pushed");
     lab.sync(&caller, "a.fossil").await.expect("pushed");
@@ -389,10 +392,7 @@ async fn two_projects_are_kept_apart() {
         lab.repository("1.fossil", "gio"),
         lab.repository("2.fossil", "gio"),
     );
-    let servers = [
-        Stock::start(&lab.path("1.fossil")),
-        Stock::start(&lab.path("2.fossil")),
-    ];
+    let servers = [lab.serve("1.fossil"), lab.serve("2.fossil")];
     lab.bridge(one, servers[0].port, Setting::default()).await;
     lab.bridge(two, servers[1].port, Setting::default()).await;
     let callers = [lab.caller(one, "gio"), lab.caller(two, "gio")];
@@ -432,10 +432,7 @@ async fn after_the_first_answer_requests_reach_the_server_side_by_side_and_never
 {
     let lab = Lab::new();
     let project = lab.repository("server.fossil", "gio");
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let port = listener.local_addr().expect("an address").port();
+    let (listener, port) = listening().await;
     // After the first, answers only when as many as are allowed are there together.
     let together = Arc::new(Barrier::new(limits::SERVER_REQUESTS));
     let (present, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -481,11 +478,13 @@ async fn after_the_first_answer_requests_reach_the_server_side_by_side_and_never
 
 #[tokio::test]
 async fn what_is_no_message_is_answered_as_an_error_and_not_passed_on() {
-    let lab = Lab::new();
-    let project = lab.repository("server.fossil", "gio");
-    let server = Stock::start(&lab.path("server.fossil"));
-    let bridge = lab.bridge(project, server.port, Setting::default()).await;
-    let caller = lab.caller(project, "gio");
+    let Bridged {
+        lab: _lab,
+        bridge,
+        caller,
+        server: _server,
+        ..
+    } = Bridged::new("gio", Setting::default()).await;
     for bad in [&b"\xff\xff\xff\xff\0\0\0\0"[..], b"junk that is longer"] {
         let answer = caller
             .send(Headers::new(), Bytes::copy_from_slice(bad), false)

@@ -17,7 +17,7 @@ async fn the_menu_leads_to_the_pairing_the_log_and_the_doctor() -> Result<()> {
     let desktop = Desktop::start().await?;
     let tray = desktop.tray().await?;
     let mut command = desktop.app()?;
-    let door = Door::open(command.arg("--hidden"))?;
+    let door = Door::open(command.arg("--hidden"));
     let app = App::start(&mut command, &desktop.path("home")).await?;
     let icon = tray.icon().await?;
 
@@ -107,7 +107,7 @@ async fn a_start_at_login_that_cannot_be_kept_leads_to_the_log() -> Result<()> {
     // A file where the folder should be.
     std::fs::write(desktop.path("config/autostart"), "")?;
     let mut command = desktop.app()?;
-    let door = Door::open(command.arg("--hidden"))?;
+    let door = Door::open(command.arg("--hidden"));
     let app = App::start(&mut command, &desktop.path("home")).await?;
     let icon = tray.icon().await?;
     icon.click("Start at login").await?;

@@ -156,7 +156,7 @@ async fn a_daemon_without_buttons_leads_to_the_question_in_the_window() -> Resul
     let _tray = desktop.tray().await?;
     let daemon = desktop.daemon(&["body"]).await?;
     let mut command = desktop.app()?;
-    let door = Door::open(command.arg("--hidden"))?;
+    let door = Door::open(command.arg("--hidden"));
     let app = App::start(&mut command, &desktop.path("home")).await?;
     let asked = ask(&app, "Deploy <now>?", json!({})).await?;
     // It reads no markup, so nothing is written as an entity.
@@ -302,7 +302,7 @@ async fn the_button_of_the_settings_shows_a_test_notification() -> Result<()> {
     let _tray = desktop.tray().await?;
     let daemon = desktop.daemon(USUAL).await?;
     let mut command = desktop.app()?;
-    let door = Door::open(&mut command)?;
+    let door = Door::open(&mut command);
     let app = App::start(&mut command, &desktop.path("home")).await?;
     app.program.line("page loaded").await?;
     let page = door.enter().await?;
@@ -535,7 +535,7 @@ async fn questions_wait_in_the_menu_with_their_answers_and_the_icon_has_a_dot() 
     let desktop = Desktop::start().await?;
     let tray = desktop.tray().await?;
     let mut command = desktop.app()?;
-    let door = Door::open(command.arg("--hidden"))?;
+    let door = Door::open(command.arg("--hidden"));
     let app = App::start(&mut command, &desktop.path("home")).await?;
     let icon = tray.icon().await?;
     let calm = std::fs::read(icon.picture().await?)?;

@@ -147,10 +147,3 @@ fn signal(name: &str, pid: u32) -> Result<()> {
     anyhow::ensure!(sent.success(), "kill failed: {sent}");
     Ok(())
 }
-
-/// Returns a port of this machine that nobody listened on a moment ago, for programs that can't choose one themselves.
-pub(super) fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?
-        .local_addr()?
-        .port())
-}

@@ -1,11 +1,9 @@
-//! What stock `fossil` does for these tests: makes repositories, and serves one.
+//! What stock `fossil` does for these tests: it makes repositories.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::process::{Program, free_port, until};
 use super::screen::Desktop;
 
 /// What the repositories made here have in the file `README`.
@@ -41,28 +39,10 @@ pub(super) fn clone_of(desktop: &Desktop, file: &Path, name: &str) -> Result<Pat
     Ok(clone)
 }
 
-/// Serves the repository `file` over HTTP; returns the server and its address.
-pub(super) async fn server(desktop: &Desktop, file: &Path) -> Result<(Program, String)> {
-    let port = free_port()?;
-    let server = Program::start(
-        Command::new("fossil")
-            .args(["server", "--localhost", "--port", &port.to_string()])
-            .arg(file)
-            .env("HOME", desktop.folder()),
-    )?;
-    until("stock fossil listens", || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-    })
-    .await?;
-    Ok((server, format!("http://127.0.0.1:{port}/")))
-}
-
 fn fossil(desktop: &Desktop, folder: &Path, arguments: &[&str]) -> Result<()> {
-    let done = Command::new("fossil")
+    let done = edgesync_tests::fossil(folder)
         .args(arguments)
-        .current_dir(folder)
-        .env("HOME", desktop.folder())
-        .env("USER", "ada")
+        .env("FOSSIL_HOME", desktop.folder())
         .output()
         .context("stock `fossil` is installed")?;
     ensure!(

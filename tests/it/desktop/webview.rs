@@ -4,12 +4,13 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use edgesync_tests::free_port;
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
-use super::process::{GRACE, LOOK_EVERY, Program, free_port, until};
+use super::process::{GRACE, LOOK_EVERY, Program, until};
 
 /// Where an app lets a driver in.
 pub(super) struct Door {
@@ -24,17 +25,17 @@ pub(super) struct Webview {
 
 impl Door {
     /// Has the app that `command` starts let a driver in.
-    pub(super) fn open(command: &mut Command) -> Result<Self> {
-        let port = free_port()?;
+    pub(super) fn open(command: &mut Command) -> Self {
+        let port = free_port();
         command
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
             .env("WEBKIT_INSPECTOR_SERVER", format!("127.0.0.1:{port}"));
-        Ok(Self { port })
+        Self { port }
     }
 
     /// Starts a driver and gives it the window that is open.
     pub(super) async fn enter(&self) -> Result<Webview> {
-        let port = free_port()?;
+        let port = free_port();
         let driver = Program::start(
             Command::new("WebKitWebDriver")
                 .arg(format!("--port={port}"))

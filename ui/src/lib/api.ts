@@ -187,7 +187,7 @@ export const distrust = (endpointId: string) => nothing("DELETE", `/mesh/trusted
 
 export const devices = () => json<Devices>("GET", "/devices");
 
-export const offerPhone = (body: { listen?: string; public_url?: string }) => json<MadeOffer>("POST", "/devices/offer", body);
+export const offerPhone = (body: { listen: string; public_url: string }) => json<MadeOffer>("POST", "/devices/offer", body);
 
 export const withdrawOffer = () => nothing("DELETE", "/devices/offer");
 

@@ -7,6 +7,8 @@ export type Connection = "connecting" | "connected" | "lost" | "gone";
 
 /** Without a line for this long the stream counts as dead; the agent sends one every 15 s. */
 const silence_ms = 40_000;
+/** After as much silence a stream is not trusted any more by a page that comes to the front. */
+const doubt_ms = 20_000;
 const retry_ms = [500, 1000, 2000, 4000];
 
 let connection = $state<Connection>("connecting");
@@ -15,6 +17,10 @@ let threads = $state.raw<Thread[] | null>(null);
 /** Counts what was heard, so that an open conversation knows when to look again. */
 let heard = $state(0);
 let stop: AbortController | null = null;
+/** When a line came last, by a clock that goes on while the phone sleeps. */
+let lineAt = 0;
+/** The next stream is begun without a pause. */
+let hurry = false;
 
 export const inbox = {
   get connection() {
@@ -65,11 +71,13 @@ async function take(event: api.PhoneEvent): Promise<void> {
 async function follow(): Promise<void> {
   const abort = new AbortController();
   stop = abort;
+  hurry = false;
   let silence = setTimeout(() => abort.abort(), silence_ms);
   try {
     for await (const event of api.events(abort.signal)) {
       clearTimeout(silence);
       silence = setTimeout(() => abort.abort(), silence_ms);
+      lineAt = Date.now();
       await take(event);
     }
   } finally {
@@ -89,7 +97,7 @@ export async function watchInbox(): Promise<void> {
       if (inbox.connection === "connected") failures = 0;
     }
     connection = "lost";
-    await pause(retry_ms[Math.min(failures, retry_ms.length - 1)] ?? 4000);
+    if (!hurry) await pause(retry_ms[Math.min(failures, retry_ms.length - 1)] ?? 4000);
   }
   api.dropBearer();
   session = null;
@@ -112,7 +120,15 @@ function pause(ms: number): Promise<void> {
   });
 }
 
-// A phone that slept holds a stream that nobody writes to any more.
+/** Begins a new stream at once. */
+function renew(): void {
+  hurry = true;
+  stop?.abort();
+}
+
+// A phone that slept, or went from one network to another, holds a stream that nobody writes to any more.
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && connection === "lost") stop?.abort();
+  const trusted = connection === "connected" && Date.now() - lineAt < doubt_ms;
+  if (document.visibilityState === "visible" && !trusted) renew();
 });
+addEventListener("online", renew);

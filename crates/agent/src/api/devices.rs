@@ -98,7 +98,7 @@ pub struct MakeOffer {
     /// Where to listen: one of this machine's addresses, with or without a port. The address in use otherwise.
     #[serde(default)]
     pub listen: Option<String>,
-    /// What phones open instead, where a proxy or tunnel leads from there to `listen`.
+    /// What phones open instead, where a proxy or tunnel leads from there to `listen`; empty for nothing any more, as before when it is not given.
     #[serde(default)]
     pub public_url: Option<String>,
 }

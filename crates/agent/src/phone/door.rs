@@ -62,11 +62,12 @@ impl Phones {
     /// Returns where a person wants phones to be let in.
     pub(super) fn wished_place(&self, wish: &MakeOffer) -> Result<DoorPlace, Error> {
         let known = locked(&self.door).place.clone();
-        let public_url = wish
-            .public_url
-            .as_deref()
-            .map(address::parse_public)
-            .transpose()?;
+        // An empty one says that there is none any more.
+        let public_url = match wish.public_url.as_deref().map(str::trim) {
+            None => None,
+            Some("") => Some(None),
+            Some(text) => Some(Some(address::parse_public(text)?)),
+        };
         let listen = wish.listen.as_deref().map(address::parse).transpose()?;
         match (listen, known) {
             (Some(mut listen), known) => {
@@ -77,12 +78,14 @@ impl Phones {
                 {
                     listen.set_port(known.listen.port());
                 }
-                let public_url =
-                    public_url.or_else(|| known.filter(|it| it.listen == listen)?.public_url);
-                Ok(DoorPlace { listen, public_url })
+                let as_before = || known.filter(|it| it.listen == listen)?.public_url;
+                Ok(DoorPlace {
+                    listen,
+                    public_url: public_url.unwrap_or_else(as_before),
+                })
             }
             (None, Some(known)) => Ok(DoorPlace {
-                public_url: public_url.or(known.public_url),
+                public_url: public_url.unwrap_or(known.public_url),
                 ..known
             }),
             (None, None) => {

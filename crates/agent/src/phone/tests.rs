@@ -1,5 +1,7 @@
 //! A real agent, and phones that talk to it over HTTP as their page does.
 
+mod door;
+
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
@@ -564,34 +566,5 @@ async fn a_paired_phone_finds_the_page_again_after_a_start_until_it_is_revoked()
     agent.stop().await;
     let agent = lab.start().await;
     assert_eq!(phones(&agent).show().devices, []);
-    agent.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_offer_outlives_a_start_and_counts_once() {
-    let lab = Lab::new();
-    let agent = lab.start().await;
-    let made = offer(&agent).await;
-    assert!(made.svg.contains("<svg") && made.text.lines().count() > 10);
-    agent.stop().await;
-    let agent = lab.start().await;
-    let at = made
-        .url
-        .split_once("/#")
-        .expect("an address")
-        .0
-        .trim_start_matches("http://")
-        .parse()
-        .expect("an address");
-    let back = async {
-        while !listens(at).await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(SOON, back)
-        .await
-        .expect("it listens again");
-    Phone::paired(&agent, &made.url, 2, may(&["demo"], true)).await;
-    assert_eq!(Phone::reads(&made.url, 4).claim().await.0, 403);
     agent.stop().await;
 }

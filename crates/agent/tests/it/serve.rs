@@ -23,7 +23,7 @@ fn address(agent: &Agent) -> &str {
 
 /// Returns the names of the artifacts with content.
 fn artifacts(place: &Place, name: &str) -> Vec<String> {
-    Place::artifacts(&place.path(&format!("{name}.fossil")))
+    edgesync_tests::artifacts(&place.path(&format!("{name}.fossil")))
 }
 
 #[tokio::test(flavor = "multi_thread")]

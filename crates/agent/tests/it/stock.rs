@@ -1,76 +1,10 @@
-//! A stock `fossil server` on a port of its own, and servers that only look like one.
+//! Servers that only look like a stock `fossil server`.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-
-/// A running stock server, stopped when this is dropped.
-pub(crate) struct StockServer {
-    process: Child,
-    pub(crate) port: u16,
-}
-
-impl StockServer {
-    /// Serves `repository` on a free port.
-    pub(crate) fn start(repository: &Path) -> Self {
-        (0..20)
-            .find_map(|_| Self::try_on(repository, free_port()))
-            .expect("a free port for fossil server")
-    }
-
-    /// Serves `repository` on `port`, or returns `None` when that is taken.
-    pub(crate) fn try_on(repository: &Path, port: u16) -> Option<Self> {
-        let mut process = Command::new("fossil")
-            .args([
-                "server",
-                "--localhost",
-                "--nojail",
-                "--port",
-                &port.to_string(),
-            ])
-            .arg(repository)
-            .env("FOSSIL_HOME", repository.parent().expect("a folder"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("fossil is installed");
-        let mut output = BufReader::new(process.stdout.take().expect("its output"));
-        let mut line = String::new();
-        output.read_line(&mut line).expect("a line");
-        if line.starts_with("Listening") {
-            return Some(Self { process, port });
-        }
-        let _ = process.kill();
-        process.wait().expect("it ended");
-        None
-    }
-
-    /// Returns the server's address, with `login` (`user:password`) where it is not empty.
-    pub(crate) fn url(&self, login: &str) -> String {
-        let at = if login.is_empty() { "" } else { "@" };
-        format!("http://{login}{at}127.0.0.1:{}/", self.port)
-    }
-}
-
-impl Drop for StockServer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Returns a port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
 
 /// A server that gives every request the same answer, and remembers the bodies.
 pub(crate) struct Fake {

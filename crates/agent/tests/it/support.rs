@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use edgesync_agent::api::{Event, Repository};
@@ -46,29 +45,16 @@ impl Place {
         folder: &Path,
         arguments: impl IntoIterator<Item = S>,
     ) -> String {
-        let output = Command::new("fossil")
+        let output = edgesync_tests::fossil(folder)
             .args(arguments)
-            .current_dir(folder)
             .env("FOSSIL_HOME", self.folder.path())
             .env("HOME", self.folder.path())
-            .env("USER", "ada")
-            .env_remove("http_proxy")
             .output()
             .expect("fossil is installed");
         let text = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "fossil failed: {text}");
         text
-    }
-
-    /// Returns the names of the artifacts that a repository has with content.
-    pub(crate) fn artifacts(repository: &Path) -> Vec<String> {
-        let database = rusqlite::Connection::open(repository).expect("a database");
-        let mut query = database
-            .prepare("SELECT uuid FROM blob WHERE size>=0 ORDER BY 1")
-            .expect("a repository");
-        let names = query.query_map([], |row| row.get(0)).expect("rows");
-        names.collect::<Result<_, _>>().expect("names")
     }
 
     /// Makes a repository with stock `fossil`, with one check-in of one file after the initial one.

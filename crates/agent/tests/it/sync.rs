@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use edgesync_agent::api::{Code, Event, Job, JobState, Repository, State, Time};
 use edgesync_agent::{Agent, Subscription};
+use edgesync_tests::FossilServer;
 use libfossil::xfer::frame;
 use serde_json::{Value, json};
 
-use crate::stock::{Fake, StockServer};
+use crate::stock::Fake;
 use crate::support::{Place, call, event, repository_event, start};
 
 /// An hour: what happens in a test that uses it, no poll has brought about.
 const NEVER: Duration = Duration::from_secs(3600);
 
 /// Returns an agent for `ours.fossil`, a stock clone of a stock server's `theirs.fossil`, and the server.
-pub(crate) async fn pair(place: &Place) -> (Agent, StockServer) {
+pub(crate) async fn pair(place: &Place) -> (Agent, FossilServer) {
     let theirs = place.repository("theirs.fossil");
     place.fossil(
         &place.path(""),
@@ -28,7 +29,7 @@ pub(crate) async fn pair(place: &Place) -> (Agent, StockServer) {
             theirs.to_str().expect("text"),
         ],
     );
-    let server = StockServer::start(&theirs);
+    let server = FossilServer::start(&theirs);
     let ours = place.path("ours.fossil");
     place.fossil(
         &place.path(""),
@@ -44,7 +45,7 @@ pub(crate) async fn pair(place: &Place) -> (Agent, StockServer) {
 }
 
 pub(crate) fn artifacts(place: &Place, name: &str) -> Vec<String> {
-    Place::artifacts(&place.path(name))
+    edgesync_tests::artifacts(&place.path(name))
 }
 
 pub(crate) fn up_to_date(state: &State) -> bool {
@@ -141,7 +142,7 @@ async fn a_failure_is_shown_and_goes_away_with_its_cause() {
     assert!(retry_at(&state).is_some() && state.last_exchange().is_some());
 
     let server =
-        StockServer::try_on(&place.path("theirs.fossil"), port).expect("the port is still free");
+        FossilServer::on(&place.path("theirs.fossil"), port).expect("the port is still free");
     repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
 
     set_remote(&agent, &server.url("ada:wrong")).await;
@@ -276,7 +277,7 @@ async fn ended(events: &mut Subscription) -> Job {
 async fn a_clone_job_brings_a_repository_that_stays_in_sync() {
     let place = Place::new();
     let theirs = place.repository("theirs.fossil");
-    let server = StockServer::start(&theirs);
+    let server = FossilServer::start(&theirs);
     let agent = start(place.config()).await;
     let mut events = agent.subscribe();
     let wish = json!({ "url": server.url(""), "path": place.path("ours.fossil") });
@@ -363,7 +364,7 @@ async fn a_clone_that_fails_or_is_cancelled_leaves_no_repository() {
 async fn a_refused_clone_leaves_nothing() {
     let place = Place::new();
     let theirs = place.repository("theirs.fossil");
-    let server = StockServer::start(&theirs);
+    let server = FossilServer::start(&theirs);
     let agent = start(place.config()).await;
     let mut events = agent.subscribe();
     let wish = json!({ "url": server.url("ada:wrong"), "path": place.path("ours.fossil") });

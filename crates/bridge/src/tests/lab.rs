@@ -1,14 +1,12 @@
 //! A stock `fossil server`, a bridge to it on a bus in memory, and callers on that bus.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use edgesync_bus::{Bus as _, Headers, Hub, Memory, Message, Request};
+use edgesync_tests::{FossilServer, artifacts, fossil};
 use libfossil::auth::Capabilities;
 use libfossil::db::{Access, NewRepository, Repository, Visibility};
 use libfossil::name::{HashName, ProjectCode};
@@ -18,6 +16,7 @@ use libfossil::xfer::client::{
     Client, Credentials, Goal, NewClone, Response, Step, Summary, SyncError,
 };
 use libfossil::xfer::frame::{self, ContentType};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -41,64 +40,6 @@ pub(super) const SYNC: Goal = Goal {
     unversioned: false,
     thorough: false,
 };
-
-/// A running stock server, stopped when this is dropped.
-pub(super) struct Stock {
-    process: Child,
-    pub(super) port: u16,
-}
-
-impl Stock {
-    pub(super) fn start(repository: &Path) -> Self {
-        let free = || {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-            listener.local_addr().expect("an address").port()
-        };
-        (0..20)
-            .find_map(|_| Self::on(repository, free()))
-            .expect("a free port")
-    }
-
-    /// Serves on `port`, or returns nothing when that is taken.
-    pub(super) fn on(repository: &Path, port: u16) -> Option<Self> {
-        let mut process = fossil(repository.parent().expect("a folder"))
-            .args(["server", "--localhost", "--nojail", "--port"])
-            .arg(port.to_string())
-            .arg(repository)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("fossil is installed");
-        let mut line = String::new();
-        let mut output = BufReader::new(process.stdout.take().expect("its output"));
-        output.read_line(&mut line).expect("a line");
-        if line.starts_with("Listening") {
-            return Some(Self { process, port });
-        }
-        let _ = process.kill();
-        process.wait().expect("it ended");
-        None
-    }
-}
-
-impl Drop for Stock {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn fossil(folder: &Path) -> Command {
-    let mut command = Command::new("fossil");
-    command
-        .current_dir(folder)
-        .env("FOSSIL_HOME", folder)
-        .env("HOME", folder)
-        .env("USER", "ada")
-        .env_remove("http_proxy")
-        .stdin(Stdio::null());
-    command
-}
 
 /// Callers and bridges on one bus, with their files in one folder.
 pub(super) struct Lab {
@@ -147,16 +88,12 @@ impl Lab {
     }
 
     pub(super) fn artifacts(&self, name: &str) -> Vec<String> {
-        let text = self.fossil(&[
-            "sql",
-            "--no-repository",
-            "-readonly",
-            &self.path(name).display().to_string(),
-            "select uuid from blob where size>=0 order by 1",
-        ]);
-        text.lines()
-            .map(|line| line.trim_matches('\'').to_owned())
-            .collect()
+        artifacts(&self.path(name))
+    }
+
+    /// Serves a repository with stock `fossil`.
+    pub(super) fn serve(&self, name: &str) -> FossilServer {
+        FossilServer::start(&self.path(name))
     }
 
     /// Begins a bridge to the server on `port`.
@@ -245,6 +182,40 @@ impl Drop for Lab {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// A stock server of the project in `server.fossil`, a bridge to it, and a caller who may read and write.
+pub(super) struct Bridged {
+    pub(super) lab: Lab,
+    pub(super) project: ProjectCode,
+    pub(super) server: FossilServer,
+    pub(super) bridge: Arc<Bridge>,
+    pub(super) caller: Remote,
+}
+
+impl Bridged {
+    /// Anybody may do what `letters` say at the server.
+    pub(super) async fn new(letters: &str, setting: Setting) -> Self {
+        let lab = Lab::new();
+        let project = lab.repository("server.fossil", letters);
+        let server = lab.serve("server.fossil");
+        let bridge = lab.bridge(project, server.port, setting).await;
+        let caller = lab.caller(project, "gio");
+        Self {
+            lab,
+            project,
+            server,
+            bridge,
+            caller,
+        }
+    }
+}
+
+/// Returns a listener for a server of a test's own, and its port.
+pub(super) async fn listening() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    (listener, port)
 }
 
 /// What differs from bridge to bridge.

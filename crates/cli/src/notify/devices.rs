@@ -48,7 +48,7 @@ pub(crate) struct Pair {
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
 
-    /// What the phone opens instead, where a proxy or tunnel leads to that address
+    /// What the phone opens instead, where a proxy or tunnel leads to that address; as the last time when it is not given, nothing when it is empty
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
 }

@@ -4,30 +4,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use edgesync_tests::Authority;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::lab::{Agent, Lab, Ran};
-
-/// The one authority that is trusted.
-struct Authority(Issuer<'static, KeyPair>);
-
-impl Authority {
-    /// Makes one, and writes its certificate to `ca.pem`.
-    fn new(lab: &Lab) -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Not the name that all certificates get otherwise, or who signs itself would seem to be signed by this one.
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "the authority");
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.self_signed(&key).expect("a certificate");
-        lab.write("ca.pem", certificate.pem());
-        Self(Issuer::new(params, key))
-    }
-}
 
 /// Returns a certificate's wishes for `name`.
 fn certificate(name: &str) -> CertificateParams {
@@ -42,10 +24,10 @@ fn terminate(
 ) -> SocketAddr {
     let key = KeyPair::generate().expect("a key");
     let certificate = match authority {
-        Some(authority) => params.signed_by(&key, &authority.0),
-        None => params.self_signed(&key),
+        Some(authority) => authority.sign(params, &key),
+        None => params.self_signed(&key).expect("a certificate"),
     };
-    let certificate = certificate.expect("a certificate").der().clone();
+    let certificate = certificate.der().clone();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -121,7 +103,9 @@ fn https_is_trusted_when_it_can_be_and_refused_with_the_reason_otherwise() {
         &["--repo", "served.fossil", "--serve-http", "127.0.0.1:0"],
     );
     let backend = agent.http().trim_start_matches("http://").to_owned();
-    let authority = Authority::new(&lab);
+    // The one that is trusted.
+    let authority = Authority::default();
+    lab.write("ca.pem", authority.pem());
 
     let good = terminate(&certificate("localhost"), Some(&authority), backend.clone());
     let url = format!("https://localhost:{}/", good.port());

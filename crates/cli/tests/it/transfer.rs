@@ -1,88 +1,30 @@
 //! Clone, sync, push and pull against stock's server, against the agent, and between files.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::process::{Child, Stdio};
+
+use edgesync_tests::FossilServer;
 
 use crate::lab::{Agent, Lab};
 
-/// Stock's server for one repository. It is killed with the test that started it.
-struct StockServer {
-    child: Child,
-    port: u16,
-}
-
-impl StockServer {
-    fn start(lab: &Lab, repository: &str) -> Self {
-        // A port that was free a moment ago may be taken when fossil comes to it.
-        (0..20)
-            .find_map(|_| Self::try_on(lab, repository, free_port()))
-            .expect("a free port for fossil")
-    }
-
-    fn try_on(lab: &Lab, repository: &str, port: u16) -> Option<Self> {
-        let mut command = lab.fossil_command(&[
-            "server",
-            "--localhost",
-            "--nojail",
-            "--port",
-            &port.to_string(),
-            repository,
-        ]);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("fossil starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output"));
-        let mut line = String::new();
-        lines.read_line(&mut line).expect("a line");
-        let server = Self { child, port };
-        line.starts_with("Listening").then_some(server)
-    }
-
-    fn url(&self, login: &str) -> String {
-        format!("http://{login}127.0.0.1:{}/", self.port)
-    }
-}
-
-impl Drop for StockServer {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its address").port()
-}
-
 /// Returns the names of all artifacts with content.
-fn artifacts(lab: &Lab, repository: &str) -> String {
-    lab.fossil(&[
-        "sql",
-        "-R",
-        repository,
-        "SELECT uuid FROM blob WHERE size>=0 ORDER BY 1",
-    ])
+fn artifacts(lab: &Lab, repository: &str) -> Vec<String> {
+    edgesync_tests::artifacts(&lab.path(repository))
 }
 
 /// Returns a lab in which stock serves a repository with history, where `ada` may write with the password `pw`.
-fn served_by_stock() -> (Lab, StockServer) {
+fn served_by_stock() -> (Lab, FossilServer) {
     let lab = Lab::new();
     lab.stock_history("a.fossil");
     lab.fossil(&["user", "password", "ada", "pw", "-R", "a.fossil"]);
     lab.fossil(&["user", "capabilities", "ada", "sy", "-R", "a.fossil"]);
-    let server = StockServer::start(&lab, "a.fossil");
+    let server = FossilServer::start(&lab.path("a.fossil"));
     (lab, server)
 }
 
 #[test]
 fn a_clone_from_stock_goes_on_syncing_with_the_login_it_was_made_with() {
     let (lab, server) = served_by_stock();
-    let said = lab.edgesync(&["clone", &server.url("ada:pw@"), "b.fossil"]);
+    let said = lab.edgesync(&["clone", &server.url("ada:pw"), "b.fossil"]);
     assert!(
         said.contains("Clone done, wire bytes sent: ")
             && said.contains("admin-user: ada (password is \""),
@@ -108,7 +50,7 @@ fn a_clone_belongs_to_the_user_of_the_url_as_with_stock() {
     let (lab, server) = served_by_stock();
     lab.fossil(&["user", "new", "bob", "Bob", "pw", "-R", "a.fossil"]);
     lab.fossil(&["user", "capabilities", "bob", "gio", "-R", "a.fossil"]);
-    for (login, file, admin) in [("bob:pw@", "b.fossil", "bob"), ("", "d.fossil", "ada")] {
+    for (login, file, admin) in [("bob:pw", "b.fossil", "bob"), ("", "d.fossil", "ada")] {
         let cloned = lab.json(&["clone", &server.url(login), file]);
         assert_eq!(cloned["user"], admin, "{cloned}");
     }
@@ -124,7 +66,7 @@ fn push_and_pull_go_one_way_and_a_refusal_ends_with_3() {
     assert_eq!(lab.run(&["push", "-R", "b.fossil", "-q"]).code, 3);
     let ran = lab.run(&[
         "sync",
-        &server.url("ada:wrong@"),
+        &server.url("ada:wrong"),
         "--once",
         "-R",
         "b.fossil",
@@ -137,7 +79,7 @@ fn push_and_pull_go_one_way_and_a_refusal_ends_with_3() {
     lab.write("password", "pw\n");
     lab.edgesync(&[
         "push",
-        &server.url("ada@"),
+        &server.url("ada"),
         "--once",
         "--password-file",
         "password",
@@ -146,7 +88,7 @@ fn push_and_pull_go_one_way_and_a_refusal_ends_with_3() {
     ]);
     assert_eq!(artifacts(&lab, "a.fossil"), artifacts(&lab, "b.fossil"));
     assert_eq!(
-        lab.run(&["push", &server.url("ada@"), "-R", "b.fossil"])
+        lab.run(&["push", &server.url("ada"), "-R", "b.fossil"])
             .code,
         3
     );
@@ -190,7 +132,7 @@ fn a_path_is_cloned_and_synced_like_a_server() {
 #[test]
 fn unversioned_files_travel_on_their_own() {
     let (lab, server) = served_by_stock();
-    lab.edgesync(&["clone", &server.url("ada:pw@"), "b.fossil"]);
+    lab.edgesync(&["clone", &server.url("ada:pw"), "b.fossil"]);
     lab.write("note", "text");
     lab.edgesync(&["uv", "add", "note", "-R", "b.fossil"]);
     assert_eq!(
@@ -216,7 +158,7 @@ fn an_agent_serves_clones_and_syncs_now_when_asked() {
     lab.edgesync(&["clone", &http, "b.fossil"]);
     assert_eq!(artifacts(&lab, "a.fossil"), artifacts(&lab, "b.fossil"));
     drop(agent);
-    let server = StockServer::start(&lab, "a.fossil");
+    let server = FossilServer::start(&lab.path("a.fossil"));
     let _agent = Agent::start(
         &lab,
         &[
@@ -225,7 +167,7 @@ fn an_agent_serves_clones_and_syncs_now_when_asked() {
             "--poll",
             "1h",
             "--remote",
-            &server.url("ada:pw@"),
+            &server.url("ada:pw"),
         ],
     );
     assert_eq!(lab.json(&["sync", "now"])[0]["state"]["kind"], "up_to_date");
@@ -242,8 +184,8 @@ fn a_signal_makes_the_agent_sync_now() {
     lab.stock_history("a.fossil");
     lab.fossil(&["user", "password", "ada", "pw", "-R", "a.fossil"]);
     fs::copy(lab.path("a.fossil"), lab.path("b.fossil")).expect("copied");
-    let server = StockServer::start(&lab, "a.fossil");
-    let url = server.url("ada:pw@");
+    let server = FossilServer::start(&lab.path("a.fossil"));
+    let url = server.url("ada:pw");
     let args = ["-R", "b.fossil", "--poll", "1h", "--remote", &url];
     let agent = Agent::start(&lab, &args);
     let state = || lab.json(&["sync", "status"])["repositories"][0]["state"].clone();
