@@ -13,7 +13,7 @@ mod webview;
 
 use anyhow::Result;
 use app::App;
-use edgesync_tests::FossilServer;
+use edgesync_tests::StockFossil;
 use process::{Program, descendants, until};
 use reqwest::Method;
 use screen::Desktop;
@@ -221,7 +221,7 @@ async fn the_status_line_ages_and_sync_now_renews_it() -> Result<()> {
     let tray = desktop.tray().await?;
     let theirs = new_repository(&desktop, "theirs")?;
     let ours = stock::clone_of(&desktop, &theirs, "ours")?;
-    let server = FossilServer::start(&theirs);
+    let server = StockFossil::start(&theirs);
     let mut command = desktop.app()?;
     let app = App::start(
         command.arg("-R").arg(&ours).args(["--poll", "1h"]),

@@ -130,7 +130,7 @@ fn jwt(issuer: &Key, subject: &Key, nats: &Value) -> String {
 }
 
 #[test]
-fn a_creds_file_opens_the_leafnode_port_of_a_server_with_an_operator() {
+fn a_creds_file_opens_either_port_of_a_server_with_an_operator() {
     let (operator, account, user) = (Key::new(14 << 3, 1), Key::new(0, 2), Key::new(20 << 3, 3));
     let limits = json!({
         "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1,
@@ -166,11 +166,16 @@ fn a_creds_file_opens_the_leafnode_port_of_a_server_with_an_operator() {
     );
     let _server = ports.serve(&section, "");
     let leaf = format!("nats-leaf://127.0.0.1:{}", ports.leaf.number);
-    let flags = ["--nats-upstream", &leaf, "--nats-creds", &good];
-    equal_by(&flags, &flags);
-    let flags = ["--nats-upstream", &leaf, "--nats-creds", &bad];
-    let message = "does not let in the credentials of --nats-creds";
-    is_told(&flags, message, "Compare it with");
+    let client = format!("nats://127.0.0.1:{}", ports.client.number);
+    equal_by(
+        &["--nats-upstream", &leaf, "--nats-creds", &good],
+        &["--nats-upstream", &client, "--nats-creds", &good],
+    );
+    for url in [&leaf, &client] {
+        let flags = ["--nats-upstream", url, "--nats-creds", &bad];
+        let message = "does not let in the credentials of --nats-creds";
+        is_told(&flags, message, "Compare it with");
+    }
 }
 
 #[test]

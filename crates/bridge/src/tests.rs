@@ -16,7 +16,7 @@ use tokio::sync::{Barrier, Notify};
 use crate::envelope::{STATUS, content_type};
 use crate::http::Http;
 use crate::{Account, Fault, Standing, limits, project_at};
-use edgesync_tests::FossilServer;
+use edgesync_tests::StockFossil;
 use lab::{Bridged, Lab, PATIENCE, Setting, listening, stands};
 
 /// An answer that says nothing.
@@ -326,7 +326,7 @@ async fn a_server_that_is_down_is_an_error_and_one_that_comes_back_is_used_again
     })
     .await;
     let _server =
-        FossilServer::on(&lab.path("server.fossil"), port).expect("the port is free again");
+        StockFossil::on(&lab.path("server.fossil"), port).expect("the port is free again");
     lab.sync(&caller, "a.fossil")
         .await
         .expect("it answers again");

@@ -54,6 +54,8 @@ pub enum Login {
         /// The password.
         password: String,
     },
+    /// Who has this JWT and its seed: the text of a `.creds` file.
+    Creds(String),
 }
 
 /// Shows no secret.
@@ -63,6 +65,7 @@ impl fmt::Debug for Login {
             Self::None => f.write_str("None"),
             Self::Token(_) => f.write_str("Token"),
             Self::User { name, .. } => write!(f, "User({name})"),
+            Self::Creds(_) => f.write_str("Creds"),
         }
     }
 }
@@ -93,6 +96,12 @@ pub enum ConnectError {
     #[error("{url:?} is no address of a NATS server")]
     Address {
         /// What was given.
+        url: String,
+    },
+    /// What is given as the text of a `.creds` file is none.
+    #[error("the credentials for {url} are none")]
+    Creds {
+        /// The address.
         url: String,
     },
     /// Nobody answers there, or not as a NATS server.
@@ -413,16 +422,20 @@ fn options(connection: &Connection, connected: bool) -> (ConnectOptions, Tells) 
             let told = Arc::clone(&told);
             async move { told.note(&event) }
         });
-    let options = match connection.login.clone() {
-        Login::None => options,
-        Login::Token(token) => options.token(token),
-        Login::User { name, password } => options.user_and_password(name, password),
-    };
     (options, tells)
 }
 
 async fn open(options: ConnectOptions, connection: &Connection) -> Result<Client, ConnectError> {
     let url = connection.urls.join(",");
+    let options = match connection.login.clone() {
+        Login::None => options,
+        Login::Token(token) => options.token(token),
+        Login::User { name, password } => options.user_and_password(name, password),
+        Login::Creds(text) => match options.credentials(&text) {
+            Ok(options) => options,
+            Err(_) => return Err(ConnectError::Creds { url }),
+        },
+    };
     // One by one, so that the address that is none is named.
     let servers: Result<Vec<ServerAddr>, _> = connection.urls.iter().map(|it| it.parse()).collect();
     let Ok(servers) = servers else {

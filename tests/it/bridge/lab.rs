@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use edgesync_tests::{CertificateFiles, FossilServer, artifacts};
+use edgesync_tests::{CertificateFiles, StockFossil, artifacts};
 use serde_json::Value;
 
 use crate::mesh::{Agent, Place, run, wait};
@@ -12,7 +12,7 @@ use crate::news::bus_url;
 
 /// A stock server and its repository.
 pub(super) struct Stock {
-    server: FossilServer,
+    server: StockFossil,
     pub(super) repository: PathBuf,
 }
 
@@ -26,14 +26,14 @@ impl Stock {
     /// Serves a copy of the agents' repository, in which everybody has the rights of `letters`.
     pub(super) fn copy(place: &Place, letters: &str) -> Self {
         let repository = prepared_copy(place, letters);
-        let server = FossilServer::start(&repository);
+        let server = StockFossil::start(&repository);
         Self { server, repository }
     }
 
     /// As [`Self::copy`], by TLS.
     pub(super) fn secure_copy(place: &Place, letters: &str, files: &CertificateFiles) -> Self {
         let repository = prepared_copy(place, letters);
-        let server = FossilServer::secure(&repository, files);
+        let server = StockFossil::secure(&repository, files);
         Self { server, repository }
     }
 
@@ -45,13 +45,13 @@ impl Stock {
             .args(["new", "--admin-user", "ada"])
             .arg(&repository));
         prepare(place, &repository, "gio");
-        let server = FossilServer::start(&repository);
+        let server = StockFossil::start(&repository);
         Self { server, repository }
     }
 
     /// Serves on `port`, or returns nothing when that is taken.
     pub(super) fn on(file: &Path, port: u16) -> Option<Self> {
-        let server = FossilServer::on(file, port)?;
+        let server = StockFossil::on(file, port)?;
         let repository = file.to_path_buf();
         Some(Self { server, repository })
     }

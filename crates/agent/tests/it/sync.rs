@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use edgesync_agent::api::{Code, Event, Job, JobState, Repository, State, Time};
 use edgesync_agent::{Agent, Subscription};
-use edgesync_tests::FossilServer;
+use edgesync_tests::StockFossil;
 use libfossil::xfer::frame;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::support::{Place, call, event, repository_event, start};
 const NEVER: Duration = Duration::from_secs(3600);
 
 /// Returns an agent for `ours.fossil`, a stock clone of a stock server's `theirs.fossil`, and the server.
-pub(crate) async fn pair(place: &Place) -> (Agent, FossilServer) {
+pub(crate) async fn pair(place: &Place) -> (Agent, StockFossil) {
     let theirs = place.repository("theirs.fossil");
     place.fossil(
         &place.path(""),
@@ -29,7 +29,7 @@ pub(crate) async fn pair(place: &Place) -> (Agent, FossilServer) {
             theirs.to_str().expect("text"),
         ],
     );
-    let server = FossilServer::start(&theirs);
+    let server = StockFossil::start(&theirs);
     let ours = place.path("ours.fossil");
     place.fossil(
         &place.path(""),
@@ -142,7 +142,7 @@ async fn a_failure_is_shown_and_goes_away_with_its_cause() {
     assert!(retry_at(&state).is_some() && state.last_exchange().is_some());
 
     let server =
-        FossilServer::on(&place.path("theirs.fossil"), port).expect("the port is still free");
+        StockFossil::on(&place.path("theirs.fossil"), port).expect("the port is still free");
     repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
 
     set_remote(&agent, &server.url("ada:wrong")).await;
@@ -170,7 +170,7 @@ async fn a_failure_is_shown_and_goes_away_with_its_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_fossil_server_is_named() {
+async fn what_is_no_stock_fossil_is_named() {
     let place = Place::new();
     let (agent, _server) = pair(&place).await;
     let mut events = agent.subscribe();
@@ -277,7 +277,7 @@ async fn ended(events: &mut Subscription) -> Job {
 async fn a_clone_job_brings_a_repository_that_stays_in_sync() {
     let place = Place::new();
     let theirs = place.repository("theirs.fossil");
-    let server = FossilServer::start(&theirs);
+    let server = StockFossil::start(&theirs);
     let agent = start(place.config()).await;
     let mut events = agent.subscribe();
     let wish = json!({ "url": server.url(""), "path": place.path("ours.fossil") });
@@ -364,7 +364,7 @@ async fn a_clone_that_fails_or_is_cancelled_leaves_no_repository() {
 async fn a_refused_clone_leaves_nothing() {
     let place = Place::new();
     let theirs = place.repository("theirs.fossil");
-    let server = FossilServer::start(&theirs);
+    let server = StockFossil::start(&theirs);
     let agent = start(place.config()).await;
     let mut events = agent.subscribe();
     let wish = json!({ "url": server.url("ada:wrong"), "path": place.path("ours.fossil") });

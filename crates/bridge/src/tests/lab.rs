@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use edgesync_bus::{Bus as _, Headers, Hub, Memory, Message, Request};
-use edgesync_tests::{FossilServer, artifacts, fossil};
+use edgesync_tests::{StockFossil, artifacts, fossil};
 use libfossil::auth::Capabilities;
 use libfossil::db::{Access, NewRepository, Repository, Visibility};
 use libfossil::name::{HashName, ProjectCode};
@@ -92,8 +92,8 @@ impl Lab {
     }
 
     /// Serves a repository with stock `fossil`.
-    pub(super) fn serve(&self, name: &str) -> FossilServer {
-        FossilServer::start(&self.path(name))
+    pub(super) fn serve(&self, name: &str) -> StockFossil {
+        StockFossil::start(&self.path(name))
     }
 
     /// Begins a bridge to the server on `port`.
@@ -188,7 +188,7 @@ impl Drop for Lab {
 pub(super) struct Bridged {
     pub(super) lab: Lab,
     pub(super) project: ProjectCode,
-    pub(super) server: FossilServer,
+    pub(super) server: StockFossil,
     pub(super) bridge: Arc<Bridge>,
     pub(super) caller: Remote,
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use edgesync_tests::FossilServer;
+use edgesync_tests::StockFossil;
 
 use crate::lab::{Agent, Lab};
 
@@ -12,12 +12,12 @@ fn artifacts(lab: &Lab, repository: &str) -> Vec<String> {
 }
 
 /// Returns a lab in which stock serves a repository with history, where `ada` may write with the password `pw`.
-fn served_by_stock() -> (Lab, FossilServer) {
+fn served_by_stock() -> (Lab, StockFossil) {
     let lab = Lab::new();
     lab.stock_history("a.fossil");
     lab.fossil(&["user", "password", "ada", "pw", "-R", "a.fossil"]);
     lab.fossil(&["user", "capabilities", "ada", "sy", "-R", "a.fossil"]);
-    let server = FossilServer::start(&lab.path("a.fossil"));
+    let server = StockFossil::start(&lab.path("a.fossil"));
     (lab, server)
 }
 
@@ -158,7 +158,7 @@ fn an_agent_serves_clones_and_syncs_now_when_asked() {
     lab.edgesync(&["clone", &http, "b.fossil"]);
     assert_eq!(artifacts(&lab, "a.fossil"), artifacts(&lab, "b.fossil"));
     drop(agent);
-    let server = FossilServer::start(&lab.path("a.fossil"));
+    let server = StockFossil::start(&lab.path("a.fossil"));
     let _agent = Agent::start(
         &lab,
         &[
@@ -184,7 +184,7 @@ fn a_signal_makes_the_agent_sync_now() {
     lab.stock_history("a.fossil");
     lab.fossil(&["user", "password", "ada", "pw", "-R", "a.fossil"]);
     fs::copy(lab.path("a.fossil"), lab.path("b.fossil")).expect("copied");
-    let server = FossilServer::start(&lab.path("a.fossil"));
+    let server = StockFossil::start(&lab.path("a.fossil"));
     let url = server.url("ada:pw");
     let args = ["-R", "b.fossil", "--poll", "1h", "--remote", &url];
     let agent = Agent::start(&lab, &args);

@@ -38,13 +38,13 @@ pub(super) async fn look(url: &UpstreamUrl, why: &str) -> Advice {
 /// The server does not let us in.
 pub(super) fn refused(url: &UpstreamUrl) -> Advice {
     let shown = match url.login() {
-        _ if url.has_creds() => "the credentials of --nats-creds".to_owned(),
+        Login::Creds(_) => "the credentials of --nats-creds".to_owned(),
         Login::Token(_) => "this token".to_owned(),
         Login::User { name, .. } => format!("the user {name:?} with this password"),
         _ => "who shows no credentials".to_owned(),
     };
     let hint = match (url.login(), url.way()) {
-        (Login::None, _) if !url.has_creds() => {
+        (Login::None, _) => {
             "Put USER:PASSWORD@ or TOKEN@ before the host of --nats-upstream, or give --nats-creds FILE."
         }
         (_, UpstreamWay::Leaf) => {

@@ -44,8 +44,6 @@ pub struct UpstreamUrl {
     /// `HOST:PORT`.
     servers: Vec<String>,
     login: Login,
-    /// The text of a `.creds` file, which is shown instead of a login.
-    creds: Option<String>,
 }
 
 /// A text is no address of a NATS server, or a file holds no credentials.
@@ -70,9 +68,6 @@ pub enum UpstreamUrlError {
     /// A user in the URL and a file.
     #[error("the address holds a login and a file was given as well")]
     TwoLogins,
-    /// A file for a client.
-    #[error("a .creds file is for nats-leaf:// alone so far")]
-    CredsOfClient,
     /// The text of a file is none.
     #[error(
         "it holds no credentials: a JWT and its seed are expected, as `nsc generate creds` writes them"
@@ -86,7 +81,6 @@ impl UpstreamUrlError {
         match self {
             Self::Route => "agents join each other: --join nats-route://HOST:PORT",
             Self::TwoLogins => "give one of the two",
-            Self::CredsOfClient => "take the server's leafnode port, or USER:PASSWORD@",
             Self::Creds => "nsc generate creds --account A --name U > FILE",
             _ => {
                 "nats-leaf://HOST:7422 joins a server's leafnode port, nats://HOST:4222 its port for clients"
@@ -109,11 +103,6 @@ impl UpstreamUrl {
         &self.login
     }
 
-    /// Whether a `.creds` file is shown.
-    pub(crate) fn has_creds(&self) -> bool {
-        self.creds.is_some()
-    }
-
     /// The addresses as clients of the bus take them.
     pub(crate) fn urls(&self) -> Vec<String> {
         let scheme = self.scheme();
@@ -133,20 +122,16 @@ impl UpstreamUrl {
         if self.login != Login::None {
             return Err(UpstreamUrlError::TwoLogins);
         }
-        if self.way == UpstreamWay::Client {
-            return Err(UpstreamUrlError::CredsOfClient);
-        }
         Credentials::from_creds(&text).map_err(|_| UpstreamUrlError::Creds)?;
-        self.creds = Some(text);
+        self.login = Login::Creds(text);
         Ok(self)
     }
 
     /// Who we are to a server whose leafnode we are.
     pub(crate) fn credentials(&self) -> Credentials {
-        if let Some(text) = &self.creds {
-            return Credentials::from_creds(text).unwrap_or_default();
-        }
         match self.login.clone() {
+            // Looked at when it was given.
+            Login::Creds(text) => Credentials::from_creds(&text).unwrap_or_default(),
             Login::Token(token) => Credentials::Token(token),
             Login::User { name, password } => Credentials::User { name, password },
             _ => Credentials::None,
@@ -188,7 +173,6 @@ impl FromStr for UpstreamUrl {
             tls,
             servers,
             login,
-            creds: None,
         })
     }
 }
@@ -294,7 +278,7 @@ mod tests {
         let none = url("nats-leaf://h").with_creds("x".to_owned());
         assert_eq!(none, Err(UpstreamUrlError::Creds));
         let client = url("nats://h").with_creds("x".to_owned());
-        assert_eq!(client, Err(UpstreamUrlError::CredsOfClient));
+        assert_eq!(client, Err(UpstreamUrlError::Creds));
     }
 
     #[test]

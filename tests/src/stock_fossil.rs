@@ -12,7 +12,7 @@ const PORTS: usize = 20;
 
 /// A running stock server on this machine alone, stopped when this is dropped.
 #[derive(Debug)]
-pub struct FossilServer {
+pub struct StockFossil {
     process: Child,
     /// Where it listens.
     pub port: u16,
@@ -58,7 +58,7 @@ pub fn artifacts(repository: &Path) -> Vec<String> {
     names.collect::<Result<_, _>>().expect("names")
 }
 
-impl FossilServer {
+impl StockFossil {
     /// Serves a repository on a free port.
     ///
     /// # Panics
@@ -127,7 +127,7 @@ impl FossilServer {
     }
 }
 
-impl Drop for FossilServer {
+impl Drop for StockFossil {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.process.kill();
