@@ -17,6 +17,7 @@ mod notify;
 mod pairing;
 mod stock_nats;
 mod tidy;
+mod together;
 mod tunnel;
 mod upstream;
 mod workspace;

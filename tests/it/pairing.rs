@@ -48,7 +48,7 @@ fn members(agent: &Agent) -> usize {
 }
 
 /// Pairs two agents over the API, as two people do who look at the same digits.
-fn pair(host: &Agent, claimant: &Agent) {
+pub(crate) fn pair(host: &Agent, claimant: &Agent) {
     let made = host.api("POST", "mesh/pairing/offer", None);
     let offer = json!({ "offer": made["url"] });
     claimant.api("POST", "mesh/pairing/claim", Some(&offer));
@@ -119,6 +119,88 @@ fn two_that_were_each_paired_with_a_third_have_a_link_and_need_the_third_no_more
 }
 
 #[test]
+fn who_is_unpaired_by_one_is_cut_off_by_all_that_hear_of_it() {
+    let mut place = Place::new(3);
+    let ids = std::mem::take(&mut place.ids);
+    let [first, middle, last] = [0, 1, 2].map(|number| start(&place, number, None, &[]));
+    pair(&first, &middle);
+    pair(&last, &middle);
+    wait(|| is_linked(&first, &ids[2]) && is_linked(&last, &ids[0]));
+    // One is away when it is said.
+    middle.stop();
+    run(place.edgesync(0).args(["unpair", &ids[2]]));
+    let revoked = || first.mesh()["revoked"].clone();
+    assert_eq!(revoked()[0]["endpoint_id"], json!(ids[2]));
+    wait(|| revoked()[0]["unheard"] == json!([ids[1]]));
+    assert!(peer(&first, &ids[2]).is_null(), "{}", first.mesh());
+    let status = run(place.edgesync(0).args(["sync", "status"]));
+    assert!(status.contains("not yet heard by"), "{status}");
+
+    let middle = start(&place, 1, None, &[]);
+    wait(|| revoked()[0]["unheard"] == json!([]));
+    wait(|| !is_member(&middle, &ids[2]) && peer(&middle, &ids[2]).is_null());
+    let stands = |agent: &Agent| {
+        let joins = agent.mesh()["joins"].clone();
+        let mut joins = joins.as_array().expect("joins").iter();
+        joins.any(|it| it["state"]["kind"] == "connected")
+    };
+    wait(|| !stands(&last) && stands(&middle));
+    let joined = |agent: &Agent, id: &str| agent.mesh()["joins"].to_string().contains(id);
+    assert!(!joined(&middle, &ids[2]));
+    // Nothing of it is taken, and it gets nothing.
+    place.commit(2, "from-the-one-that-is-out");
+    place.commit(1, "from-the-middle");
+    first.receives("from-the-middle");
+    assert!(!first.holds("from-the-one-that-is-out") && !middle.holds("from-the-one-that-is-out"));
+    assert!(!last.holds("from-the-middle"));
+}
+
+/// Makes an agent's file what it was when the link was lost at the very end of its pairing with `host`: both have signed, and it has kept nothing.
+fn forget_the_end(place: &Place, number: usize, host: &str, ticket: &str) {
+    let file = place.home(number).join("agent.db");
+    let state = rusqlite::Connection::open(file).expect("its file");
+    let mut query = state
+        .prepare("SELECT text FROM member_record")
+        .expect("a table");
+    let records = query.query_map([], |row| row.get::<_, String>(0));
+    let records: Result<Vec<_>, _> = records.expect("rows").collect();
+    let records = json!(records.expect("texts")).to_string();
+    state
+        .execute_batch("DELETE FROM member_record; DELETE FROM joined;")
+        .expect("forgotten");
+    let doubt = "INSERT INTO pairing_doubt(host, ticket, records) VALUES(?1, ?2, ?3)";
+    state
+        .execute(doubt, [host, ticket, &records])
+        .expect("written");
+}
+
+#[test]
+fn a_pairing_whose_end_was_not_heard_is_what_the_other_side_says_that_it_is() {
+    let (place, ids) = two();
+    let host = start(&place, 0, None, &[]);
+    let ticket = host.address("ticket");
+    let guest = start(&place, 1, None, &[]);
+    pair(&host, &guest);
+    guest.stop();
+    forget_the_end(&place, 1, &ids[0], ticket);
+    let guest = start(&place, 1, None, &[]);
+    wait(|| is_member(&guest, &ids[0]) && is_linked(&guest, &ids[0]));
+    place.commit(0, "after-all");
+    guest.receives("after-all");
+    let pending = |agent: &Agent| agent.api("GET", "mesh/pairing", None)["pending"].clone();
+    assert_eq!(pending(&guest), json!([]));
+
+    // One that the other side does not keep is none.
+    guest.stop();
+    forget_the_end(&place, 1, &ids[0], ticket);
+    run(place.edgesync(0).args(["unpair", &ids[1]]));
+    let guest = start(&place, 1, None, &[]);
+    wait(|| pending(&guest)[0]["state"] == "ended");
+    assert_eq!(members(&guest), 0);
+    assert_eq!(guest.mesh()["joins"], json!([]));
+}
+
+#[test]
 fn two_agents_that_people_pair_are_equal_until_one_unpairs_the_other() {
     let (place, ids) = two();
     let first = start(&place, 0, None, &[]);
@@ -161,7 +243,7 @@ fn two_agents_that_people_pair_are_equal_until_one_unpairs_the_other() {
     });
     let state = || second.mesh()["joins"][0]["state"]["kind"].clone();
     wait(|| state() != "connected");
-    assert_eq!(peer(&first, &ids[1])["trusted"], json!(false));
+    wait(|| peer(&first, &ids[1]).is_null());
     assert_eq!(first.mesh()["revoked"][0]["endpoint_id"], json!(ids[1]));
 }
 

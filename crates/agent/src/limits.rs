@@ -193,6 +193,9 @@ pub(crate) const RECORDS: usize = 4096;
 /// Quiet time between two hellos to the mesh; a change is told at once.
 pub(crate) const MEMBER_BEAT: Duration = Duration::from_secs(60);
 
+/// How long after a failure an agent is asked again whether it keeps a pairing whose end was not heard.
+pub(crate) const DOUBT_AGAIN: Duration = Duration::from_secs(5);
+
 /// How often it is looked whether this agent is at another place than it told; a laptop changes its network a few times a day.
 pub(crate) const PLACE_LOOK: Duration = Duration::from_secs(5);
 

@@ -410,6 +410,7 @@ fn open_checked(path: &Path) -> Result<Connection, Unusable> {
         LATER,
         crate::pair::TABLES,
         crate::members::TABLES,
+        crate::pairing::TABLES,
         crate::phone::TABLES,
         pauses::TABLE,
         bridges::TABLE,

@@ -25,6 +25,12 @@ pub const MAX_STREAMS: u32 = 64;
 /// Longest wait for the first bytes of a stream, which its opener writes at once.
 pub const PREAMBLE: Duration = Duration::from_secs(10);
 
+/// How long a connection for pairing may be without a stream. Anybody may make one, and who wants to be paired opens its stream at once.
+pub const PAIR_IDLE: Duration = Duration::from_secs(5);
+
+/// Most connections for pairing at once; anybody may make one. An agent talks with half as many.
+pub const MAX_PAIRING: usize = 32;
+
 /// Most accepted streams that wait for the agent to take them. Who opens more waits for their turn.
 pub const ARRIVALS: usize = 64;
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use iroh::endpoint::{Connection, RecvStream, SendStream};
@@ -21,6 +22,8 @@ pub struct Stream {
     /// What came with the preamble and is to be read first.
     first: Vec<u8>,
     finished: bool,
+    /// Tells whoever holds another that the stream is there.
+    open: Option<Arc<()>>,
 }
 
 /// The code with which a stream is cut off.
@@ -40,7 +43,14 @@ impl Stream {
             receive,
             first,
             finished: false,
+            open: None,
         }
+    }
+
+    /// Returns the stream, which holds this as long as it is there.
+    pub(crate) fn holding(mut self, open: Arc<()>) -> Self {
+        self.open = Some(open);
+        self
     }
 
     /// Returns the error with the reason for which the connection ended, if it did: "not paired" helps, "connection lost" does not.

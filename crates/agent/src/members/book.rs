@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use libfossil::name::ProjectCode;
 use tokio::sync::watch;
 
 use super::record::{MeshId, Record, Statement};
@@ -25,6 +26,8 @@ pub(crate) struct Members {
     name: DeviceName,
     roll: Mutex<Roll>,
     told: Mutex<BTreeMap<EndpointId, Told>>,
+    /// The code of the project that this agent's messages are in.
+    messages: Mutex<Option<ProjectCode>>,
     changes: watch::Sender<u64>,
 }
 
@@ -50,6 +53,7 @@ impl Members {
             name,
             roll: Mutex::new(roll),
             told: Mutex::default(),
+            messages: Mutex::default(),
             changes: watch::Sender::new(0),
         }))
     }
@@ -142,7 +146,7 @@ impl Members {
             statements.push(Statement::Mesh {
                 id: MeshId::from(id),
                 name: self.name.clone(),
-                notify: None,
+                notify: locked(&self.messages).map(|code| code.to_string()),
                 at,
             });
         }
@@ -160,6 +164,31 @@ impl Members {
     pub(crate) fn revoke(&self, member: EndpointId) -> Result<(), Error> {
         let statements = locked(&self.roll).to_revoke(member, Time::now().unix_millis());
         self.add(self.sign(statements)?).map(drop)
+    }
+
+    /// Notes where this agent's messages are, and says so of a mesh of which nobody has said it. Blocks on `agent.db`.
+    ///
+    /// # Errors
+    /// `internal` when `agent.db` cannot be written.
+    pub(crate) fn has_messages_in(&self, code: ProjectCode) -> Result<(), Error> {
+        *locked(&self.messages) = Some(code);
+        let view = self.view();
+        let Some(mesh) = view.mesh.as_ref().filter(|mesh| mesh.notify.is_none()) else {
+            return Ok(());
+        };
+        let says = Statement::Mesh {
+            id: mesh.id,
+            name: mesh.name.clone(),
+            notify: Some(code.to_string()),
+            at: Time::now().unix_millis(),
+        };
+        self.add(self.sign(vec![says])?).map(drop)
+    }
+
+    /// Returns the mesh whose messages were in this project before it met the one of id `after`. Messages of no mesh give way to every one.
+    pub(crate) fn mesh_of_messages(&self, code: &ProjectCode, after: MeshId) -> MeshId {
+        let known = locked(&self.roll).mesh_of_messages(code.as_ref(), after);
+        known.unwrap_or(MeshId::LAST)
     }
 
     /// Tells the other members where this agent is, an empty ticket for nowhere. Without members nobody is told. Blocks on `agent.db`.

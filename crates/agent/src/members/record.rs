@@ -228,6 +228,11 @@ impl fmt::Debug for RecordId {
     }
 }
 
+impl MeshId {
+    /// The id before which all others go.
+    pub(crate) const LAST: Self = Self([0xff; 16]);
+}
+
 impl From<[u8; 16]> for MeshId {
     fn from(bytes: [u8; 16]) -> Self {
         Self(bytes)

@@ -377,14 +377,29 @@ impl Roll {
                 }
                 _ => None,
             });
-        // The lowest id; of what is said of that, the newest.
-        let (id, _, _, name, notify) =
-            spoken.min_by_key(|(id, at, record, ..)| (*id, std::cmp::Reverse((*at, *record))))?;
+        // The lowest id; of what is said of that, the newest that tells where its messages are.
+        let (id, _, _, name, notify) = spoken.min_by_key(|(id, at, record, _, notify)| {
+            (*id, std::cmp::Reverse((notify.is_some(), *at, *record)))
+        })?;
         Some(MeshFacts {
             id,
             name: name.clone(),
             notify: notify.clone(),
         })
+    }
+
+    /// Returns the mesh that had its messages in this project before it met the one of id `after`; of several the lowest.
+    pub(super) fn mesh_of_messages(&self, project: &str, after: MeshId) -> Option<MeshId> {
+        let meshes = self
+            .records
+            .values()
+            .filter_map(|record| match record.says() {
+                Statement::Mesh { id, notify, .. } if notify.as_deref() == Some(project) => {
+                    Some(*id)
+                }
+                _ => None,
+            });
+        meshes.filter(|id| *id > after).min()
     }
 
     /// Returns what this agent has to say to revoke `member`: that, and what keeps those who were vouched for by it alone, and the mesh that only it

@@ -87,6 +87,11 @@ impl Hello {
         !self.revocations.is_disjoint(records)
     }
 
+    /// What it calls itself.
+    pub(crate) fn name(&self) -> &DeviceName {
+        &self.name
+    }
+
     /// The role that it tells.
     pub(crate) fn role(&self) -> Role {
         self.role

@@ -261,6 +261,9 @@ impl Mesh {
         self.parts.tasks.spawn(Arc::clone(self).watch_members());
         self.parts.tasks.spawn(Arc::clone(&self.pairings).keep());
         self.spawn(Arc::clone(self).watch_place());
+        if self.tunnel.is_some() {
+            self.spawn(Arc::clone(&self.pairings).resume(Arc::clone(self)));
+        }
     }
 
     /// Who keeps the repositories equal.

@@ -138,6 +138,13 @@ impl Mesh {
         for standing in standings {
             for view in &standing.view.peers {
                 let name = view.peer.as_str();
+                // What was heard of one that has no rights any more is over.
+                if name
+                    .parse()
+                    .is_ok_and(|id| !self.parts.trust.register.knows(&id))
+                {
+                    continue;
+                }
                 let peer = peers
                     .entry(name.to_owned())
                     .or_insert_with(|| self.unknown(name));
@@ -168,14 +175,7 @@ impl Mesh {
                 }
             }
         }
-        for (name, heard) in self.replication.strangers() {
-            let stranger = || Peer {
-                heard_at: Some(heard),
-                state: LinkState::Connected { since: heard },
-                ..self.unknown(name.as_str())
-            };
-            peers.entry(name.to_string()).or_insert_with(stranger);
-        }
+        self.show_strangers(&mut peers);
         self.show_refused(&mut peers);
         for link in links {
             // One that has not introduced itself is no peer yet.
@@ -204,10 +204,27 @@ impl Mesh {
         peers.into_values().collect()
     }
 
+    /// Adds who is heard and has no rights, but for those that are out for ever.
+    fn show_strangers(&self, peers: &mut BTreeMap<String, Peer>) {
+        let view = self.parts.members.view();
+        let is_out = |it: &str| it.parse().is_ok_and(|id| view.revoked.contains_key(&id));
+        let strangers = self.replication.strangers().into_iter();
+        for (name, heard) in strangers.filter(|(name, _)| !is_out(name.as_str())) {
+            let stranger = || Peer {
+                heard_at: Some(heard),
+                state: LinkState::Connected { since: heard },
+                ..self.unknown(name.as_str())
+            };
+            peers.entry(name.to_string()).or_insert_with(stranger);
+        }
+    }
+
     /// Adds who wanted a link over the tunnel and was turned away.
     fn show_refused(&self, peers: &mut BTreeMap<String, Peer>) {
         let refused = self.tunnel.as_ref().map(|it| it.refused(&self.parts.trust));
-        for (id, at) in refused.unwrap_or_default() {
+        let view = self.parts.members.view();
+        let refused = refused.unwrap_or_default().into_iter();
+        for (id, at) in refused.filter(|(id, _)| !view.revoked.contains_key(id)) {
             let name = id.to_string();
             let stranger = || Peer {
                 heard_at: Some(at),
@@ -229,7 +246,10 @@ impl Mesh {
     fn unknown(&self, name: &str) -> Peer {
         let id: Option<EndpointId> = name.parse().ok();
         let register = &self.parts.trust.register;
-        let own_name = id.and_then(|id| register.name_of(&id));
+        let told = id.and_then(|id| self.parts.members.told(&id));
+        // What people here call it, or those who vouch for it, or else it itself, if anybody trusts it.
+        let known = id.and_then(|id| register.name_of(&id));
+        let own_name = known.or_else(|| Some(told.as_ref()?.hello.name().to_string()));
         Peer {
             endpoint_id: id.map(|id| id.to_string()),
             name: own_name.unwrap_or_else(|| name.get(..16).unwrap_or(name).to_owned()),
@@ -237,7 +257,7 @@ impl Mesh {
                 Some(_) => PeerKind::Agent,
                 None => PeerKind::Server,
             },
-            role: id.and_then(|id| Some(self.parts.members.told(&id)?.hello.role())),
+            role: told.map(|told| told.hello.role()),
             state: LinkState::Connecting { since: Time::now() },
             link: id.map(|_| LinkKind::Via),
             dialled: false,

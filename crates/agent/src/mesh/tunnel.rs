@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use edgesync_tunnel::{Admission, Arrivals, Event, OpenError, Path, PeerId, Protocol};
+use edgesync_tunnel::{Admission, Arrivals, Event, NOT_PAIRED, OpenError, Path, PeerId, Protocol};
 use edgesync_tunnel::{Relay, Stream, StreamError, Ticket, Tunnel as Endpoint};
 use natsd::Target;
 use natsd::proto::Kind;
@@ -14,6 +14,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::{Mesh, Parts, locked};
 use crate::api::{self, Code, Error, Level, Role, Time};
+use crate::frames;
 use crate::limits;
 use crate::members::Place;
 use crate::serve::tunnel::Door;
@@ -110,7 +111,9 @@ impl Tunnel {
     pub(super) fn trust_changed(&self, trust: &Trust) {
         self.endpoint.recheck();
         for link in self.endpoint.links() {
-            if link.dialled && !trust.register.knows(&endpoint_id(&link.peer)) {
+            // Who is only being paired is known to nobody yet.
+            let counts = link.dialled && link.protocol != Protocol::Pair;
+            if counts && !trust.register.knows(&endpoint_id(&link.peer)) {
                 self.endpoint.cut(link.peer);
             }
         }
@@ -314,6 +317,24 @@ impl Mesh {
         match stream {
             Ok(stream) => self.exchange_members(endpoint_id(&ticket.peer), stream),
             Err(error) => tracing::debug!(%error, "records are exchanged when a link stands"),
+        }
+    }
+
+    /// Asks the agent of this ticket whether this one is a member there; nothing when it cannot be asked.
+    pub(crate) async fn is_member_of(&self, ticket: &Ticket) -> Option<bool> {
+        let tunnel = self.tunnel.as_ref()?;
+        tunnel.know(ticket, None);
+        let stream = tunnel.endpoint.stream(ticket.peer, Protocol::Members).await;
+        let refused = |why: &str| why.contains(NOT_PAIRED).then_some(false);
+        let mut stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => return refused(&error.to_string()),
+        };
+        // Who lets members alone come to this says something at once.
+        let heard = frames::read::<serde_json::Value>(&mut stream, limits::MEMBER_FRAME_BYTES);
+        match heard.await {
+            Ok(_) => Some(true),
+            Err(error) => refused(&error.to_string()),
         }
     }
 

@@ -88,6 +88,7 @@ impl Mesh {
     /// Lets in whom the mesh's records let in, and cuts those whom they revoke.
     pub(super) async fn watch_members(self: Arc<Self>) {
         let mut changes = self.parts.members.changes();
+        self.leave_revoked().await;
         loop {
             let changed = tokio::select! {
                 () = self.parts.stopped.cancelled() => return,
@@ -97,7 +98,18 @@ impl Mesh {
                 return;
             }
             self.trust_changed();
+            self.leave_revoked().await;
             self.dial_again().await;
+        }
+    }
+
+    /// Forgets the addresses of those whom the mesh has revoked, whoever said so.
+    async fn leave_revoked(self: &Arc<Self>) {
+        let view = self.parts.members.view();
+        for id in view.revoked.keys() {
+            if let Err(error) = self.remove_joins_of(id).await {
+                tracing::warn!(%id, %error, "the address of who was revoked is not forgotten");
+            }
         }
     }
 

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use edgesync_notify::moved::{Mesh, MeshId, Moved};
+use edgesync_notify::moved::{Mesh, MeshId, Moved, MovedError};
 use edgesync_notify::store::{Store, StoreError, attachment_path};
 use libfossil::db::Repository;
 use libfossil::name::ProjectCode;
@@ -33,12 +33,7 @@ const BEHIND_DIGITS: usize = 16;
 ///
 /// # Errors
 /// `not_found` without notify, `repository` when the record cannot be stored.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "meshes do not meet before agents can be paired")
-)]
-pub(crate) async fn meet(core: &Core, from: MeshId, to: Mesh) -> Result<bool, Error> {
-    let post = core.notify()?;
+async fn meet(core: &Core, post: &Post, from: MeshId, to: Mesh) -> Result<bool, Error> {
     let identity = core.identity.clone();
     let written = post.act(move |office, repo| {
         let code = repo.project_code().map_err(|error| file_error(&error))?;
@@ -63,10 +58,56 @@ pub(crate) async fn meet(core: &Core, from: MeshId, to: Mesh) -> Result<bool, Er
     Ok(written)
 }
 
+/// Has the messages of this agent's mesh in one repository: says where they are when nobody has said so, and gives way to the repository that the
+/// mesh names.
+async fn come_together(core: &Arc<Core>, post: &Post) -> Result<(), Error> {
+    let code = post.hosted().project_code().unwrap_or_default();
+    let Ok(code) = ProjectCode::parse(code.as_bytes()) else {
+        return Ok(());
+    };
+    let members = Arc::clone(&core.members);
+    blocking(move || members.has_messages_in(code)).await?;
+    let view = core.members.view();
+    let to = view
+        .mesh
+        .as_ref()
+        .and_then(|mesh| Some((mesh.id, mesh.notify.as_ref()?)));
+    let Some((id, project)) = to else {
+        return Ok(());
+    };
+    let (Ok(project), Ok(to)) = (
+        ProjectCode::parse(project.as_bytes()),
+        id.to_string().parse(),
+    ) else {
+        return Ok(());
+    };
+    if project == code {
+        return Ok(());
+    }
+    let from = core.members.mesh_of_messages(&code, id).to_string();
+    let from = from
+        .parse()
+        .map_err(|error: MovedError| Error::internal(error.to_string()))?;
+    meet(core, post, from, Mesh { id: to, project })
+        .await
+        .map(drop)
+}
+
 /// Follows the records that come, and carries over what members bring who were away. Runs until the agent stops.
 pub(crate) async fn keep_moving(core: Arc<Core>, post: Arc<Post>) {
     let mut events = core.events.listen();
     let mut records = post.to_follow.subscribe();
+    let mut members = core.members.changes();
+    let come_together = || async {
+        if let Err(error) = come_together(&core, &post).await {
+            let words = format!(
+                "the messages of two meshes do not come together yet: {}",
+                error.message
+            );
+            post.hosted().log(Level::Error, words);
+        }
+    };
+    come_together().await;
     // One that came while nobody looked.
     if let Err(error) = post.look().await {
         post.hosted().log(Level::Error, error.message);
@@ -90,6 +131,13 @@ pub(crate) async fn keep_moving(core: Arc<Core>, post: Arc<Post>) {
                     continue;
                 }
                 behind = host_behind(&core, &post).await;
+                come_together().await;
+            }
+            changed = members.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                come_together().await;
             }
             event = events.recv() => match event {
                 Ok(event) => {

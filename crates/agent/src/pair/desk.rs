@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::message::{Claim, DeviceName, Hello, Hex, Reveal, VERSION, Why};
 use super::offer::Purpose;
 use super::proof::{Digits, HASH_BYTES, Nonce, Party, Verifier, commit, same};
-use crate::api::Time;
+use crate::api::{PendingState, Time};
 use crate::limits;
 
 /// The time, on two clocks: the wall's, which people set and which goes on while the machine sleeps, and one that only goes forward.
@@ -65,6 +65,44 @@ pub(crate) enum Standing {
     },
     /// It has ended, and they are not paired.
     Ended(Why),
+}
+
+/// How far a pairing is, as every front shows it.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) name: Option<String>,
+    pub(crate) digits: Option<String>,
+    pub(crate) state: PendingState,
+    pub(crate) why: Option<Why>,
+}
+
+impl Standing {
+    /// Returns what people are shown of it.
+    pub(crate) fn seen(&self) -> Seen {
+        let (met, state, why) = match self {
+            Self::Meeting => (None, PendingState::Meeting, None),
+            Self::Comparing {
+                name,
+                digits,
+                accepted,
+                ..
+            } => {
+                let state = match accepted {
+                    Some(_) => PendingState::Accepted,
+                    None => PendingState::Comparing,
+                };
+                (Some((name.to_string(), digits.to_string())), state, None)
+            }
+            Self::Ended(why) => (None, PendingState::Ended, Some(*why)),
+        };
+        let (name, digits) = met.unzip();
+        Seen {
+            name,
+            digits,
+            state,
+            why,
+        }
+    }
 }
 
 /// Both sides are paired.
@@ -208,6 +246,17 @@ impl Desk {
     /// Takes an offer back. Returns whether there was one.
     pub(crate) fn withdraw(&mut self, purpose: Purpose) -> bool {
         self.offers.remove(&purpose).is_some()
+    }
+
+    /// Takes an offer back, and ends the pairings that came of one.
+    pub(crate) fn take_back(&mut self, purpose: Purpose) {
+        self.withdraw(purpose);
+        for deal in self.deals.values_mut() {
+            let ended = matches!(deal.standing, Standing::Ended(_));
+            if deal.purpose == purpose && deal.offer.is_some() && !ended {
+                deal.standing = Standing::Ended(Why::Cancelled);
+            }
+        }
     }
 
     /// Returns the open offers, for `agent.db`.

@@ -11,14 +11,15 @@
 mod claimant;
 mod code;
 mod desk;
+mod make;
 mod message;
 mod offer;
 mod proof;
 mod store;
 
 pub(crate) use claimant::Claimant;
-pub(crate) use code::{Secret, TypedCode};
-pub(crate) use desk::{Desk, Now, Paired, Pending, Refusal, Rights, Standing};
+pub(crate) use desk::{Desk, Now, Paired, Pending, Refusal, Rights, Seen, Standing};
+pub(crate) use make::{Fresh, no_random};
 pub(crate) use message::{Claim, DeviceName, DeviceNameError, Hello, Message, Reveal, Why};
 pub(crate) use offer::{OfferSecret, OfferText, Purpose};
 pub(crate) use proof::{Digits, Party};

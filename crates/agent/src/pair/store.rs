@@ -69,8 +69,9 @@ pub(crate) fn set_offers(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pair::Party;
+    use crate::pair::code::{Secret, TypedCode};
     use crate::pair::offer::OfferSecret;
-    use crate::pair::{Party, Secret, TypedCode};
 
     #[test]
     fn no_secret_is_in_the_file() {

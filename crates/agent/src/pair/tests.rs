@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::claimant::ClaimantError;
+use super::code::Secret;
 use super::desk::{KeptOffer, Now, Paired, Standing};
 use super::message::{Hex, Why};
 use super::offer::OfferSecret;

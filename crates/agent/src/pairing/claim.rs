@@ -8,15 +8,20 @@ use edgesync_tunnel::{PeerId, Ticket};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::{End, Pairings, locked, no_random, why_words};
+use super::doubt::Doubt;
+use super::{End, Pairings, locked, why_words};
 use crate::api::{ClaimOffer, Code, Error, Level, PairedBy, PendingAgent, PendingState, Time};
 use crate::frames;
 use crate::limits;
 use crate::mesh::{JoinUrl, Mesh};
 use crate::pair::{
     Claimant, DeviceName, Digits, Message, OfferSecret, OfferText, Party, Purpose, Refusal, Rights,
-    Why,
+    Why, no_random,
 };
+
+/// What is said of a pairing whose end this side has not heard.
+const IN_DOUBT: &str =
+    "The link was lost at the very end. The other side is asked again whether the two are paired.";
 
 /// A pairing that this agent asked for.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(super) struct Claiming {
     ended: Option<String>,
     /// What a person here wants it to end with.
     refused: Option<Why>,
+    /// The link was lost at the very end: only the other side knows whether the two are paired.
+    doubtful: bool,
 }
 
 /// Whom to ask, where, and with what.
@@ -47,12 +54,26 @@ impl Claiming {
             accepted: None,
             ended: None,
             refused: None,
+            doubtful: false,
         }
+    }
+
+    /// One of an earlier run, of which only the other side knows how it ended.
+    pub(super) fn doubtful() -> Self {
+        Self {
+            doubtful: true,
+            ..Self::new()
+        }
+    }
+
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     pub(super) fn show(&self, party: &Party) -> PendingAgent {
         let state = match (&self.ended, &self.accepted, &self.met) {
             (Some(_), ..) => PendingState::Ended,
+            (None, ..) if self.doubtful => PendingState::Accepted,
             (None, Some(_), _) => PendingState::Accepted,
             (None, None, Some(_)) => PendingState::Comparing,
             (None, None, None) => PendingState::Meeting,
@@ -65,7 +86,10 @@ impl Claiming {
             digits: alive.map(|(_, digits)| digits.to_string()),
             state,
             by: PairedBy::Here,
-            why: self.ended.clone(),
+            why: match self.doubtful && self.ended.is_none() {
+                true => Some(IN_DOUBT.to_owned()),
+                false => self.ended.clone(),
+            },
             since: self.since,
             until: Time::from_unix_millis(self.since.unix_millis().saturating_add(life)),
         }
@@ -125,6 +149,8 @@ impl Pairings {
     ) -> Result<PendingAgent, Error> {
         let aim = Aim::of(wish)?;
         let (claimant, shown) = self.prepare(&aim)?;
+        // Who begins anew waits for no answer of the time before.
+        self.forget_doubt(aim.party()).await?;
         self.settle().await?;
         let (pairings, mesh) = (Arc::clone(self), Arc::clone(mesh));
         mesh.clone().spawn(async move {
@@ -157,7 +183,10 @@ impl Pairings {
         };
         let claimant = claimant.map_err(|error| Error::new(Code::Conflict, error.to_string()))?;
         let mut claims = locked(&self.claims);
-        if claims.get(&host).is_some_and(|it| it.ended.is_none()) {
+        if claims
+            .get(&host)
+            .is_some_and(|it| it.ended.is_none() && !it.doubtful)
+        {
             let words = "this agent is being paired with that one already";
             return Err(Error::new(Code::Conflict, words));
         }
@@ -179,32 +208,38 @@ impl Pairings {
         let claimed = async {
             let stream = mesh.pair_stream(&aim.ticket).await;
             let stream = stream.map_err(|error| End::Other(error.to_string()))?;
-            self.claim_over(host, claimant, stream).await
+            self.claim_over(aim, claimant, stream).await
         };
         let claimed = claimed.await;
         mesh.pair_over(&aim.ticket);
-        let joined = match claimed {
-            Ok(()) => {
-                mesh.meet_member(&aim.ticket).await;
-                let url = JoinUrl::over_tunnel(&aim.ticket.to_string());
-                let joined = match url {
-                    Ok(url) => mesh.add_join(url).await.map(drop),
-                    Err(error) => Err(Error::internal(error.to_string())),
-                };
-                // One that is there already is as good.
-                joined.or_else(|error| match error.code {
-                    Code::Conflict => Ok(()),
-                    _ => Err(error),
-                })
+        match claimed {
+            Ok(()) => self.link(mesh, &aim.ticket).await,
+            Err(End::Doubt) => {
+                self.publish();
+                self.ask_until_settled(mesh, host).await;
             }
-            Err(end) => {
-                self.claim_ended(&host, &end);
-                Ok(())
-            }
-        };
-        if let Err(error) = joined.and(self.settle().await) {
+            Err(end) => self.claim_ended(&host, &end),
+        }
+        if let Err(error) = self.settle().await {
             let words = format!("{}: {host}", error.message);
             self.parts.events.log(Level::Error, None, words);
+        }
+    }
+
+    /// Makes a link to an agent that this one was just paired with, now and after each start.
+    pub(super) async fn link(&self, mesh: &Arc<Mesh>, ticket: &Ticket) {
+        mesh.meet_member(ticket).await;
+        let joined = match JoinUrl::over_tunnel(&ticket.to_string()) {
+            Ok(url) => mesh.add_join(url).await.map(drop),
+            Err(error) => Err(Error::internal(error.to_string())),
+        };
+        match joined {
+            // One that is there already is as good.
+            Err(error) if error.code != Code::Conflict => {
+                let words = format!("{}: {}", error.message, ticket.peer);
+                self.parts.events.log(Level::Error, None, words);
+            }
+            _ => {}
         }
     }
 
@@ -218,22 +253,30 @@ impl Pairings {
         }
     }
 
-    /// Claims over a stream whose other end is certainly `host`, until the two are paired or it came to nothing.
+    /// Claims over a stream whose other end is certainly the host, until the two are paired or it came to nothing.
     pub(super) async fn claim_over<S>(
         &self,
-        host: Party,
+        aim: &Aim,
         mut claimant: Claimant,
         stream: S,
     ) -> Result<(), End>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        let host = aim.party();
         let (mut from, mut to) = tokio::io::split(stream);
-        let whole = self.claim_through(host, &mut claimant, &mut from, &mut to);
+        let agree = self.claim_through(host, &mut claimant, &mut from, &mut to);
         // Nothing of it may last longer than the time that people have.
         let life = limits::DECISION_LIFE.saturating_add(limits::FRAME_STALL);
-        let ended = timeout(life, whole).await;
-        let ended = ended.unwrap_or(Err(End::Said(Why::Late)));
+        let agreed = timeout(life, agree).await;
+        let ended = match agreed.unwrap_or(Err(End::Said(Why::Late))) {
+            Ok(records) => {
+                let ticket = aim.ticket.to_string();
+                let doubt = Doubt { ticket, records };
+                self.close_claim(host, doubt, &mut from, &mut to).await
+            }
+            Err(end) => Err(end),
+        };
         if let Err(End::Said(why)) = &ended {
             let _ = frames::write(&mut to, &Message::Refuse { why: *why }).await;
             let _ = to.shutdown().await;
@@ -243,13 +286,37 @@ impl Pairings {
         ended
     }
 
+    /// Both sides have agreed: says that this one has what the other signed, and keeps it once the other does.
+    async fn close_claim(
+        &self,
+        host: Party,
+        doubt: Doubt,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<(), End> {
+        self.doubt(host, doubt).await?;
+        let said = frames::write(to, &Message::Bye).await;
+        // It has kept everything when it ends the stream in order.
+        let end = timeout(limits::FRAME_STALL, from.read(&mut [0])).await;
+        if said.is_err() || !matches!(end, Ok(Ok(0))) {
+            if let Some(claiming) = locked(&self.claims).get_mut(&host) {
+                claiming.doubtful = true;
+            }
+            return Err(End::Doubt);
+        }
+        self.settle_doubt(host, true).await?;
+        let _ = to.shutdown().await;
+        Ok(())
+    }
+
+    /// Returns what both sides signed, once people on both have accepted.
     async fn claim_through(
         &self,
         host: Party,
         claimant: &mut Claimant,
         from: &mut (impl AsyncRead + Unpin),
         to: &mut (impl AsyncWrite + Unpin),
-    ) -> Result<(), End> {
+    ) -> Result<Vec<String>, End> {
         frames::write(to, &Message::Claim(claimant.claim())).await?;
         let hello = match frames::read(from, limits::MEMBER_FRAME_BYTES).await? {
             Message::Hello(hello) => hello,
@@ -274,19 +341,7 @@ impl Pairings {
             Message::Refuse { why } => return Err(End::Said(why)),
             _ => return Err(End::Said(Why::Nonsense)),
         };
-        frames::write(to, &Message::Bye).await?;
-        // It has kept everything when it ends the stream in order.
-        let end = timeout(limits::FRAME_STALL, from.read(&mut [0])).await;
-        match end {
-            Ok(Ok(0)) => {}
-            Ok(Ok(_)) => return Err(End::Said(Why::Nonsense)),
-            Ok(Err(error)) => return Err(End::Lost(error.into())),
-            Err(_) => return Err(End::Lost(frames::FrameError::Silent)),
-        }
-        self.keep_records(ours, theirs).await?;
-        locked(&self.claims).remove(&host);
-        let _ = to.shutdown().await;
-        Ok(())
+        Ok([ours, theirs].concat())
     }
 
     /// Waits until people on both sides have accepted. Returns what a person here calls the other, and gives to it.
@@ -352,7 +407,7 @@ impl Pairings {
     pub(super) fn end_claim(&self, party: &Party, why: Why) -> bool {
         let mut claims = locked(&self.claims);
         match claims.get_mut(party) {
-            Some(claiming) if claiming.ended.is_none() => {
+            Some(claiming) if claiming.ended.is_none() && !claiming.doubtful => {
                 claiming.refused.get_or_insert(why);
                 true
             }

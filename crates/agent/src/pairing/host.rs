@@ -37,7 +37,7 @@ impl Pairings {
             tracing::debug!(%party, %end, "a pairing came to nothing");
             let why = match end {
                 End::Said(why) => *why,
-                End::Lost(_) => Why::Lost,
+                End::Lost(_) | End::Doubt => Why::Lost,
                 End::Other(_) => Why::Cancelled,
             };
             if current && locked(&self.desk).end(&party, why) {

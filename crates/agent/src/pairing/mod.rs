@@ -5,6 +5,7 @@
 //! member meets after that, and what it may, is [`crate::members`]' matter.
 
 mod claim;
+mod doubt;
 mod host;
 mod show;
 
@@ -22,12 +23,13 @@ use crate::frames::FrameError;
 use crate::limits;
 use crate::members::{Members, Record, Statement};
 use crate::pair::{
-    Desk, DeviceName, Digits, Now, OfferSecret, OfferText, Party, Purpose, Refusal, Rights, Secret,
-    Standing, TypedCode, Why, offers, set_offers,
+    Desk, DeviceName, Digits, Fresh, Now, OfferSecret, OfferText, Party, Purpose, Refusal, Rights,
+    Standing, Why, offers, set_offers,
 };
 use crate::state::StateDb;
 use crate::trust::TRUSTED;
 use claim::Claiming;
+pub(crate) use doubt::TABLES;
 
 /// What pairing takes from the agent.
 #[derive(Debug)]
@@ -70,6 +72,9 @@ pub(crate) enum End {
     /// The link broke.
     #[error("{0}")]
     Lost(#[from] FrameError),
+    /// The link broke when the other side may have kept it already.
+    #[error("the link was lost at the very end")]
+    Doubt,
     /// The other agent could not be reached, or is another.
     #[error("{0}")]
     Other(String),
@@ -118,36 +123,16 @@ impl Pairings {
     /// # Errors
     /// `internal` when there are no random bytes, or `agent.db` cannot be written.
     pub(crate) async fn offer(&self, ticket: &str) -> Result<MadeOffer, Error> {
-        let secret = Secret::random().map_err(no_random)?;
-        let typed = TypedCode::random().map_err(no_random)?;
+        let fresh = Fresh::random()?;
         let host = self.parts.host;
-        let verifier = |secret: OfferSecret| secret.verifier(&host, Purpose::Agent);
-        let expires_at = {
-            let mut desk = locked(&self.desk);
-            let (read, by_hand) = (
-                verifier(OfferSecret::Read(secret.clone())),
-                verifier(OfferSecret::Typed(typed.clone())),
-            );
-            desk.offer(Purpose::Agent, read, by_hand, self.now());
-            let open = desk.open(Purpose::Agent);
-            open.map_or_else(Time::now, |(until, _)| until)
-        };
+        let expires_at = fresh.put(&mut locked(&self.desk), Purpose::Agent, &host, self.now());
         self.settle().await?;
         let offer = OfferText {
             host,
             place: ticket.to_owned(),
-            proof: OfferSecret::Read(secret),
+            proof: OfferSecret::Read(fresh.secret().clone()),
         };
-        let url = offer.to_string();
-        let (svg, text) = crate::qr::draw(&url)
-            .ok_or_else(|| Error::internal("the offer does not fit into a QR code"))?;
-        Ok(MadeOffer {
-            url,
-            code: typed.to_string(),
-            svg,
-            text,
-            expires_at,
-        })
+        fresh.shown(offer.to_string(), expires_at)
     }
 
     /// Takes the offer back, and ends the pairings that came of it.
@@ -155,15 +140,7 @@ impl Pairings {
     /// # Errors
     /// `internal` when `agent.db` cannot be written.
     pub(crate) async fn withdraw(&self) -> Result<(), Error> {
-        {
-            let mut desk = locked(&self.desk);
-            desk.withdraw(Purpose::Agent);
-            let claimed = desk.pending().into_iter().filter(|it| it.knows_secret);
-            let waiting: Vec<Party> = claimed.map(|it| it.party).collect();
-            for party in waiting {
-                desk.end(&party, Why::Cancelled);
-            }
-        }
+        locked(&self.desk).take_back(Purpose::Agent);
         self.settle().await
     }
 
@@ -202,6 +179,10 @@ impl Pairings {
     /// # Errors
     /// `not_found` when there is none.
     pub(crate) async fn refuse(&self, party: &Party, why: Why) -> Result<(), Error> {
+        let in_doubt = |it: &Claiming| it.is_doubtful();
+        if locked(&self.claims).get(party).is_some_and(in_doubt) {
+            self.forget_doubt(*party).await?;
+        }
         let ended = self.end_claim(party, why) || self.end_deal(party, why);
         self.settle().await?;
         match ended {
@@ -352,10 +333,6 @@ fn why_words(why: Why) -> &'static str {
         }
         _ => "The two did not understand each other. Make a new offer.",
     }
-}
-
-fn no_random(error: getrandom::Error) -> Error {
-    Error::internal(format!("the system gives no random bytes: {error}"))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

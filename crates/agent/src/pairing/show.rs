@@ -1,8 +1,8 @@
 //! Pairings as people see them.
 
 use super::{Pairings, locked, why_words};
-use crate::api::{Event, OpenOffer, PairedBy, Pairing, PendingAgent, PendingState};
-use crate::pair::{Pending, Purpose, Standing};
+use crate::api::{Event, OpenOffer, PairedBy, Pairing, PendingAgent};
+use crate::pair::{Pending, Purpose, Seen};
 
 impl Pairings {
     /// Tells everyone how it stands.
@@ -31,32 +31,12 @@ impl Pairings {
 }
 
 fn pending_agent(pending: &Pending) -> PendingAgent {
-    let (name, digits, state, why) = match &pending.standing {
-        Standing::Meeting => (None, None, PendingState::Meeting, None),
-        Standing::Comparing {
-            name,
-            digits,
-            accepted,
-            ..
-        } => {
-            let state = match accepted {
-                Some(_) => PendingState::Accepted,
-                None => PendingState::Comparing,
-            };
-            (
-                Some(name.to_string()),
-                Some(digits.to_string()),
-                state,
-                None,
-            )
-        }
-        Standing::Ended(why) => (
-            None,
-            None,
-            PendingState::Ended,
-            Some(why_words(*why).to_owned()),
-        ),
-    };
+    let Seen {
+        name,
+        digits,
+        state,
+        why,
+    } = pending.standing.seen();
     PendingAgent {
         id: pending.party.to_string(),
         name,
@@ -66,7 +46,7 @@ fn pending_agent(pending: &Pending) -> PendingAgent {
             true => PairedBy::Offer,
             false => PairedBy::Knock,
         },
-        why,
+        why: why.map(|why| why_words(why).to_owned()),
         since: pending.since,
         until: pending.until,
     }

@@ -78,6 +78,12 @@ impl Side {
         self.trust.register.knows(&other.id)
     }
 
+    /// Hears from the other side whether it keeps the pairing that is in doubt here. Returns whether the two are paired by that.
+    async fn settle(&self, host: &Self, kept: bool) -> bool {
+        let settled = self.pairings.settle_doubt(host.id, kept).await;
+        settled.expect("written")
+    }
+
     /// Nothing is left of a pairing: no trust, no record, no open question, no name.
     fn has_nothing(&self) -> bool {
         let alive = |it: &crate::api::PendingAgent| it.state != PendingState::Ended;
@@ -235,6 +241,10 @@ impl Wire {
                 break;
             }
         }
+        let order = std::sync::atomic::Ordering::SeqCst;
+        if self.carried.load(order) >= self.left {
+            self.lost.store(true, order);
+        }
         let _ = self.to.shutdown().await;
         // The other direction goes on; both halves of a stream are held until then.
         self.cut.cancelled().await;
@@ -255,8 +265,10 @@ async fn pair(
     let both = async {
         let hosting = Arc::clone(&host.pairings).host(claimant.id, one);
         let claiming = async {
-            let claimed = claimant.pairings.claim_over(host.id, machine, other).await;
-            if let Err(end) = &claimed {
+            let claimed = claimant.pairings.claim_over(&aim, machine, other).await;
+            if let Err(end) = &claimed
+                && !matches!(end, End::Doubt)
+            {
                 claimant.pairings.claim_ended(&host.id, end);
             }
             claimed
@@ -333,10 +345,50 @@ async fn a_link_that_is_lost_at_any_message_leaves_nothing_behind() {
         let (host, guest) = (Side::new(1), Side::new(2));
         let made = host.offer().await;
         let ended = pair(&host, &guest, &by_link(&made), Some(messages), BOTH_ACCEPT).await;
-        assert!(matches!(ended, Err(End::Lost(_))), "{messages}: {ended:?}");
+        // Once it has said that it has everything, only the other side knows.
+        if messages == MESSAGES - 1 {
+            assert!(matches!(ended, Err(End::Doubt)), "{ended:?}");
+            assert!(!guest.settle(&host, false).await);
+        } else {
+            assert!(matches!(ended, Err(End::Lost(_))), "{messages}: {ended:?}");
+        }
         assert!(host.has_nothing(), "{messages}: {:?}", host.pairings.show());
         assert!(guest.has_nothing(), "{messages}");
     }
+}
+
+#[tokio::test]
+async fn when_the_end_itself_is_lost_the_other_side_is_asked_and_both_say_the_same() {
+    let (host, guest) = (Side::new(1), Side::new(2));
+    let made = host.offer().await;
+    let ended = pair(&host, &guest, &by_link(&made), Some(MESSAGES), BOTH_ACCEPT).await;
+    assert!(matches!(ended, Err(End::Doubt)), "{ended:?}");
+    assert!(host.is_paired_with(&guest) && !guest.is_paired_with(&host));
+    let shown = guest.pairings.show().pending;
+    assert!(shown[0].state == PendingState::Accepted && shown[0].why.is_some());
+    // The host says that it keeps it.
+    assert!(guest.settle(&host, true).await);
+    assert!(guest.is_paired_with(&host));
+    assert_eq!(guest.pairings.show().pending, []);
+    assert!(
+        !guest.settle(&host, true).await,
+        "there is no doubt any more"
+    );
+}
+
+#[tokio::test]
+async fn who_ends_what_is_in_doubt_or_begins_anew_is_not_paired_by_it() {
+    let (host, guest) = (Side::new(1), Side::new(2));
+    let made = host.offer().await;
+    let ended = pair(&host, &guest, &by_link(&made), Some(MESSAGES), BOTH_ACCEPT).await;
+    assert!(matches!(ended, Err(End::Doubt)), "{ended:?}");
+    let refused = guest.pairings.refuse(&host.id, Why::Cancelled).await;
+    refused.expect("ended");
+    assert!(!guest.settle(&host, true).await && guest.has_nothing());
+    let made = host.offer().await;
+    let again = pair(&host, &guest, &by_link(&made), None, BOTH_ACCEPT).await;
+    again.expect("paired");
+    assert!(guest.is_paired_with(&host));
 }
 
 #[tokio::test]

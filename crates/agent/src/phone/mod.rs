@@ -24,8 +24,8 @@ use crate::events::{Events, Telling};
 use crate::limits;
 use crate::notify::Post;
 use crate::pair::{
-    Claim, Desk, DeviceName, Digits, Hello, Now, OfferSecret, Paired, Party, Purpose, Refusal,
-    Reveal, Rights, Secret, Standing, TypedCode, Why, offers, set_offers,
+    Claim, Desk, DeviceName, Digits, Fresh, Hello, Now, Paired, Party, Purpose, Refusal, Reveal,
+    Rights, Standing, Why, no_random, offers, set_offers,
 };
 use crate::state::StateDb;
 use crate::text;
@@ -167,49 +167,18 @@ impl Phones {
     pub(crate) async fn offer(self: &Arc<Self>, wish: &MakeOffer) -> Result<MadeOffer, Error> {
         let place = self.wished_place(wish)?;
         self.open(place).await?;
-        let secret = Secret::random().map_err(no_random)?;
-        let typed = TypedCode::random().map_err(no_random)?;
+        let fresh = Fresh::random()?;
         let host = self.parts.host;
-        let verifier = |secret: OfferSecret| secret.verifier(&host, Purpose::Device);
-        let expires_at = {
-            let mut desk = locked(&self.desk);
-            let (read, by_hand) = (
-                OfferSecret::Read(secret.clone()),
-                OfferSecret::Typed(typed.clone()),
-            );
-            desk.offer(
-                Purpose::Device,
-                verifier(read),
-                verifier(by_hand),
-                self.now(),
-            );
-            desk.open(Purpose::Device)
-                .map_or_else(Time::now, |(until, _)| until)
-        };
+        let expires_at = fresh.put(&mut locked(&self.desk), Purpose::Device, &host, self.now());
         self.settle().await?;
         let base = locked(&self.door).url().unwrap_or_default();
-        let url = format!("{base}/#pair={host}.{secret}");
-        let drawn = crate::qr::draw(&url)
-            .ok_or_else(|| Error::internal("the address does not fit into a QR code"))?;
-        Ok(MadeOffer {
-            url,
-            code: typed.to_string(),
-            svg: drawn.0,
-            text: drawn.1,
-            expires_at,
-        })
+        let url = format!("{base}/#pair={host}.{}", fresh.secret());
+        fresh.shown(url, expires_at)
     }
 
     /// Takes the offer back, and ends the pairings that came of it.
     pub(crate) async fn withdraw(&self) -> Result<(), Error> {
-        {
-            let mut desk = locked(&self.desk);
-            desk.withdraw(Purpose::Device);
-            let waiting: Vec<Party> = desk.pending().into_iter().map(|it| it.party).collect();
-            for party in waiting {
-                desk.end(&party, Why::Cancelled);
-            }
-        }
+        locked(&self.desk).take_back(Purpose::Device);
         self.settle().await
     }
 
@@ -568,10 +537,6 @@ pub(super) fn why_words(why: Why) -> &'static str {
 
 fn refused(refusal: Refusal) -> Error {
     Error::new(Code::Forbidden, why_words(refusal.why()))
-}
-
-fn no_random(error: getrandom::Error) -> Error {
-    Error::internal(format!("the system gives no random bytes: {error}"))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]

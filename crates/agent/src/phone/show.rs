@@ -3,10 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::{Phones, address, locked, why_words};
-use crate::api::{
-    Device, Devices, Event, OpenOffer, PendingDevice, PendingState, PhoneDoor, PhoneSession,
-};
-use crate::pair::{Pending, Purpose, Standing};
+use crate::api::{Device, Devices, Event, OpenOffer, PendingDevice, PhoneDoor, PhoneSession};
+use crate::pair::{Pending, Purpose, Seen};
 
 impl Phones {
     /// Tells everyone how it stands with phones.
@@ -67,38 +65,18 @@ impl Phones {
 }
 
 fn pending_device(pending: &Pending) -> PendingDevice {
-    let (name, digits, state, why) = match &pending.standing {
-        Standing::Meeting => (None, None, PendingState::Meeting, None),
-        Standing::Comparing {
-            name,
-            digits,
-            accepted,
-            ..
-        } => {
-            let state = match accepted {
-                Some(_) => PendingState::Accepted,
-                None => PendingState::Comparing,
-            };
-            (
-                Some(name.to_string()),
-                Some(digits.to_string()),
-                state,
-                None,
-            )
-        }
-        Standing::Ended(why) => (
-            None,
-            None,
-            PendingState::Ended,
-            Some(why_words(*why).to_owned()),
-        ),
-    };
+    let Seen {
+        name,
+        digits,
+        state,
+        why,
+    } = pending.standing.seen();
     PendingDevice {
         id: pending.party.to_string(),
         name,
         digits,
         state,
-        why,
+        why: why.map(|why| why_words(why).to_owned()),
         since: pending.since,
         until: pending.until,
     }

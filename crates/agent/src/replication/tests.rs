@@ -26,6 +26,9 @@ use crate::watch::FileWatch;
 /// Long enough for any machine; nothing waits for it when all is well.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Announcements of one that says too much.
+const FLOOD: u64 = 5_000;
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Agents on one bus, in one folder.
@@ -244,6 +247,10 @@ fn keys(seed: u8) -> Keys {
     Keys::from_secret(&[seed; 32]).expect("keys")
 }
 
+fn peer(seed: u8) -> edgesync_replica::Peer {
+    edgesync_replica::Peer::parse(&keys(seed).id().to_string()).expect("a name")
+}
+
 fn is_announcement(message: &Message) -> bool {
     message.subject.ends_with(".commit")
 }
@@ -419,6 +426,47 @@ async fn a_stranger_is_not_believed_but_remembered() {
     assert_eq!(known.len(), 1);
     assert_eq!(known[0].0.as_str(), keys(3).id().to_string());
     assert!(a.replication.refused() >= 2);
+}
+
+#[tokio::test]
+async fn a_flood_of_announcements_leads_to_few_questions_and_takes_nothing_from_others() {
+    let lab = Lab::new();
+    let a = lab.start(1, &[2, 3], HOUR).await;
+    let b = lab.start(2, &[1], HOUR).await;
+    a.meets(1).await;
+    // A third is trusted, announces without end what it does not have, and answers nobody.
+    let flood = lab.wire(3, &[1]);
+    let code = Project::parse(project().as_str()).expect("a project");
+    let subject = edgesync_replica::subject::sync_with(&flood.prefix, &code, &peer(3));
+    let mut questions = flood.bus.subscribe(&subject, None).await.expect("heard");
+    for seq in 0..FLOOD {
+        let mut artifacts = [0; 32];
+        artifacts[..8].copy_from_slice(&seq.to_be_bytes());
+        let announcement = Announcement {
+            tip: Tip::default(),
+            peer_id: peer(3).as_str().to_owned(),
+            fingerprint: Some(Fingerprint {
+                artifacts,
+                unversioned: [0; 32],
+            }),
+            stamp: Some(Stamp { run: 7, seq }),
+            bridge: false,
+        };
+        let body = announcement.to_bytes();
+        flood.announce(&code, Topic::Commit, body).await;
+    }
+    b.store("good");
+    a.receives("good").await;
+    let heard = a.replication.counters().heard;
+    assert!(heard > FLOOD / 2, "the flood came: {heard}");
+    let mut asked = 0;
+    while let Some(Some(_)) = futures_util::FutureExt::now_or_never(questions.next()) {
+        asked += 1;
+    }
+    assert!((1..=3).contains(&asked), "{asked} questions");
+    let standings = a.replication.standings();
+    let peers = standings.iter().flat_map(|it| &it.view.peers);
+    assert_eq!(peers.count(), 2);
 }
 
 #[tokio::test]

@@ -149,6 +149,16 @@ pub(crate) fn mesh_lines(mesh: &Mesh, now: Time) -> String {
             printable(&upstream.url)
         ));
     }
+    for gone in mesh.revoked.iter().filter(|it| !it.unheard.is_empty()) {
+        let who = gone.name.as_deref().unwrap_or(&gone.endpoint_id);
+        let unheard = gone.unheard.iter().map(|id| printable(name_of(mesh, id)));
+        let unheard: Vec<String> = unheard.collect();
+        text.push_str(&format!(
+            "  unpaired: {}, not yet heard by {}\n",
+            printable(who),
+            unheard.join(", ")
+        ));
+    }
     for peer in &mesh.peers {
         if let Some(error) = &peer.error {
             let (name, message) = (printable(&peer.name), printable(&error.message));
@@ -156,6 +166,12 @@ pub(crate) fn mesh_lines(mesh: &Mesh, now: Time) -> String {
         }
     }
     text
+}
+
+/// Returns what a member is called.
+fn name_of<'a>(mesh: &'a Mesh, id: &'a str) -> &'a str {
+    let member = mesh.members.iter().find(|it| it.endpoint_id == id);
+    member.map_or(id, |member| &member.name)
 }
 
 /// Returns the peers as a table with a line for each.

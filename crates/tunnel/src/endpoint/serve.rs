@@ -55,6 +55,12 @@ async fn shaken(incoming: Incoming) -> Option<(Connection, Protocol)> {
 /// Hands on the streams of one connection until it ends.
 async fn serve(inner: Arc<Inner>, connection: Connection, protocol: Protocol) {
     let peer = PeerId::from(connection.remote_id());
+    let pairs = |_: PeerId, what: Protocol, dialled: bool| what == Protocol::Pair && !dialled;
+    if protocol == Protocol::Pair && inner.connections.matching(pairs).len() >= limits::MAX_PAIRING
+    {
+        connection.close(VarInt::from_u32(DONE), b"too many");
+        return;
+    }
     let number = inner.connections.add(connection.clone(), protocol, false);
     for older in inner.connections.replaced_by(number) {
         older.close(VarInt::from_u32(DONE), b"dialled again");
@@ -64,15 +70,29 @@ async fn serve(inner: Arc<Inner>, connection: Connection, protocol: Protocol) {
         protocol,
         dialled: false,
     });
+    // Held by each stream, and here.
+    let open = Arc::new(());
     let why = loop {
-        match connection.accept_bi().await {
+        let accepted = match protocol {
+            Protocol::Pair => tokio::select! {
+                accepted = connection.accept_bi() => accepted,
+                () = tokio::time::sleep(limits::PAIR_IDLE) => {
+                    if Arc::strong_count(&open) == 1 {
+                        connection.close(VarInt::from_u32(DONE), b"idle");
+                    }
+                    continue;
+                }
+            },
+            _ => connection.accept_bi().await,
+        };
+        match accepted {
             Ok((send, receive)) => {
                 let arriving = arrive(
                     inner.arrivals.clone(),
                     connection.clone(),
                     protocol,
-                    send,
-                    receive,
+                    (send, receive),
+                    Arc::clone(&open),
                 );
                 inner.tasks.spawn(arriving);
             }
@@ -87,8 +107,8 @@ async fn arrive(
     arrivals: mpsc::Sender<Arrival>,
     connection: Connection,
     protocol: Protocol,
-    send: SendStream,
-    mut receive: RecvStream,
+    (send, mut receive): (SendStream, RecvStream),
+    open: Arc<()>,
 ) {
     let peer = PeerId::from(connection.remote_id());
     let first = timeout(limits::PREAMBLE, preamble::read(&mut receive, protocol)).await;
@@ -96,7 +116,7 @@ async fn arrive(
         Ok(Ok(first)) => (true, first),
         _ => (false, Vec::new()),
     };
-    let stream = Stream::new(connection, send, receive, first);
+    let stream = Stream::new(connection, send, receive, first).holding(open);
     let arrival = Arrival {
         peer,
         protocol,

@@ -31,6 +31,28 @@ async fn a_stranger_reaches_pairing_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_connection_for_pairing_on_which_nothing_is_said_is_closed() {
+    let (a, b) = (Member::open(config(1)).await, Member::open(config(2)).await);
+    a.tunnel.know(b.ticket().await);
+    let mut events = b.tunnel.events();
+    let mut stream = a
+        .tunnel
+        .stream(b.id(), Protocol::Pair)
+        .await
+        .expect("a stream");
+    stream.write_all(b"x").await.expect("sent");
+    stream.read_exact(&mut [0]).await.expect("heard");
+    // It ends, and the connection is left open.
+    stream.shutdown().await.expect("ended");
+    drop(stream);
+    let peer = a.id();
+    let ended = |event: &Event| matches!(event, Event::Down { peer: it, protocol: Protocol::Pair, .. } if *it == peer);
+    heard(&mut events, ended).await;
+    // The next is served, once this end has heard that the last one is over.
+    a.reaches(b.id(), Protocol::Pair).await;
+}
+
+#[tokio::test]
 async fn who_is_taken_off_the_list_loses_what_stands() {
     let (a, b) = (Member::open(config(1)).await, Member::open(config(2)).await);
     b.lets_in(&a);
