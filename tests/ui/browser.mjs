@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import jsqr from "jsqr";
 import { chromium } from "playwright-core";
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
@@ -84,6 +85,26 @@ export async function inspect(page, name) {
     return violations.map((/** @type {any} */ rule) => `${rule.id}: ${rule.nodes.map((/** @type {any} */ node) => `${node.html} ${node.failureSummary}`).join("\n")}`);
   });
   assert.deepEqual(broken, [], `${name}: accessibility`);
+}
+
+/** What a camera reads of the code that the page shows. @param {Page} page */
+export async function readCode(page) {
+  const picture = (await page.locator("img.qr").screenshot()).toString("base64");
+  const paper = await page.context().newPage();
+  const { data, width, height } = await paper.evaluate(async (png) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${png}`;
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const context = canvas.getContext("2d");
+    if (!context) throw new Error("no canvas");
+    context.drawImage(image, 0, 0);
+    return { data: [...context.getImageData(0, 0, image.width, image.height).data], width: image.width, height: image.height };
+  }, picture);
+  await paper.close();
+  const found = (jsqr.default ?? jsqr)(Uint8ClampedArray.from(data), width, height);
+  assert.ok(found, "the code can be read");
+  return found.data;
 }
 
 /** Names what is wider than its place; only code may scroll sideways, in a box of its own. */

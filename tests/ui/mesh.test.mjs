@@ -16,6 +16,8 @@ let browser;
 let mesh;
 /** @type {any[]} */
 let trusted;
+/** @type {any} */
+let pairing;
 /** @type {string[]} */
 let asked;
 
@@ -37,6 +39,14 @@ after(async () => {
 
 beforeEach(() => {
   asked = [];
+  const waits = (/** @type {string} */ digit, /** @type {object} */ more) => ({ id: digit.repeat(64), name: null, digits: null, state: "meeting", by: "knock", why: null, since: ago(20), until: ago(-280), ...more });
+  pairing = {
+    tunnel: true, offer: null,
+    pending: [
+      waits("e", { name: "new-laptop", digits: "042917", state: "comparing" }),
+      waits("d", { state: "ended", by: "offer", why: "The digits differ. The two are not paired, and the offer is spent." }),
+    ],
+  };
   trusted = [
     { endpoint_id: ids.studio, name: "studio-mac", capabilities: "gio", from: "app", since: ago(86_400) },
     { endpoint_id: ids.tablet, name: null, capabilities: "gio", from: "flag", since: null },
@@ -53,6 +63,15 @@ beforeEach(() => {
       { id: "1", url: "nats-route://studio.local:7423", from: "app", state: { kind: "connected", since: ago(7300) }, peer: ids.studio },
       { id: "2", url: "nats-leaf://a-host-with-a-rather-long-name.example.org:7422", from: "flag", state: { kind: "standby" }, peer: null },
       { id: "3", url: "nats-route://10.0.0.9:7423", from: "app", state: refused(), peer: null },
+    ],
+    mesh: { id: "3f".repeat(16), name: "studio", notify: null },
+    members: [
+      { endpoint_id: ids.studio, name: "studio-mac", capabilities: "gio", projects: {}, vouched_by: [ids.here], since: ago(90_000), told_at: ago(40), repositories: [] },
+      { endpoint_id: ids.tablet, name: "a-tablet-with-a-rather-long-name-that-somebody-gave-it", capabilities: "", projects: { ["4c".repeat(20)]: "go" }, vouched_by: [ids.studio, ids.here], since: ago(9000), told_at: null, repositories: [] },
+    ],
+    revoked: [
+      { endpoint_id: "d2".repeat(32), name: "lost-laptop", by: ids.here, at: ago(800), unheard: [ids.tablet] },
+      { endpoint_id: "d3".repeat(32), name: null, by: ids.studio, at: ago(900_000), unheard: [] },
     ],
     bridges: [
       bridge("1c", { url: "https://fossil.example.org/notes", user: "ada", answered: 1204, failed: 1, last_request: ago(4) }),
@@ -99,7 +118,7 @@ async function answer(page) {
     const body = request.postDataJSON();
     if (request.method() !== "GET") asked.push(`${request.method()} ${place} ${request.postData() ?? ""}`.trim());
     const reply = (/** @type {number} */ status, /** @type {unknown} */ json) => route.fulfill(json === undefined ? { status } : { status, json });
-    if (request.method() === "GET") return reply(200, place === "" ? mesh : trusted);
+    if (request.method() === "GET") return reply(200, place === "" ? mesh : place === "/pairing" ? pairing : trusted);
     if (place === "/role") return reply(200, (mesh = { ...mesh, role: body.role, role_from: "app" }));
     if (place === "/joins" && body.url.includes("taken")) return reply(409, { error: { code: "conflict", message: "this address is joined already", hint: null, retryable: false } });
     if (place === "/joins") {

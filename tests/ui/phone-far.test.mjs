@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startAgent } from "./agent.mjs";
-import { inspect, openBrowser, openPage, visit } from "./browser.mjs";
-import { openPhone, readCode } from "./phone.mjs";
+import { inspect, openBrowser, openPage, readCode, visit } from "./browser.mjs";
+import { openPhone } from "./phone.mjs";
 import { startWay } from "./way.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */

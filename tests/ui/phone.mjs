@@ -1,7 +1,6 @@
-// What several tests do with phones: a browser of a phone's size, its camera, and the finger's measure.
+// What several tests do with phones: a browser of a phone's size, and the finger's measure.
 
 import assert from "node:assert/strict";
-import jsqr from "jsqr";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -26,26 +25,6 @@ export async function openPhone(browser, errors, scheme = "light") {
     if (/Content.Security.Policy/i.test(message.text())) errors.push(message.text());
   });
   return page;
-}
-
-/** What a camera reads of the code that the page shows. @param {Page} page */
-export async function readCode(page) {
-  const picture = (await page.locator("img.qr").screenshot()).toString("base64");
-  const paper = await page.context().newPage();
-  const { data, width, height } = await paper.evaluate(async (png) => {
-    const image = new Image();
-    image.src = `data:image/png;base64,${png}`;
-    await image.decode();
-    const canvas = new OffscreenCanvas(image.width, image.height);
-    const context = canvas.getContext("2d");
-    if (!context) throw new Error("no canvas");
-    context.drawImage(image, 0, 0);
-    return { data: [...context.getImageData(0, 0, image.width, image.height).data], width: image.width, height: image.height };
-  }, picture);
-  await paper.close();
-  const found = (jsqr.default ?? jsqr)(Uint8ClampedArray.from(data), width, height);
-  assert.ok(found, "the code can be read");
-  return found.data;
 }
 
 /** What a finger has to hit is large enough. @param {Page} page */

@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { startAgent } from "./agent.mjs";
-import { inspect, openBrowser, openPage, visit } from "./browser.mjs";
-import { largeEnough, openPhone, readCode } from "./phone.mjs";
+import { inspect, openBrowser, openPage, readCode, visit } from "./browser.mjs";
+import { largeEnough, openPhone } from "./phone.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 

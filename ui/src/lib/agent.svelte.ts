@@ -3,7 +3,7 @@ import * as api from "./api";
 import { Order } from "./order";
 import { ownOf, withRepository } from "./state";
 import { dropToken, token } from "./token";
-import type { AgentEvent, AgentInfo, Devices, Job, Mesh, NotifySettings, Pause, Repository, Status, Thread } from "./types";
+import type { AgentEvent, AgentPairing, AgentInfo, Devices, Job, Mesh, NotifySettings, Pause, Repository, Status, Thread } from "./types";
 
 export type Connection = "connecting" | "connected" | "lost" | "signed-out";
 
@@ -19,6 +19,7 @@ const own = $derived(ownOf(repositories));
 let jobs = $state.raw<Job[]>([]);
 let mesh = $state.raw<Mesh | null>(null);
 let devices = $state.raw<Devices | null>(null);
+let pairing = $state.raw<AgentPairing | null>(null);
 let threads = $state.raw<Thread[] | null>(null);
 let notify = $state.raw<NotifySettings | null>(null);
 /** Counts what was heard of messages, so that an open conversation knows when to look again. */
@@ -49,6 +50,10 @@ export const agent = {
   /** `null` until the agent has told of it, and where it has no bus. */
   get mesh() {
     return mesh;
+  },
+  /** Computers that are to become members; `null` until the agent has told of them, and where it has no bus. */
+  get pairing() {
+    return pairing;
   },
   /** Phones; `null` until the agent has told of them, and where it runs without notify. */
   get devices() {
@@ -169,6 +174,9 @@ function hear(event: AgentEvent): void {
     case "devices":
       devices = event.devices;
       break;
+    case "pairing":
+      pairing = event.pairing;
+      break;
     case "message":
     case "question":
       heard += 1;
@@ -211,7 +219,7 @@ async function follow(): Promise<void> {
 async function opened(agent: AgentInfo): Promise<void> {
   if (connection === "connected") return;
   const asked = agent.notify ? ([api.threads(), api.notifySettings(), api.devices()] as const) : ([null, null, null] as const);
-  [jobs, mesh, threads, notify, devices] = await Promise.all([api.jobs(), api.mesh().catch(unlessPart), ...asked]);
+  [jobs, mesh, pairing, threads, notify, devices] = await Promise.all([api.jobs(), api.mesh().catch(unlessPart), api.pairing().catch(unlessPart), ...asked]);
   connection = "connected";
 }
 

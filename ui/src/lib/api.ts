@@ -1,6 +1,7 @@
 // The one place that talks to the agent: paths, the token, errors. See `docs/api.md`.
 import type {
   AgentEvent,
+  AgentPairing,
   Bridge,
   CheckIn,
   Checkup,
@@ -17,6 +18,7 @@ import type {
   Mesh,
   Message,
   NotifySettings,
+  PendingAgent,
   Problem,
   QuietHours,
   Repository,
@@ -184,6 +186,22 @@ export const trusted = (signal?: AbortSignal) => json<Trusted[]>("GET", "/mesh/t
 export const trust = (body: { endpoint_id: string; name?: string }) => json<Trusted>("POST", "/mesh/trusted", body);
 
 export const distrust = (endpointId: string) => nothing("DELETE", `/mesh/trusted/${encodeURIComponent(endpointId)}`);
+
+/** Takes all rights from a member, for ever and everywhere. */
+export const unpair = (endpointId: string) => nothing("DELETE", `/mesh/members/${encodeURIComponent(endpointId)}`);
+
+export const pairing = () => json<AgentPairing>("GET", "/mesh/pairing");
+
+export const offerPairing = () => json<MadeOffer>("POST", "/mesh/pairing/offer");
+
+export const withdrawPairing = () => nothing("DELETE", "/mesh/pairing/offer");
+
+export const claimOffer = (body: { offer: string; code?: string }) => json<PendingAgent>("POST", "/mesh/pairing/claim", body);
+
+export const acceptAgent = (id: string, body: { name?: string; capabilities: string; projects: string[] | null }) =>
+  send("POST", `/mesh/pairing/pending/${encodeURIComponent(id)}/accept`, body);
+
+export const refuseAgent = (id: string) => nothing("DELETE", `/mesh/pairing/pending/${encodeURIComponent(id)}`);
 
 export const devices = () => json<Devices>("GET", "/devices");
 

@@ -31,6 +31,7 @@ test("only what can be done is offered", () => {
   expect(names("quit")).toEqual([]);
   expect(names("pair")).toEqual([]);
   expect(commandsFor([], null, { devices: true }).map((command) => command.id)).toContain("pair");
+  expect(commandsFor([], null, { mesh: true }).map((command) => command.id)).toContain("pair-computer");
   expect(commandsFor([], null, { app: true }).at(-1)?.id).toBe("quit");
 });
 

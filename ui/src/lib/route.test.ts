@@ -11,6 +11,8 @@ test.each([
   ["/r/edgesync/files", { page: "files", name: "edgesync", version: "tip", path: null }],
   ["/r/edgesync/files/trunk/src/a%20b.rs", { page: "files", name: "edgesync", version: "trunk", path: "src/a b.rs" }],
   ["/r/edgesync/settings", { page: "settings", name: "edgesync" }],
+  ["/mesh", { page: "mesh", pairing: false }],
+  ["/mesh/pair", { page: "mesh", pairing: true }],
   ["/devices", { page: "devices", pairing: false }],
   ["/devices/pair", { page: "devices", pairing: true }],
   ["/devices/other", { page: "unknown" }],

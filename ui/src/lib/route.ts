@@ -9,7 +9,7 @@ export type Route =
   | { page: "files"; name: string; version: string; path: string | null }
   | { page: "settings"; name: string }
   | { page: "inbox"; thread: string | null }
-  | { page: "mesh" }
+  | { page: "mesh"; pairing: boolean }
   | { page: "choices" }
   | { page: "devices"; pairing: boolean }
   | { page: "doctor" }
@@ -22,7 +22,7 @@ export function parseRoute(pathname: string): Route {
   const [head, name, section, ...rest] = parts;
   if (head === undefined) return { page: "overview" };
   if (head === "inbox") return { page: "inbox", thread: name ?? null };
-  if (head === "mesh" && name === undefined) return { page: "mesh" };
+  if (head === "mesh" && (name === undefined || name === "pair")) return { page: "mesh", pairing: name === "pair" };
   if (head === "settings" && name === undefined) return { page: "choices" };
   if (head === "devices" && (name === undefined || name === "pair")) return { page: "devices", pairing: name === "pair" };
   if (head === "log" && name === undefined) return { page: "log" };
@@ -63,6 +63,7 @@ export const to = {
   overview: () => "/",
   inbox: (thread: string | null = null) => (thread === null ? "/inbox" : `/inbox/${part(thread)}`),
   mesh: () => "/mesh",
+  pairComputer: () => "/mesh/pair",
   choices: () => "/settings",
   devices: () => "/devices",
   pair: () => "/devices/pair",

@@ -1,4 +1,5 @@
 // The agent's data types, as `docs/api.md` describes them.
+import type { PendingState } from "./pairing";
 
 export type State =
   | { kind: "local" }
@@ -101,7 +102,7 @@ export interface Created {
 
 export type Role = "peer" | "hub" | "leaf";
 
-export type Chosen = "default" | "flag" | "app";
+export type Chosen = "default" | "flag" | "app" | "mesh";
 
 export type LinkState =
   | { kind: "connected"; since: string }
@@ -206,9 +207,44 @@ export interface Mesh {
   ticket: string | null;
   joins: Join[];
   upstream: Upstream | null;
+  mesh: { id: string; name: string; notify: string | null } | null;
+  members: Member[];
+  revoked: Revoked[];
   bridges: Bridge[];
   peers: Peer[];
   counters: Counters;
+}
+
+/** Another member of the mesh. */
+export interface Member {
+  endpoint_id: string;
+  name: string;
+  capabilities: string;
+  projects: Record<string, string>;
+  vouched_by: string[];
+  since: string;
+  told_at: string | null;
+}
+
+/** A member that was; `unheard` have not said yet that they know. */
+export interface Revoked {
+  endpoint_id: string;
+  name: string | null;
+  by: string;
+  at: string;
+  unheard: string[];
+}
+
+/** Another agent that is to become a member. */
+export interface PendingAgent extends PendingDevice {
+  by: "offer" | "knock" | "here";
+}
+
+/** How it stands with agents that are to become members. */
+export interface AgentPairing {
+  tunnel: boolean;
+  offer: OpenOffer | null;
+  pending: PendingAgent[];
 }
 
 export interface Trusted {
@@ -297,11 +333,16 @@ export interface Conversation {
   messages: Message[];
 }
 
+export interface OpenOffer {
+  expires_at: string;
+  tries: number;
+}
+
 export interface PendingDevice {
   id: string;
   name: string | null;
   digits: string | null;
-  state: "meeting" | "comparing" | "accepted" | "ended";
+  state: PendingState;
   why: string | null;
   since: string;
   until: string;
@@ -320,7 +361,7 @@ export interface Device {
 export interface Devices {
   door: { listen: string; url: string; error: string | null } | null;
   addresses: string[];
-  offer: { expires_at: string; tries: number } | null;
+  offer: OpenOffer | null;
   pending: PendingDevice[];
   devices: Device[];
 }
@@ -376,6 +417,7 @@ export type AgentEvent =
   | { event: "thread"; thread: Thread }
   | { event: "notify_settings"; settings: NotifySettings }
   | { event: "devices"; devices: Devices }
+  | { event: "pairing"; pairing: AgentPairing }
   | { event: "folded"; from: string; from_name: string; count: number }
   | { event: "log"; at: string; level: string; message: string; repository: string | null }
   | { event: "beat" };

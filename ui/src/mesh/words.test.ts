@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Join, LinkState, Mesh, Peer } from "../lib/types";
 import { spots } from "./picture";
-import { changeWords, isJoin, linkKind, linkWords, roundTrip } from "./words";
+import { changeWords, isJoin, linkKind, linkWords, memberRights, roundTrip, unheardWords } from "./words";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
 const since = "2026-11-22T11:57:00Z";
@@ -79,4 +79,17 @@ test("in the picture only who is heard has a line, and none lie on each other", 
   expect(placed.map((spot) => [spot.stroke !== null, spot.through])).toEqual([[true, false], [true, true], [false, false]]);
   const many = spots(Array.from({ length: 30 }, () => peer()));
   expect(new Set(many.map((spot) => `${Math.round(spot.x)} ${Math.round(spot.y)}`)).size).toBe(10);
+});
+
+test("what a member may do is said in full", () => {
+  expect(memberRights({ capabilities: "gio", projects: {} })).toBe("Clones, reads and writes everything");
+  expect(memberRights({ capabilities: "", projects: { a: "go" } })).toBe("Clones and reads 1 project");
+  expect(memberRights({ capabilities: "o", projects: { a: "gio", b: "gio" } })).toBe("Reads everything; clones, reads and writes 2 projects besides");
+  expect(memberRights({ capabilities: "", projects: {} })).toBe("May do nothing");
+});
+
+test("who has not heard of an end is named", () => {
+  const mesh = { endpoint_id: "me", members: [{ endpoint_id: "a", name: "studio" }], revoked: [], peers: [] } as unknown as Mesh;
+  expect(unheardWords(mesh, { unheard: [] })).toBe("All members have heard it.");
+  expect(unheardWords(mesh, { unheard: ["a", "bbbbbbbbbbbbbbbb"] })).toBe("Not yet heard by studio, bbbbbbbbbb: it may still have links there.");
 });

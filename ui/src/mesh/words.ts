@@ -1,6 +1,6 @@
 // The mesh in words: roles, links, and what a change of role will do.
-import { age, lasting, plural, until } from "../lib/format";
-import type { Address, LinkState, Mesh, Peer, Role } from "../lib/types";
+import { age, lasting, plural, shortHash, until } from "../lib/format";
+import type { Address, LinkState, Member, Mesh, Peer, PendingAgent, Revoked, Role } from "../lib/types";
 import type { Look } from "../lib/state";
 
 export interface RoleWords {
@@ -97,3 +97,39 @@ export const flagWords = (mesh: Mesh): string => (mesh.role_from === "flag" ? "A
 /** Whether a text can be dialled: an address, or a ticket or id of the tunnel. */
 export const isJoin = (url: string): boolean =>
   /^nats-(leaf|route):\/\/(?:\[[0-9a-f:]+\]|[^\s/:[\]]+):\d{1,5}\/?$/.test(url.trim()) || /^iroh:(?:edgesync[a-z2-7]+|[0-9a-f]{64})$/i.test(url.trim());
+
+/** What a member is called; its id where nobody has named it. */
+export function nameIn(mesh: Mesh, id: string): string {
+  if (id === mesh.endpoint_id) return "this computer";
+  const named = [...mesh.members, ...mesh.revoked, ...mesh.peers].find((each) => each.endpoint_id === id && each.name);
+  return named?.name ?? shortHash(id);
+}
+
+/** What a member may do here: `Clones, reads and writes everything`. */
+export function memberRights(member: Pick<Member, "capabilities" | "projects">): string {
+  const all = member.capabilities === "" ? "" : `${verbs(member.capabilities)} everything`;
+  const some = Object.keys(member.projects).length;
+  if (some === 0) return all === "" ? "May do nothing" : all;
+  const single = `${verbs(Object.values(member.projects).join(""))} ${plural(some, "project")}`;
+  return all === "" ? single : `${all}; ${single.toLowerCase()} besides`;
+}
+
+function verbs(letters: string): string {
+  const words = [letters.includes("g") ? "clones" : "", letters.includes("o") ? "reads" : "", letters.includes("i") ? "writes" : ""].filter(Boolean);
+  const said = words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : (words[0] ?? "sees");
+  return said.charAt(0).toUpperCase() + said.slice(1);
+}
+
+/** Who has not heard that a member was unpaired. */
+export function unheardWords(mesh: Mesh, gone: Pick<Revoked, "unheard">): string {
+  if (gone.unheard.length === 0) return "All members have heard it.";
+  return `Not yet heard by ${gone.unheard.map((id) => nameIn(mesh, id)).join(", ")}: it may still have links there.`;
+}
+
+/** How far a pairing is, and who began it. */
+export function pendingWords(one: Pick<PendingAgent, "state" | "by">): string {
+  if (one.state === "ended") return "Not paired";
+  if (one.state === "accepted") return "Accepted here, waiting for the other side";
+  if (one.state === "meeting") return one.by === "here" ? "Being asked" : "Just came";
+  return { offer: "Has the code that is shown here", knock: "Asks without a code", here: "Was asked from here" }[one.by];
+}
