@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::FalseyValueParser;
 use edgesync_agent::notify::FILE_NAME;
-use edgesync_agent::{Config, Home};
+use edgesync_agent::{Config, Home, MeshConfig, neighbours_folder};
 
 /// Keeps Fossil repositories equal on every machine, from the tray.
 ///
@@ -67,6 +67,10 @@ impl Arguments {
                 .or_else(machine_name)
                 .unwrap_or_else(|| defaults.peer_id.clone()),
             notify,
+            mesh: MeshConfig {
+                neighbours: neighbours_folder(),
+                ..defaults.mesh
+            },
             ..defaults
         }
     }

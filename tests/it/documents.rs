@@ -193,6 +193,7 @@ impl Session<'_> {
             .env("HOME", self.folder)
             .env("FOSSIL_HOME", self.folder)
             .env("EDGESYNC_HOME", self.folder.join(".edgesync"))
+            .env_remove("XDG_RUNTIME_DIR")
             .env("USER", "ann")
             .env("TZ", "UTC")
             .env("NO_COLOR", "1");

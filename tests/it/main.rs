@@ -12,6 +12,7 @@ mod listeners;
 mod mesh;
 mod namespace;
 mod nat;
+mod neighbours;
 mod news;
 mod notify;
 mod pairing;

@@ -62,7 +62,9 @@ impl Place {
 
     pub(crate) fn edgesync(&self, number: usize) -> Command {
         let mut command = Command::new(workspace::built("edgesync"));
-        command.env("EDGESYNC_HOME", self.home(number));
+        command
+            .env("EDGESYNC_HOME", self.home(number))
+            .env_remove("XDG_RUNTIME_DIR");
         command
     }
 

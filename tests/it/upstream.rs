@@ -1,5 +1,7 @@
 //! Agents at stock NATS servers: joined as leafnodes and as clients, by each kind of credentials, and what is said when it goes wrong.
 
+mod tls;
+
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
@@ -130,7 +132,7 @@ fn jwt(issuer: &Key, subject: &Key, nats: &Value) -> String {
 }
 
 #[test]
-fn a_creds_file_opens_either_port_of_a_server_with_an_operator() {
+fn a_creds_file_opens_both_ports_of_a_server_with_an_operator() {
     let (operator, account, user) = (Key::new(14 << 3, 1), Key::new(0, 2), Key::new(20 << 3, 3));
     let limits = json!({
         "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1,
@@ -167,13 +169,11 @@ fn a_creds_file_opens_either_port_of_a_server_with_an_operator() {
     let _server = ports.serve(&section, "");
     let leaf = format!("nats-leaf://127.0.0.1:{}", ports.leaf.number);
     let client = format!("nats://127.0.0.1:{}", ports.client.number);
-    equal_by(
-        &["--nats-upstream", &leaf, "--nats-creds", &good],
-        &["--nats-upstream", &client, "--nats-creds", &good],
-    );
+    let by = |url| ["--nats-upstream", url, "--nats-creds", &good];
+    equal_by(&by(&leaf), &by(&client));
+    let message = "does not let in the credentials of --nats-creds";
     for url in [&leaf, &client] {
         let flags = ["--nats-upstream", url, "--nats-creds", &bad];
-        let message = "does not let in the credentials of --nats-creds";
         is_told(&flags, message, "Compare it with");
     }
 }

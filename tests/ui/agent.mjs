@@ -32,7 +32,10 @@ export async function startAgent(options = []) {
   // Started where no repository lies, so that it takes none up by itself.
   const nowhere = path.join(folder, "nowhere");
   mkdirSync(nowhere);
+  /** @type {NodeJS.ProcessEnv} */
   const environment = { ...process.env, EDGESYNC_HOME: path.join(folder, "home"), HOME: folder, USER: "ada" };
+  // Agents of other tests are none of its neighbours.
+  delete environment.XDG_RUNTIME_DIR;
   /** @type {import("node:child_process").ChildProcess | null} */
   let child = null;
 

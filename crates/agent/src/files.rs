@@ -22,6 +22,17 @@ pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
 /// # Errors
 /// When the folder cannot be written.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    private_file(path, |file| file.write_all(content)).map(drop)
+}
+
+/// Replaces `path` with a file that `fill` fills, in the same way, and returns it as it stays open.
+///
+/// # Errors
+/// When the folder cannot be written, or `fill` fails.
+pub(crate) fn private_file(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<File> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
@@ -30,13 +41,21 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let written = write_new(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    let write = || -> io::Result<File> {
+        let mut file = private_options().create_new(true).open(&temporary)?;
+        fill(&mut file)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        Ok(file)
+    };
+    let written = write();
     if written.is_err() {
         // The first error is the one to report.
         let _ = fs::remove_file(&temporary);
     }
-    written?;
-    sync_parent(path)
+    let file = written?;
+    sync_parent(path)?;
+    Ok(file)
 }
 
 /// Opens `path` for writing, creating it readable by the owner alone; what is in it stays.
@@ -50,12 +69,6 @@ pub(crate) fn append_private(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     Ok(file)
-}
-
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = private_options().create_new(true).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
 }
 
 fn private_options() -> OpenOptions {

@@ -58,6 +58,7 @@ pub use home::{HOME_VARIABLE, Home, HomeError};
 pub use identity::{Identity, IdentityError};
 pub use mesh::{
     JoinUrl, JoinUrlError, MeshConfig, MeshError, TunnelConfig, UpstreamUrl, UpstreamUrlError,
+    neighbours_folder,
 };
 pub use notifier::{Heard, Notification, NotificationKey, Notifier};
 pub use repository::browse::check_in;

@@ -214,6 +214,12 @@ pub(crate) const MEMBER_PAGES: usize = 32;
 /// Time for a member's answer to a question for records.
 pub(crate) const MEMBER_REPLY: Duration = Duration::from_secs(10);
 
+/// Agents of one user on one machine that are looked at; people run two or three.
+pub(crate) const NEIGHBOURS: usize = 64;
+
+/// Longest file in which one of them tells where it is, in bytes.
+pub(crate) const NEIGHBOUR_BYTES: u64 = 4096;
+
 /// Longest message of the exchange of records over a stream; the names of all records are one.
 pub(crate) const MEMBER_FRAME_BYTES: usize = 512 * 1024;
 

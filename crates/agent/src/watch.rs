@@ -138,7 +138,7 @@ fn owner(path: &Path) -> Option<PathBuf> {
 }
 
 /// Whether an event may mean that content changed; that somebody opened or read a file does not.
-fn is_change(kind: EventKind) -> bool {
+pub(crate) fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
         _ => true,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
+use async_nats::rustls::ClientConfig;
 use async_nats::{
     Client, ClientError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError,
     StatusCode,
@@ -34,6 +35,9 @@ pub struct Connection {
     pub urls: Vec<String>,
     /// Who we are to the server.
     pub login: Login,
+    /// Whose certificates count, and that the server must have one; without this, TLS is spoken where the server or its URL wants it, and the
+    /// system's authorities count.
+    pub tls: Option<Arc<ClientConfig>>,
     /// What the server shows as our name.
     pub name: String,
 }
@@ -54,7 +58,7 @@ pub enum Login {
         /// The password.
         password: String,
     },
-    /// Who has this JWT and its seed: the text of a `.creds` file.
+    /// Whom the text of a `.creds` file says: a JWT, and the seed that signs the server's nonce.
     Creds(String),
 }
 
@@ -422,6 +426,12 @@ fn options(connection: &Connection, connected: bool) -> (ConnectOptions, Tells) 
             let told = Arc::clone(&told);
             async move { told.note(&event) }
         });
+    let options = match &connection.tls {
+        Some(config) => options
+            .require_tls(true)
+            .tls_client_config(ClientConfig::clone(config)),
+        None => options,
+    };
     (options, tells)
 }
 

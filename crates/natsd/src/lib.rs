@@ -38,7 +38,7 @@ pub mod subject;
 mod sublist;
 
 pub use conn::Close;
-pub use link::dial::{Link, LinkStatus, Opener, Target};
+pub use link::dial::{Link, LinkStatus, Opener, Target, Upgrade};
 pub use options::{Limits, Listeners, Options};
 pub use probe::{Found, probe};
 pub use route::RouteOptions;

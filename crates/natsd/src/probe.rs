@@ -25,7 +25,10 @@ const TLS_ALERT: u8 = 0x15;
 #[non_exhaustive]
 pub enum Found {
     /// A NATS server's port for clients.
-    Clients,
+    Clients {
+        /// Whether it speaks TLS with who wants to.
+        tls: bool,
+    },
     /// A NATS server's port for leafnodes.
     Leaves {
         /// Whether it wants TLS.
@@ -81,7 +84,9 @@ fn found(read: &[u8]) -> Found {
     let line = read.split(|byte| *byte == b'\n').next().unwrap_or_default();
     if let Some(json) = line.strip_prefix(GREETING) {
         return match Info::from_json(json).map(|info| (Greeted::by(&info), info)) {
-            Some((Greeted::Clients, _)) => Found::Clients,
+            Some((Greeted::Clients, info)) => Found::Clients {
+                tls: info.tls_required || info.tls_available,
+            },
             Some((Greeted::Leaves, info)) => Found::Leaves {
                 tls: info.tls_required,
             },
@@ -127,7 +132,7 @@ mod tests {
             b"INFO {\"server_id\":\"N\",\"lnoc\":true,\"leafnode_urls\":[\"h:7\"]}\r\n";
         let leaves = Some("h:7".to_owned());
         for (first, then, expected) in [
-            (CLIENTS, &b""[..], Found::Clients),
+            (CLIENTS, &b""[..], Found::Clients { tls: false }),
             (LEAVES, b"", Found::Leaves { tls: true }),
             (ROUTES, b"", Found::Routes { leaves }),
             (b"", b"HTTP/1.0 400 Bad Request\r\n", Found::Web),

@@ -102,7 +102,7 @@ export interface Created {
 
 export type Role = "peer" | "hub" | "leaf";
 
-export type Chosen = "default" | "flag" | "app" | "mesh";
+export type Chosen = "default" | "flag" | "app" | "mesh" | "machine";
 
 export type LinkState =
   | { kind: "connected"; since: string }

@@ -178,6 +178,8 @@ pub enum Chosen {
     App,
     /// Nobody chose: it is so because the other is a member of the mesh.
     Mesh,
+    /// Nobody chose: the other runs on this machine, for the same user, and is trusted.
+    Machine,
 }
 
 /// A listener.

@@ -1,5 +1,5 @@
 //! Keeps the links to the joins: those that the role dials, and for a leaf one at a time, the next when that one fails. Other members of the mesh
-//! are joined at the places of which they tell.
+//! are joined at the places of which they tell, and so are trusted agents on this machine.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,6 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::gate::credentials;
 use super::join::{JoinUrl, Way};
+use super::neighbours::Place;
 use super::{Mesh, locked, role};
 use crate::api::{self, Chosen, Code, Error, Level, LinkState, Role, Time};
 use crate::members::View;
@@ -37,6 +38,8 @@ struct Entry {
     id: String,
     url: JoinUrl,
     from: Chosen,
+    /// Who told on this machine that it listens there.
+    neighbour: Option<EndpointId>,
     /// Closes the link when dropped.
     link: Option<DropGuard>,
     /// The role in which the link was begun.
@@ -87,6 +90,12 @@ impl Dialler {
         let mut inner = locked(&self.inner);
         let at = inner.entries.iter().position(|entry| entry.id == id);
         let at = at.ok_or_else(|| Error::not_found("there is no join of that id"))?;
+        if let Some(peer) = inner.entries.get(at).and_then(|it| it.neighbour) {
+            let words = "it is joined because it runs on this machine and is trusted";
+            return Err(Error::new(Code::Conflict, words).with_hint(format!(
+                "If it is not to be: edgesync unpair {peer}, or start with --no-neighbours"
+            )));
+        }
         let of_member = inner.entries.get(at).filter(|it| it.from == Chosen::Mesh);
         if let Some(peer) = of_member.and_then(|it| it.url.peer()) {
             let words = "it is joined because it is a member of the mesh";
@@ -114,6 +123,9 @@ impl Dialler {
         if mesh.tunnel.is_some() {
             retired = inner.follow_members(&mesh.parts.members.view());
             inner.tell_places(mesh);
+        }
+        if let Some(neighbours) = &mesh.neighbours {
+            retired.extend(inner.follow_neighbours(&neighbours.found()));
         }
         inner.choose_live();
         let live = inner.live.clone();
@@ -154,6 +166,12 @@ impl Dialler {
             inner.role
         };
         self.dial(mesh, role);
+    }
+
+    /// Whether an agent in this role keeps to the joins that it was given, and so neither looks for others on this machine nor is found by them:
+    /// with a leafnode link and a route to the same agents it would hear everything twice, and a leaf has one link.
+    pub(super) fn keeps_apart(&self, role: Role) -> bool {
+        locked(&self.inner).keeps_apart(role)
     }
 
     /// Whether there is a join that a leaf dials.
@@ -202,6 +220,7 @@ impl Inner {
             id: id.clone(),
             url: url.clone(),
             from,
+            neighbour: None,
             link: None,
             role: self.role,
             seen: Arc::new(Mutex::new(Seen { state, peer: None })),
@@ -212,9 +231,7 @@ impl Inner {
     /// Joins every other member where it says that it is, unless it is joined otherwise, and nobody else for being a member. Returns the links
     /// that are no longer wanted.
     fn follow_members(&mut self, view: &View) -> Vec<DropGuard> {
-        let as_leaf = |it: &Entry| it.from != Chosen::Mesh && it.url.way() == Way::Leaf;
-        // Whoever is a leaf of one member and has routes to others hears everything twice.
-        let apart = self.role != Role::Leaf && self.entries.iter().any(as_leaf);
+        let apart = self.role != Role::Leaf && self.keeps_apart(self.role);
         let places = view
             .places
             .iter()
@@ -235,6 +252,46 @@ impl Inner {
                 Some(entry) if entry.from == Chosen::Mesh => entry.url = url,
                 Some(_) => {}
                 None => drop(self.add(&url, Chosen::Mesh)),
+            }
+        }
+        retired
+    }
+
+    /// Whether somebody gave this agent joins to keep to. Whoever is a leaf of one member and has routes to others hears everything twice.
+    fn keeps_apart(&self, role: Role) -> bool {
+        let given = |it: &&Entry| matches!(it.from, Chosen::Flag | Chosen::App);
+        let mut given = self.entries.iter().filter(given);
+        match role {
+            Role::Leaf => given.next().is_some(),
+            Role::Peer | Role::Hub => given.any(|it| it.url.way() == Way::Leaf),
+        }
+    }
+
+    /// Joins those on this machine that are trusted, unless they are joined otherwise. Returns the links that are no longer wanted.
+    fn follow_neighbours(&mut self, found: &BTreeMap<EndpointId, Place>) -> Vec<DropGuard> {
+        let (role, apart) = (self.role, self.keeps_apart(self.role));
+        let dialled = found
+            .iter()
+            .filter(|(_, place)| !apart && role::dials_member(role, place.role));
+        let wanted: BTreeMap<EndpointId, JoinUrl> = dialled
+            .filter_map(|(id, place)| Some((*id, place.url(role)?)))
+            .collect();
+        let stays = |it: &Entry| {
+            it.neighbour
+                .is_none_or(|peer| wanted.get(&peer) == Some(&it.url))
+        };
+        let mut retired = Vec::new();
+        for entry in self.entries.extract_if(.., |it| !stays(it)) {
+            retired.extend(entry.link);
+        }
+        for (peer, url) in wanted {
+            if self.entries.iter().any(|it| it.is_of(Some(peer))) {
+                continue;
+            }
+            if let Some(id) = self.add(&url, Chosen::Machine)
+                && let Some(entry) = self.entries.iter_mut().find(|it| it.id == id)
+            {
+                entry.neighbour = Some(peer);
             }
         }
         retired
@@ -283,9 +340,9 @@ impl Inner {
 }
 
 impl Entry {
-    /// Whether it leads to this agent over the tunnel.
+    /// Whether it leads to this agent, as far as that is known before it answers.
     fn is_of(&self, peer: Option<EndpointId>) -> bool {
-        peer.is_some() && self.url.peer() == peer
+        peer.is_some() && (self.url.peer() == peer || self.neighbour == peer)
     }
 
     fn stands(&self) -> bool {

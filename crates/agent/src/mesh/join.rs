@@ -1,6 +1,7 @@
 //! The address of another agent's listener, as `--join` takes it.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use edgesync_tunnel::{PeerId, Ticket, TicketError};
@@ -59,6 +60,15 @@ impl JoinUrl {
     /// Who is reached over the tunnel, and where.
     pub(crate) fn ticket(&self) -> Option<&Ticket> {
         self.ticket.as_ref()
+    }
+
+    /// Returns the address of an agent that listens here.
+    pub(super) fn at(way: Way, address: SocketAddr) -> Self {
+        Self {
+            way,
+            address: address.to_string(),
+            ticket: None,
+        }
     }
 
     /// Returns the address of an agent that is reached over the tunnel, of which the ticket or the id is given.

@@ -6,6 +6,7 @@
 mod dial;
 mod gate;
 mod join;
+mod neighbours;
 mod role;
 mod show;
 mod tunnel;
@@ -13,6 +14,7 @@ mod upstream;
 mod watch;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ use crate::wire::Wire;
 use dial::Dialler;
 use join::Way;
 pub use join::{JoinUrl, JoinUrlError};
+use neighbours::Neighbours;
+pub use neighbours::neighbours_folder;
 use tunnel::Tunnel;
 pub use tunnel::TunnelConfig;
 use upstream::Upstream;
@@ -60,6 +64,8 @@ pub struct MeshConfig {
     pub joins: Vec<JoinUrl>,
     /// The tunnel; without it only addresses are dialled.
     pub tunnel: Option<TunnelConfig>,
+    /// Where agents of one user on one machine tell of themselves; without it this one neither tells nor looks.
+    pub neighbours: Option<PathBuf>,
     /// A NATS server beside the mesh to join as well.
     pub upstream: Option<UpstreamUrl>,
     /// What subjects begin with.
@@ -78,6 +84,7 @@ impl Default for MeshConfig {
             route_listen: loopback,
             joins: Vec::new(),
             tunnel: None,
+            neighbours: None,
             upstream: None,
             prefix: crate::wire::PREFIX.to_owned(),
             serve: true,
@@ -116,6 +123,7 @@ pub(crate) struct Mesh {
     changing: tokio::sync::Mutex<()>,
     dialler: Dialler,
     tunnel: Option<Tunnel>,
+    neighbours: Option<Arc<Neighbours>>,
     upstream: Option<Upstream>,
     replication: Arc<Replication>,
     bridges: Arc<Bridges>,
@@ -210,7 +218,10 @@ impl Mesh {
         let spread = spread(&parts, &replication, wire, &role);
         let dialler = Dialler::new(&config.joins, &parts.state.joins()?);
         let pairings = pairings(&parts, tunnel.is_some())?;
+        let neighbours = config.neighbours.clone();
+        let neighbours = neighbours.map(|it| Arc::new(Neighbours::new(it, parts.keys.id())));
         let mesh = Arc::new(Self {
+            neighbours,
             config,
             parts,
             server,
@@ -259,6 +270,7 @@ impl Mesh {
         self.parts.tasks.spawn(Arc::clone(self).watch_peers());
         self.parts.tasks.spawn(Arc::clone(self).watch_bridges());
         self.parts.tasks.spawn(Arc::clone(self).watch_members());
+        self.parts.tasks.spawn(Arc::clone(self).watch_neighbours());
         self.parts.tasks.spawn(Arc::clone(&self.pairings).keep());
         self.spawn(Arc::clone(self).watch_place());
         if self.tunnel.is_some() {
@@ -350,6 +362,14 @@ impl Mesh {
         self.retire_upstream(role);
         self.dialler.dial(self, role);
         self.dial_upstream(role);
+        self.stir_neighbours();
+    }
+
+    /// Has those on this machine looked at anew: who is trusted, or where this agent listens, has changed perhaps.
+    fn stir_neighbours(&self) {
+        if let Some(neighbours) = &self.neighbours {
+            neighbours.stir();
+        }
     }
 
     /// Ends the links that others made to this server, which accepts none any more.
@@ -368,6 +388,7 @@ impl Mesh {
         if let Some(tunnel) = &self.tunnel {
             tunnel.trust_changed(&self.parts.trust);
         }
+        self.stir_neighbours();
         self.publish();
     }
 
@@ -488,6 +509,7 @@ async fn own_client(server: &Server, token: &str) -> Result<Nats, edgesync_bus::
     Nats::connect(&Connection {
         urls: vec![format!("nats://{}", address.unwrap_or_default())],
         login: Login::Token(token.to_owned()),
+        tls: None,
         name: OWN_CLIENT.to_owned(),
     })
     .await

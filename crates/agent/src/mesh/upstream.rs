@@ -2,6 +2,7 @@
 //! made again for ever; why one does not come up is told with what to write instead.
 
 mod advice;
+mod tls;
 mod url;
 
 use std::sync::{Arc, Mutex};
@@ -53,6 +54,7 @@ impl Upstream {
         let connection = Connection {
             urls: url.urls(),
             login: url.login().clone(),
+            tls: url.tls(),
             name: super::OWN_CLIENT.to_owned(),
         };
         let other = own.beside(&connection).await?;
@@ -120,6 +122,11 @@ impl Mesh {
         let dialled = self.server.dial_leaf(remote);
         let follower = Arc::clone(self).follow_upstream_link(dialled, stop);
         self.parts.tasks.spawn(follower);
+    }
+
+    /// Whether this agent is to be a leafnode of a server beside the mesh.
+    pub(super) fn has_leafnode_upstream(&self) -> bool {
+        self.leafnode_upstream().is_some()
     }
 
     fn leafnode_upstream(&self) -> Option<&Upstream> {
@@ -280,5 +287,6 @@ fn remote(url: &UpstreamUrl) -> Option<LeafRemote> {
     let mut remote = LeafRemote::new(targets.next()?);
     remote.targets.extend(targets);
     remote.credentials = url.credentials();
+    remote.tls = Some(tls::upgrade(url.tls()));
     Some(remote)
 }

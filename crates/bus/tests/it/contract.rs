@@ -206,6 +206,7 @@ async fn an_address_without_a_server_is_named() {
         // The discard port, where nothing listens.
         urls: vec!["nats://127.0.0.1:9".to_owned()],
         login: Login::None,
+        tls: None,
         name: "test".to_owned(),
     };
     let unreachable = Nats::connect(&connection)

@@ -69,6 +69,7 @@ impl StockServer {
         Connection {
             urls: vec![self.url.clone()],
             login: token.map_or(Login::None, |token| Login::Token(token.to_owned())),
+            tls: None,
             name: "test".to_owned(),
         }
     }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{BoolishValueParser, FalseyValueParser};
 use edgesync_agent::api::Role;
-use edgesync_agent::{Config, JoinUrl, TunnelConfig, UpstreamUrl, UpstreamUrlError};
+use edgesync_agent::{
+    Config, JoinUrl, TunnelConfig, UpstreamUrl, UpstreamUrlError, neighbours_folder,
+};
 
 use crate::agent::bus_flags::{BusFlags, OnBus, list};
 use crate::error::{Failure, Kind, OrFail};
@@ -59,6 +61,10 @@ pub(crate) struct MeshFlags {
     #[arg(long = "join", value_name = "URL")]
     joins: Vec<String>,
 
+    /// Neither tell agents of yours on this machine where this one is, nor join those of them that are trusted
+    #[arg(long, env = "EDGESYNC_NO_NEIGHBOURS", value_parser = FalseyValueParser::new())]
+    no_neighbours: bool,
+
     /// An existing NATS server to join as well: nats-leaf://HOST:7422 as its leafnode, nats://HOST:4222 as its client; USER:PASSWORD@ or TOKEN@
     /// before the host, commas between servers of one cluster
     #[arg(
@@ -77,6 +83,15 @@ pub(crate) struct MeshFlags {
         requires = "nats_upstream"
     )]
     nats_creds: Option<PathBuf>,
+
+    /// The certificates of the authorities of which one has to have signed that server's, instead of the system's; it must then speak TLS
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "EDGESYNC_NATS_CA",
+        requires = "nats_upstream"
+    )]
+    nats_ca: Option<PathBuf>,
 
     #[command(flatten)]
     bus: BusFlags,
@@ -127,6 +142,9 @@ impl MeshFlags {
             let url: JoinUrl = text.parse().or_fail(Kind::Usage, "--join")?;
             mesh.joins.push(url);
         }
+        if !self.no_neighbours {
+            mesh.neighbours = neighbours_folder();
+        }
         mesh.prefix = prefix;
         mesh.role = self.nats_role;
         mesh.nats_listen = self.nats_listen;
@@ -144,9 +162,16 @@ impl MeshFlags {
         let Some(text) = &self.nats_upstream else {
             return Ok(None);
         };
-        let url: UpstreamUrl = text
+        let mut url: UpstreamUrl = text
             .parse()
             .map_err(|error| wrong("--nats-upstream", error))?;
+        if let Some(file) = &self.nats_ca {
+            let what = format!("--nats-ca {}", file.display());
+            let pem = std::fs::read(file).or_fail(Kind::Usage, &what)?;
+            url = url
+                .with_authorities(&pem)
+                .map_err(|error| wrong(&what, error))?;
+        }
         let Some(file) = &self.nats_creds else {
             return Ok(Some(url));
         };

@@ -55,6 +55,7 @@ impl Lab {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.folder.path().join("home"))
             .env("EDGESYNC_HOME", self.folder.path().join("home/edgesync"))
+            .env_remove("XDG_RUNTIME_DIR")
             .env("USER", "ada")
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC")

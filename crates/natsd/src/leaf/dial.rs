@@ -111,7 +111,31 @@ impl Keeper {
         if info.server_id == self.shared.server_id {
             return Err(LeafError::Loop);
         }
+        let dialled = self.secure(target, dialled, &info, &rest).await?;
         Ok((dialled, info, rest))
+    }
+
+    /// Goes on over TLS where the other end asks for it.
+    async fn secure(
+        &self,
+        target: &Target,
+        dialled: Dialled,
+        info: &Info,
+        rest: &Bytes,
+    ) -> Result<Dialled, LeafError> {
+        match (&self.remote.tls, target, dialled) {
+            (Some(tls), _, _) if !info.tls_required && tls.required => Err(LeafError::NoTls),
+            (_, _, dialled) if !info.tls_required => Ok(dialled),
+            // What came in clear behind the greeting could be anybody's.
+            (Some(_), _, _) if !rest.is_empty() => Err(LeafError::Protocol(
+                "something stands between its greeting and TLS".to_owned(),
+            )),
+            (Some(tls), Target::Tcp(address), Dialled::Tcp(stream)) => tls
+                .apply(stream, address)
+                .await
+                .map_err(|error| LeafError::Tls(error.to_string())),
+            _ => Err(LeafError::TlsRequired),
+        }
     }
 
     fn leaf(&self, greeting: Info, why: &Arc<Mutex<Option<LeafError>>>) -> Leaf {

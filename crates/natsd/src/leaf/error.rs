@@ -38,9 +38,15 @@ pub enum LeafError {
         /// The leafnode address that the server told.
         instead: Option<String>,
     },
-    /// The other end wants TLS.
-    #[error("the server asks for TLS, which is not supported yet")]
+    /// The other end wants TLS, and this end has none.
+    #[error("the server asks for TLS, which is not spoken here")]
     TlsRequired,
+    /// The other end offers no TLS, and this end must have it.
+    #[error("the server offers no TLS")]
+    NoTls,
+    /// TLS did not come about.
+    #[error("no TLS with the server: {0}")]
+    Tls(String),
     /// The other end has no nonce to sign, so the key cannot be shown.
     #[error("the server takes no keys; use a user and password, or a token")]
     NoNonce,

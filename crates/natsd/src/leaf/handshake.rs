@@ -65,9 +65,6 @@ pub(crate) fn greeting(json: &[u8]) -> Result<Info, LeafError> {
         Greeted::Clients => return Err(LeafError::ClientPort),
         Greeted::Routes { leaves } => return Err(LeafError::RoutePort { instead: leaves }),
     }
-    if info.tls_required {
-        return Err(LeafError::TlsRequired);
-    }
     Ok(info)
 }
 
@@ -175,8 +172,6 @@ mod tests {
         assert!(error(CLIENT).to_string().contains("7422"));
         let route = error(ROUTE).to_string();
         assert!(route.contains("route port") && route.contains("127.0.0.1:17422"));
-        let tls = LEAF.replace("\"auth_required\"", "\"tls_required\"");
-        assert_eq!(error(&tls), LeafError::TlsRequired);
         for nonsense in ["", "[]", "{\"port\":\"x\"}", &"[".repeat(10_000)] {
             assert!(
                 matches!(error(nonsense), LeafError::Protocol(_)),

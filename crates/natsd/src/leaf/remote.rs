@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::DEFAULT_PORT;
 use crate::auth::Credentials;
-use crate::link::dial::Target;
+use crate::link::dial::{Target, Upgrade};
 use crate::subject::Filter;
 
 /// A server to be dialled as a leafnode.
@@ -15,6 +15,8 @@ pub struct LeafRemote {
     pub targets: Vec<Target>,
     /// Who we are to it.
     pub credentials: Credentials,
+    /// How TLS is spoken with it where it asks for that; without this, such a server cannot be joined.
+    pub tls: Option<Upgrade>,
     /// Whether this end is to be the hub although it dials.
     pub hub: bool,
     /// Whether it shall not tell us what its other leafnodes want.
@@ -52,6 +54,7 @@ impl LeafRemote {
         Self {
             targets: vec![target],
             credentials: Credentials::None,
+            tls: None,
             hub: false,
             isolate: false,
             deny_imports: Vec::new(),

@@ -60,6 +60,56 @@ impl Target {
     }
 }
 
+/// How a connection goes on over TLS once the other end asked for it, by whichever library the embedder has.
+#[derive(Clone)]
+pub struct Upgrade {
+    wrap: Arc<dyn Fn(TcpStream, String) -> Opening + Send + Sync>,
+    /// Whether the other end must speak TLS.
+    pub(crate) required: bool,
+}
+
+impl Upgrade {
+    /// Returns what makes of a connection and the host that it leads to a stream over TLS. With `required`, nothing is said to who offers none.
+    pub fn new<F, S>(
+        required: bool,
+        wrap: impl Fn(TcpStream, String) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let wrap = Arc::new(move |stream, host| -> Opening {
+            let wrapping = wrap(stream, host);
+            Box::pin(async move { Ok(Box::pin(wrapping.await?) as BoxedStream) })
+        });
+        Self { wrap, required }
+    }
+
+    /// Returns the name, or the number without brackets, that a certificate of who answers at `HOST:PORT` has to be for.
+    #[must_use]
+    pub fn host_of(address: &str) -> &str {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Goes on over TLS with who answers at `HOST:PORT`.
+    pub(crate) async fn apply(&self, stream: TcpStream, address: &str) -> io::Result<Dialled> {
+        let wrapped = (self.wrap)(stream, Self::host_of(address).to_owned());
+        let wrapped = tokio::time::timeout(DIAL_TIMEOUT, wrapped).await;
+        wrapped
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map(Dialled::Stream)
+    }
+}
+
+impl fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgrade")
+            .field("required", &self.required)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -35,6 +35,9 @@ pub struct Info {
     /// Whether the connection has to be upgraded to TLS.
     #[serde(skip_serializing_if = "is_false")]
     pub tls_required: bool,
+    /// Whether it can be.
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_available: bool,
     /// Longest message, in bytes.
     pub max_payload: usize,
     /// The number of the connection; servers that dial a leafnode port look for it.

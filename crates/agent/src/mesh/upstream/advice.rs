@@ -3,6 +3,7 @@
 use edgesync_bus::Login;
 use natsd::{Found, probe};
 
+use super::tls;
 use super::url::{UpstreamUrl, UpstreamWay};
 use crate::api::Code;
 
@@ -16,10 +17,20 @@ pub(super) struct Advice {
 
 /// Looks at what answers at the first address that is wrong for this, and tells; `why` stands for itself where they are all right.
 pub(super) async fn look(url: &UpstreamUrl, why: &str) -> Advice {
+    if let Some(advice) = of_tls(url, why) {
+        return advice;
+    }
     for address in url.servers() {
         match probe(address).await {
             Ok(found) => {
-                if let Some(advice) = of_found(url.way(), address, &found) {
+                if let Some(advice) = of_found(url, address, &found) {
+                    return advice;
+                }
+                // A client says nothing of why TLS did not come about.
+                if let Found::Clients { tls: true } = found
+                    && let Some(why) = tls::trouble(url.tls(), address).await
+                    && let Some(advice) = of_tls(url, &why)
+                {
                     return advice;
                 }
             }
@@ -59,6 +70,44 @@ pub(super) fn refused(url: &UpstreamUrl) -> Advice {
     }
 }
 
+/// What to do about TLS that does not come about, nothing where `why` is about something else. TLS tells its reasons in words.
+fn of_tls(url: &UpstreamUrl, why: &str) -> Option<Advice> {
+    let about = |words: &[&str]| words.iter().any(|it| why.contains(it));
+    let (message, hint) = if about(&["UnknownIssuer"]) && url.has_authorities() {
+        (
+            "the authority of --nats-ca did not sign its certificate",
+            "Give the certificate of the authority that did.",
+        )
+    } else if about(&["UnknownIssuer", "CaUsedAsEndEntity"]) {
+        (
+            "nobody that this system trusts signed its certificate",
+            "Give the certificate of the authority that did: --nats-ca FILE",
+        )
+    } else if about(&["not valid for name", "NotValidForName"]) {
+        (
+            "its certificate is for another name",
+            "Take the name that its certificate is for.",
+        )
+    } else if about(&["certificate expired", "Expired"]) {
+        (
+            "its certificate has expired",
+            "Renew it there, or set the clock here.",
+        )
+    } else if about(&["CertificateRequired"]) {
+        (
+            "it wants a certificate of whoever connects, which is not supported here",
+            "Have it ask for a login instead: verify: false",
+        )
+    } else {
+        return None;
+    };
+    Some(Advice {
+        code: Code::RemoteLogin,
+        message: format!("{}: {message}", url.servers().join(", ")),
+        hint: hint.to_owned(),
+    })
+}
+
 /// The connection stands, and the server denies a subject; in its words.
 pub(super) fn denied(text: &str, prefix: &str) -> Advice {
     Advice {
@@ -87,12 +136,13 @@ fn unreachable(way: UpstreamWay, address: &str, why: &str) -> Advice {
 }
 
 /// Returns what is wrong with what answers, `None` when it is what was looked for.
-fn of_found(way: UpstreamWay, address: &str, found: &Found) -> Option<Advice> {
+fn of_found(url: &UpstreamUrl, address: &str, found: &Found) -> Option<Advice> {
+    let way = url.way();
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let right = |way: UpstreamWay| format!("{}://{host}:{}", way.scheme(), way.port());
     let (leaf, client) = (right(UpstreamWay::Leaf), right(UpstreamWay::Client));
     let (message, hint) = match (way, found) {
-        (UpstreamWay::Leaf, Found::Clients) => (
+        (UpstreamWay::Leaf, Found::Clients { .. }) => (
             "is the server's port for clients".to_owned(),
             format!(
                 "Take {leaf}, its leafnode port unless it is configured otherwise, or nats://{address}"
@@ -104,11 +154,15 @@ fn of_found(way: UpstreamWay, address: &str, found: &Found) -> Option<Advice> {
                 "Take nats-leaf://{address}, or {client}, its port for clients unless it is configured otherwise"
             ),
         ),
-        (UpstreamWay::Leaf, Found::Leaves { tls: true }) => (
-            "wants TLS for leafnodes, which is not supported here".to_owned(),
-            format!("Take {client}, its port for clients, where TLS works"),
+        (_, Found::Leaves { tls: false } | Found::Clients { tls: false }) if url.wants_tls() => (
+            "offers no TLS".to_owned(),
+            format!(
+                "Take {}://{address} without --nats-ca, or have that server speak TLS",
+                way.scheme()
+            ),
         ),
-        (UpstreamWay::Leaf, Found::Leaves { .. }) | (UpstreamWay::Client, Found::Clients) => {
+        (UpstreamWay::Leaf, Found::Leaves { .. })
+        | (UpstreamWay::Client, Found::Clients { .. }) => {
             return None;
         }
         (_, Found::Routes { leaves }) => {

@@ -2,10 +2,15 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use edgesync_bus::Login;
 use natsd::auth::Credentials;
 use percent_encoding::percent_decode_str;
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+
+use super::tls;
 
 /// How a server beside the mesh is joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +49,8 @@ pub struct UpstreamUrl {
     /// `HOST:PORT`.
     servers: Vec<String>,
     login: Login,
+    /// The authorities of which one has to have signed the server's certificate; the system's, where none is given.
+    authorities: Vec<CertificateDer<'static>>,
 }
 
 /// A text is no address of a NATS server, or a file holds no credentials.
@@ -73,6 +80,9 @@ pub enum UpstreamUrlError {
         "it holds no credentials: a JWT and its seed are expected, as `nsc generate creds` writes them"
     )]
     Creds,
+    /// The bytes of a file are no certificates.
+    #[error("it holds no certificate: PEM text is expected")]
+    Authority,
 }
 
 impl UpstreamUrlError {
@@ -82,6 +92,7 @@ impl UpstreamUrlError {
             Self::Route => "agents join each other: --join nats-route://HOST:PORT",
             Self::TwoLogins => "give one of the two",
             Self::Creds => "nsc generate creds --account A --name U > FILE",
+            Self::Authority => "it begins with -----BEGIN CERTIFICATE-----",
             _ => {
                 "nats-leaf://HOST:7422 joins a server's leafnode port, nats://HOST:4222 its port for clients"
             }
@@ -125,6 +136,31 @@ impl UpstreamUrl {
         Credentials::from_creds(&text).map_err(|_| UpstreamUrlError::Creds)?;
         self.login = Login::Creds(text);
         Ok(self)
+    }
+
+    /// Returns the address of a server that has to prove itself by a certificate of one of the authorities in the text of a PEM file.
+    ///
+    /// # Errors
+    /// [`UpstreamUrlError::Authority`] when there are none in it.
+    pub fn with_authorities(mut self, pem: &[u8]) -> Result<Self, UpstreamUrlError> {
+        self.authorities = tls::authorities(pem).ok_or(UpstreamUrlError::Authority)?;
+        Ok(self)
+    }
+
+    /// Whether the server has to speak TLS.
+    pub(super) fn wants_tls(&self) -> bool {
+        self.tls || self.has_authorities()
+    }
+
+    /// Whether authorities were given.
+    pub(crate) fn has_authorities(&self) -> bool {
+        !self.authorities.is_empty()
+    }
+
+    /// What TLS is spoken with; nothing where the system's authorities count, and the server says whether it is spoken.
+    pub(super) fn tls(&self) -> Option<Arc<ClientConfig>> {
+        let given = self.has_authorities();
+        given.then(|| tls::of_authorities(self.authorities.iter().cloned()))?
     }
 
     /// Who we are to a server whose leafnode we are.
@@ -173,6 +209,7 @@ impl FromStr for UpstreamUrl {
             tls,
             servers,
             login,
+            authorities: Vec::new(),
         })
     }
 }
@@ -279,6 +316,14 @@ mod tests {
         assert_eq!(none, Err(UpstreamUrlError::Creds));
         let client = url("nats://h").with_creds("x".to_owned());
         assert_eq!(client, Err(UpstreamUrlError::Creds));
+        for pem in [
+            "",
+            "x",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            let none = url("nats://h").with_authorities(pem.as_bytes());
+            assert_eq!(none, Err(UpstreamUrlError::Authority));
+        }
     }
 
     #[test]

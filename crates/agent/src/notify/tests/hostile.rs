@@ -193,6 +193,7 @@ async fn client(server: &Server, name: &str) -> SharedBus {
     let connection = Connection {
         urls: vec![format!("nats://{address}")],
         login: Login::None,
+        tls: None,
         name: name.to_owned(),
     };
     Arc::new(Nats::connect(&connection).await.expect("connected"))

@@ -76,6 +76,7 @@ impl BusServer {
         let connection = Connection {
             urls: vec![self.url.clone()],
             login: self.token.clone().map_or(Login::None, Login::Token),
+            tls: None,
             name: name.to_owned(),
         };
         Nats::connect(&connection).await.map_err(not_connected)

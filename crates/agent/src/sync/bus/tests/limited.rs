@@ -52,6 +52,7 @@ async fn join(server: &Server, seed: u8, trusts: &[u8]) -> Wire {
     let connection = Connection {
         urls: vec![url(server)],
         login: Login::None,
+        tls: None,
         name: format!("agent-{seed}"),
     };
     let bus: SharedBus = Arc::new(Nats::connect(&connection).await.expect("connected"));
