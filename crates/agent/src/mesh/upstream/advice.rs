@@ -73,7 +73,7 @@ pub(super) fn refused(url: &UpstreamUrl) -> Advice {
 /// What to do about TLS that does not come about, nothing where `why` is about something else. TLS tells its reasons in words.
 fn of_tls(url: &UpstreamUrl, why: &str) -> Option<Advice> {
     let about = |words: &[&str]| words.iter().any(|it| why.contains(it));
-    let (message, hint) = if about(&["UnknownIssuer"]) && url.has_authorities() {
+    let (message, hint) = if about(&["UnknownIssuer", "BadSignature"]) && url.has_authorities() {
         (
             "the authority of --nats-ca did not sign its certificate",
             "Give the certificate of the authority that did.",
