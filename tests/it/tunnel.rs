@@ -154,3 +154,63 @@ fn a_role_changes_over_the_tunnel_while_commits_flow() {
         });
     }
 }
+
+#[test]
+fn what_another_offers_is_cloned_as_it_is_listed_and_stays_equal() {
+    let (place, ids) = two();
+    // The second has another project.
+    let own = place.repository(1);
+    std::fs::remove_file(&own).expect("removed");
+    run(place
+        .fossil()
+        .args(["new", "--admin-user", "ada"])
+        .arg(&own));
+    let first = start(&place, 0, Some(&ids[1]), &[]);
+    let ticket = first.address("ticket").to_owned();
+    let second = start(&place, 1, Some(&ticket), &[]);
+    place.commit(0, "before");
+    let listed = || run(place.edgesync(1).args(["peers", "--repos"]));
+    wait(|| listed().contains("/project"));
+    let listed = listed();
+    let address = listed.split_whitespace().find(|it| it.starts_with("iroh:"));
+    let address = address.expect("an address");
+    let clone = |address: &str, more: &[&str]| {
+        let mut command = place.edgesync(1);
+        command.args(["clone", address]).args(more);
+        command.arg(place.home(1).join("cloned.fossil"));
+        command
+    };
+    for (address, more, why) in [
+        (
+            "iroh:nobody/project",
+            &[][..],
+            "no agent called nobody is heard",
+        ),
+        ("iroh:project", &[], "iroh:PEER/REPOSITORY"),
+        (
+            &address.replace("/project", "/other"),
+            &[],
+            "offers no repository called other",
+        ),
+        (
+            address,
+            &["--once"],
+            "are not for the repository of another agent",
+        ),
+    ] {
+        let refused = clone(address, more).output().expect("it runs");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains(why), "{said}");
+    }
+    let said = run(&mut clone(address, &[]));
+    assert!(said.contains("keeps it equal as cloned"), "{said}");
+    let holds = |comment: &str| {
+        let file = place.home(1).join("cloned.fossil");
+        let timeline = ["timeline", "-t", "ci", "-n", "0", "-R"];
+        run(place.fossil().args(timeline).arg(file)).contains(comment)
+    };
+    assert!(holds("before"));
+    place.commit(0, "after");
+    wait(|| holds("after"));
+    drop(second);
+}

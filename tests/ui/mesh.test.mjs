@@ -101,7 +101,7 @@ function bridge(digits, more) {
 function peer(name, more) {
   return {
     endpoint_id: null, name, kind: "agent", role: "peer", state: { kind: "connected", since: ago(4000) }, link: "route", dialled: false, address: "192.168.1.9:51020",
-    round_trip_ms: null, tunnel: null, trusted: true, repositories: [], heard_at: ago(3), last_ok: null, error: null, ...more,
+    round_trip_ms: null, tunnel: null, trusted: true, repositories: [], available: [], heard_at: ago(3), last_ok: null, error: null, ...more,
   };
 }
 

@@ -211,7 +211,7 @@ impl Core {
         hosted.keep(self.watch.watch(hosted.path()), self.poll, &self.tasks);
         hosted.link(remotes, &self.linker);
         if let Some(mesh) = self.mesh.get() {
-            mesh.replication().host(&hosted);
+            mesh.host(&hosted);
         }
         Ok(hosted)
     }
@@ -238,7 +238,7 @@ impl Core {
     pub(crate) fn join_mesh(&self, mesh: &Arc<Mesh>) {
         if self.mesh.set(Arc::clone(mesh)).is_ok() {
             for hosted in self.all() {
-                mesh.replication().host(&hosted);
+                mesh.host(&hosted);
             }
         }
     }
@@ -394,7 +394,7 @@ impl Core {
         if let Some(hosted) = removed {
             self.watch.unwatch(hosted.path());
             if let Some(mesh) = self.mesh.get() {
-                mesh.replication().unhost(name);
+                mesh.unhost(name);
             }
             // Its thread ends by itself when what was handed over is written.
             let project = hosted.project_code();

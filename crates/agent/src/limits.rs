@@ -257,6 +257,9 @@ pub(crate) const URGENT_TIMES: u32 = 60;
 /// How long nobody uses a repository before the memory is given back that only makes reading it faster: up to 80 MB for each reader.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
+/// Clones of one name in one folder that get a number each.
+pub(crate) const SAME_NAMES: u32 = 100;
+
 /// Largest file of the log; there are two of them at most. It holds days of what an agent says that is in use, and fits into a report.
 pub(crate) const LOG_FILE_BYTES: u64 = 4 * 1024 * 1024;
 

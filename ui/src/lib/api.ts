@@ -113,7 +113,7 @@ export const add = (path: string) => json<Repository>("POST", "/repositories/add
 export const create = (body: { path: string; project_name?: string; user?: string }) =>
   json<Created>("POST", "/repositories/create", body);
 
-export const clone = (body: { url: string; path: string; user?: string; password?: string }) =>
+export const clone = (body: { url: string; path?: string; user?: string; password?: string }) =>
   json<Job>("POST", "/repositories/clone", body);
 
 export const forget = (name: string) => nothing("DELETE", repository(name));

@@ -161,6 +161,15 @@ export interface TunnelWay {
   round_trip_ms: number | null;
 }
 
+/** A repository that another agent offers. */
+export interface Available {
+  name: string;
+  project_code: string;
+  size: number;
+  capabilities: string;
+  here: boolean;
+}
+
 export interface Peer {
   endpoint_id: string | null;
   name: string;
@@ -174,6 +183,7 @@ export interface Peer {
   tunnel: TunnelWay | null;
   trusted: boolean;
   repositories: string[];
+  available: Available[];
   heard_at: string | null;
   last_ok: string | null;
   error: Failure | null;

@@ -19,6 +19,7 @@ const peer = (more: Partial<Peer> = {}): Peer => ({
   tunnel: null,
   trusted: true,
   repositories: [],
+  available: [],
   heard_at: null,
   last_ok: null,
   error: null,

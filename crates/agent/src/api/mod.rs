@@ -307,10 +307,11 @@ pub struct CreatedRepository {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CloneRepository {
-    /// `http(s)://[USER[:PASSWORD]@]HOST/PATH`.
+    /// `http(s)://[USER[:PASSWORD]@]HOST/PATH` of a server, or `iroh:PEER/REPOSITORY` of another agent.
     pub url: String,
-    /// The file to make, absolute.
-    pub path: PathBuf,
+    /// The file to make, absolute. May be left out for another agent's repository: it is then made beside the others, or in the home folder.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
     /// The login there; wins over the one in the address.
     #[serde(default)]
     pub user: Option<String>,

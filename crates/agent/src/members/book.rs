@@ -25,7 +25,7 @@ pub(crate) struct Members {
     events: Arc<Events>,
     name: DeviceName,
     roll: Mutex<Roll>,
-    told: Mutex<BTreeMap<EndpointId, Told>>,
+    told: watch::Sender<BTreeMap<EndpointId, Told>>,
     /// The code of the project that this agent's messages are in.
     messages: Mutex<Option<ProjectCode>>,
     changes: watch::Sender<u64>,
@@ -52,7 +52,7 @@ impl Members {
             events,
             name,
             roll: Mutex::new(roll),
-            told: Mutex::default(),
+            told: watch::Sender::default(),
             messages: Mutex::default(),
             changes: watch::Sender::new(0),
         }))
@@ -281,14 +281,22 @@ impl Members {
     /// Notes what a member has told of itself.
     pub(crate) fn note(&self, member: EndpointId, told: Told) {
         let view = self.view();
-        let mut all = locked(&self.told);
-        all.insert(member, told);
-        all.retain(|id, _| view.members.contains_key(id) || self.trust.register.knows(id));
+        let (hello, repositories) = (told.hello.clone(), told.repositories.clone());
+        self.told.send_if_modified(|all| {
+            let before = all.insert(member, told);
+            all.retain(|id, _| view.members.contains_key(id) || self.trust.register.knows(id));
+            before.is_none_or(|it| it.hello != hello || it.repositories != repositories)
+        });
+    }
+
+    /// Returns what changes when a member tells something else of itself than before.
+    pub(crate) fn news(&self) -> watch::Receiver<BTreeMap<EndpointId, Told>> {
+        self.told.subscribe()
     }
 
     /// Returns what a member has last told.
     pub(crate) fn told(&self, member: &EndpointId) -> Option<Told> {
-        locked(&self.told).get(member).cloned()
+        self.told.borrow().get(member).cloned()
     }
 }
 

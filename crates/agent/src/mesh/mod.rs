@@ -7,6 +7,7 @@ mod dial;
 mod gate;
 mod join;
 mod neighbours;
+mod offered;
 mod role;
 mod show;
 mod tunnel;
@@ -32,6 +33,7 @@ use crate::limits;
 use crate::members::{Members, Spread};
 use crate::pairing::{self, Pairings};
 use crate::replication::{Replication, Setup};
+use crate::repository::Hosted;
 use crate::state::StateDb;
 use crate::sync::{Http, Wishes};
 use crate::trust::{EndpointId, Keys, Trust};
@@ -41,6 +43,7 @@ use join::Way;
 pub use join::{JoinUrl, JoinUrlError};
 use neighbours::Neighbours;
 pub use neighbours::neighbours_folder;
+pub(crate) use offered::SCHEME as AGENT_SCHEME;
 use tunnel::Tunnel;
 pub use tunnel::TunnelConfig;
 use upstream::Upstream;
@@ -270,6 +273,7 @@ impl Mesh {
         self.parts.tasks.spawn(Arc::clone(self).watch_peers());
         self.parts.tasks.spawn(Arc::clone(self).watch_bridges());
         self.parts.tasks.spawn(Arc::clone(self).watch_members());
+        self.parts.tasks.spawn(Arc::clone(self).watch_told());
         self.parts.tasks.spawn(Arc::clone(self).watch_neighbours());
         self.parts.tasks.spawn(Arc::clone(&self.pairings).keep());
         self.spawn(Arc::clone(self).watch_place());
@@ -281,6 +285,18 @@ impl Mesh {
     /// Who keeps the repositories equal.
     pub(crate) fn replication(&self) -> &Arc<Replication> {
         &self.replication
+    }
+
+    /// Has the mesh keep a repository equal, and tells the others that it is here.
+    pub(crate) fn host(&self, hosted: &Arc<Hosted>) {
+        self.replication.host(hosted);
+        self.spread.greet();
+    }
+
+    /// Takes a repository from the mesh, and tells the others.
+    pub(crate) fn unhost(&self, name: &str) {
+        self.replication.unhost(name);
+        self.spread.greet();
     }
 
     /// The stock servers that this agent has on the bus.

@@ -78,7 +78,7 @@ impl Mesh {
     }
 
     /// Returns what this agent can clone from another, as that has last told.
-    fn available(&self, id: &EndpointId) -> Vec<api::Available> {
+    pub(super) fn available(&self, id: &EndpointId) -> Vec<api::Available> {
         let hosted = self.replication.hosted();
         let here: BTreeSet<String> = hosted.iter().filter_map(|it| it.project_code()).collect();
         let told = self.parts.members.told(id).into_iter();

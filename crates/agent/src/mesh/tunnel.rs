@@ -392,6 +392,6 @@ fn name(peer: &PeerId) -> String {
     format!("iroh:{peer}")
 }
 
-fn endpoint_id(peer: &PeerId) -> EndpointId {
+pub(super) fn endpoint_id(peer: &PeerId) -> EndpointId {
     EndpointId::from(*peer.as_bytes())
 }

@@ -85,6 +85,21 @@ impl Mesh {
         }
     }
 
+    /// Tells everyone what members tell of themselves, as what they offer to clone.
+    pub(super) async fn watch_told(self: Arc<Self>) {
+        let mut news = self.parts.members.news();
+        loop {
+            let changed = tokio::select! {
+                () = self.parts.stopped.cancelled() => return,
+                changed = news.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+            self.publish();
+        }
+    }
+
     /// Lets in whom the mesh's records let in, and cuts those whom they revoke.
     pub(super) async fn watch_members(self: Arc<Self>) {
         let mut changes = self.parts.members.changes();

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep};
 
+use super::is_of_stream;
 use super::standing::Shown;
 use super::{Replication, ear, locked};
 use crate::api::{Code, Error, Level, Time};
@@ -455,11 +456,6 @@ impl Member {
             _ => Failure::Other(message),
         }
     }
-}
-
-/// Whether an exchange failed for a reason that lies in its way.
-fn is_of_stream(code: Code) -> bool {
-    matches!(code, Code::Unreachable | Code::Remote | Code::RemoteLogin)
 }
 
 fn received(summary: &Summary) -> u64 {

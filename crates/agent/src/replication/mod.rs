@@ -15,17 +15,20 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use edgesync_bus::SharedBus;
 use edgesync_replica::{Config, Counters, Input, Moment, Peer, Project, ProjectView, Replica};
 use edgesync_tunnel::Tunnel;
+use libfossil::db::Repository;
+use libfossil::xfer::client::{Client, Summary, SyncError};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{Error, Time};
+use crate::api::{Code, Error, Time};
 use crate::bridges::Bridges;
 use crate::events::Events;
-use crate::repository::Hosted;
+use crate::repository::{Hosted, Writer};
 use crate::sync::Wishes;
+use crate::sync::bus::{Accepts, Line};
 use crate::sync::direct::{Direct, Unreached};
 use crate::trust::EndpointId;
 use crate::wire::Wire;
@@ -90,6 +93,43 @@ pub(crate) struct Known {
     peer: Peer,
     exchanged: Option<Moment>,
     failures: u32,
+}
+
+/// The ways to an agent for one project.
+#[derive(Debug, Clone)]
+pub(crate) struct Ways {
+    direct: Option<Direct>,
+    line: Line,
+}
+
+impl Ways {
+    /// Makes one exchange between the repository of `writer` and that agent with the client that `start` makes: on streams of the tunnel if it is
+    /// reached there, else over the bus. Reports how far it is after each round trip.
+    ///
+    /// # Errors
+    /// Those of [`Direct::exchange`] and [`Line::exchange`].
+    pub(crate) async fn exchange(
+        &self,
+        writer: &Writer,
+        start: impl Fn(&mut Repository) -> Result<Client, SyncError> + Clone + Send + 'static,
+        mut progress: impl FnMut(&Summary),
+    ) -> Result<Summary, Error> {
+        if let Some(direct) = &self.direct {
+            let exchanged = direct.exchange(writer, start.clone(), &mut progress).await;
+            match exchanged {
+                Err(error) if is_of_stream(error.code) => {
+                    tracing::debug!(%error, "by the bus instead");
+                }
+                exchanged => return exchanged,
+            }
+        }
+        self.line.clone().exchange(writer, start, progress).await
+    }
+}
+
+/// Whether an exchange failed for a reason that lies in its way.
+fn is_of_stream(code: Code) -> bool {
+    matches!(code, Code::Unreachable | Code::Remote | Code::RemoteLogin)
 }
 
 impl Replication {
@@ -258,6 +298,21 @@ impl Replication {
     /// Whether requests are answered.
     fn answers(&self) -> bool {
         self.setup.serve && self.setup.wishes.push
+    }
+
+    /// Returns the ways to an agent for a project that need not be here.
+    pub(crate) fn ways(&self, peer: EndpointId, project: String) -> Ways {
+        let direct = self.setup.tunnel.clone().map(|tunnel| Direct {
+            tunnel,
+            peer,
+            project: project.clone(),
+        });
+        let (wire, to) = (self.setup.wire.clone(), Some(peer.to_string()));
+        Ways {
+            direct,
+            // A person has chosen whose answers count.
+            line: Line::new(wire, project, to, Accepts::First),
+        }
     }
 
     /// Returns the way to an agent for a project on streams of the tunnel, if its link of the bus runs there.

@@ -16,11 +16,13 @@ use libfossil::xfer::client::{
 use super::condition::backoff;
 use super::exchange;
 use super::{Http, Remote, jitter};
-use crate::api::{CloneRepository, Code, Error, Job, JobKind, JobState, Level};
+use crate::api::{self, CloneRepository, Code, Error, Job, JobKind, JobState, Level};
 use crate::clock;
 use crate::core::{Core, check_absolute};
 use crate::jobs::JobHandle;
 use crate::limits;
+use crate::mesh::AGENT_SCHEME;
+use crate::replication::Ways;
 use crate::repository::{Writer, file_error, system_user};
 use crate::text;
 
@@ -32,17 +34,19 @@ const TRIES: u32 = 5;
 /// # Errors
 /// `bad_request` when address or path cannot be, `conflict` when something is at the path already.
 pub(crate) fn start(core: &Arc<Core>, wish: CloneRepository) -> Result<Job, Error> {
-    check_absolute(&wish.path)?;
-    let remote: Remote = wish
-        .url
-        .parse()
-        .map_err(|error: super::RemoteError| Error::bad_request(error.to_string()))?;
-    let remote = remote.with_login(wish.user, wish.password);
-    let target = Target::new(wish.path, remote.url())?;
+    let named = wish.path.clone();
+    let source = Source::of(core, wish)?;
+    let path = match (named, &source) {
+        (Some(path), _) => path,
+        (None, Source::Agent { name, .. }) => place_for(core, name)?,
+        (None, Source::Server(_)) => return Err(Error::bad_request("the path is missing")),
+    };
+    check_absolute(&path)?;
+    let target = Target::new(path, &source.address())?;
     let job = core.jobs.start(
         JobKind::Clone,
-        format!("Clone {remote}"),
-        remote.shown(),
+        format!("Clone {}", source.address()),
+        source.shown(),
         target.path.clone(),
         &core.stopped,
     )?;
@@ -51,8 +55,93 @@ pub(crate) fn start(core: &Arc<Core>, wish: CloneRepository) -> Result<Job, Erro
         .ok_or_else(|| Error::internal("the job is gone"))?;
     let core = Arc::clone(core);
     let tasks = core.tasks.clone();
-    tasks.spawn(async move { run(&core, &job, &target, &remote).await });
+    tasks.spawn(async move { run(&core, &job, &target, &source).await });
     Ok(shown)
+}
+
+/// Where a clone comes from.
+enum Source {
+    /// A server, which is the repository's remote from then on.
+    Server(Remote),
+    /// Another agent, with which the mesh keeps it equal.
+    Agent {
+        address: String,
+        ways: Ways,
+        /// What the repository is called there.
+        name: String,
+    },
+}
+
+impl Source {
+    fn of(core: &Core, wish: CloneRepository) -> Result<Self, Error> {
+        if wish.url.starts_with(AGENT_SCHEME) {
+            let (ways, name) = core.mesh()?.ways_to(&wish.url)?;
+            let address = wish.url;
+            return Ok(Self::Agent {
+                address,
+                ways,
+                name,
+            });
+        }
+        let remote: Remote = wish
+            .url
+            .parse()
+            .map_err(|error: super::RemoteError| Error::bad_request(error.to_string()))?;
+        Ok(Self::Server(remote.with_login(wish.user, wish.password)))
+    }
+
+    fn address(&self) -> String {
+        match self {
+            Self::Server(remote) => remote.url().to_owned(),
+            Self::Agent { address, .. } => address.clone(),
+        }
+    }
+
+    fn shown(&self) -> api::Remote {
+        match self {
+            Self::Server(remote) => remote.shown(),
+            Self::Agent { address, .. } => api::Remote {
+                url: address.clone(),
+                user: None,
+            },
+        }
+    }
+}
+
+/// Returns a file for a clone that nobody named one for: beside the agent's repositories, or in the home folder. Its name comes from elsewhere, so
+/// no more of it is kept than what is harmless in a path.
+fn place_for(core: &Core, name: &str) -> Result<PathBuf, Error> {
+    let beside = core.show_all().pop();
+    let folder = beside.and_then(|it| it.path.parent().map(Path::to_path_buf));
+    let home = || directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_path_buf());
+    let folder = folder.or_else(home).ok_or_else(|| {
+        Error::bad_request("the path is missing, and this system tells no home folder")
+    })?;
+    let stem = file_stem(name);
+    (1..=limits::SAME_NAMES)
+        .map(|number| match number {
+            1 => folder.join(format!("{stem}.fossil")),
+            _ => folder.join(format!("{stem}-{number}.fossil")),
+        })
+        .find(|path| path.symlink_metadata().is_err())
+        .ok_or_else(|| {
+            let message = format!("{} has too many files of this name", folder.display());
+            Error::new(Code::Conflict, message)
+        })
+}
+
+/// Returns the harmless part of a name.
+fn file_stem(name: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let kept: String = name
+        .chars()
+        .map(|c| if harmless(c) { c } else { '-' })
+        .take(64)
+        .collect();
+    match kept.trim_start_matches(['.', '-']) {
+        "" => "clone".to_owned(),
+        stem => stem.to_owned(),
+    }
 }
 
 /// When a clone was begun.
@@ -190,7 +279,7 @@ impl Target {
 }
 
 /// Runs a clone job to its end.
-async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, remote: &Remote) {
+async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, source: &Source) {
     let mut begun = Begun::Before;
     let ended = match prepare(target).await {
         Err(error) => Some(Err(error)),
@@ -198,14 +287,14 @@ async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, remote: &Remote
             begun = prepared;
             let ended = tokio::select! {
                 () = job.cancelled().cancelled() => None,
-                cloned = clone(&writer, &core.linker.http, job, remote) => Some(cloned),
+                cloned = clone(&writer, &core.linker.http, job, source) => Some(cloned),
             };
             close(&writer).await;
             ended
         }
     };
     let adopted = match ended {
-        Some(Ok(())) => Some(adopt(core, target, remote).await),
+        Some(Ok(())) => Some(adopt(core, target, source).await),
         Some(Err(error)) => Some(Err(error)),
         None => None,
     };
@@ -222,7 +311,11 @@ async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, remote: &Remote
             core.events.log(
                 Level::Error,
                 None,
-                format!("the clone of {remote} failed: {}", error.message),
+                format!(
+                    "the clone of {} failed: {}",
+                    source.address(),
+                    error.message
+                ),
             );
             job.update(|job| {
                 job.state = JobState::Failed;
@@ -268,12 +361,12 @@ async fn clone(
     writer: &Writer,
     http: &Http,
     job: &JobHandle,
-    remote: &Remote,
+    source: &Source,
 ) -> Result<(), Error> {
     let mut failures = 0;
     loop {
         let before = job.show().map_or(0, |job| job.done);
-        let error = match attempt(writer, http, job, remote).await {
+        let error = match attempt(writer, http, job, source).await {
             Ok(summary) => {
                 tracing::info!(
                     received = summary.artifacts_received,
@@ -300,7 +393,7 @@ async fn attempt(
     writer: &Writer,
     http: &Http,
     job: &JobHandle,
-    remote: &Remote,
+    source: &Source,
 ) -> Result<Summary, Error> {
     let owner = NewClone {
         admin: system_user(),
@@ -327,7 +420,13 @@ async fn attempt(
             });
         }
     };
-    let summary = exchange::run(writer, http, remote, start, progress).await?;
+    let summary = match source {
+        Source::Server(remote) => exchange::run(writer, http, remote, start, progress).await?,
+        Source::Agent { ways, .. } => {
+            let start = move |repository: &mut Repository| start(repository, None);
+            ways.exchange(writer, start, progress).await?
+        }
+    };
     job.update(|job| {
         job.done = done.saturating_add(summary.artifacts_received as u64);
         job.total = Some(job.done);
@@ -336,13 +435,19 @@ async fn attempt(
     Ok(summary)
 }
 
-/// Gives the clone its name and makes it a repository of the agent, with the server as its remote. Returns its name here.
-async fn adopt(core: &Arc<Core>, target: &Target, remote: &Remote) -> Result<String, Error> {
-    let (core, target, remote) = (Arc::clone(core), target.clone(), remote.clone());
+/// Gives the clone its name and makes it a repository of the agent, with a server as its remote. Returns its name here.
+async fn adopt(core: &Arc<Core>, target: &Target, source: &Source) -> Result<String, Error> {
+    let remote = match source {
+        Source::Server(remote) => Some(remote.clone()),
+        Source::Agent { .. } => None,
+    };
+    let (core, target) = (Arc::clone(core), target.clone());
     blocking(move || {
         target.publish()?;
         let hosted = core.adopt(&target.path, "cloned")?;
-        core.set_remote(hosted.name(), Some(remote))?;
+        if remote.is_some() {
+            core.set_remote(hosted.name(), remote)?;
+        }
         Ok(hosted.name().to_owned())
     })
     .await
@@ -357,4 +462,25 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(Error::internal(format!("the work did not end: {error}"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_from_elsewhere_leads_into_no_other_folder() {
+        for (name, stem) in [
+            ("notes", "notes"),
+            ("my notes.v2", "my-notes.v2"),
+            ("../../etc/passwd", "etc-passwd"),
+            (".ssh", "ssh"),
+            ("a\u{202e}b/c", "a-b-c"),
+            ("//", "clone"),
+            ("", "clone"),
+        ] {
+            assert_eq!(file_stem(name), stem, "{name}");
+        }
+        assert!(file_stem(&"x".repeat(500)).len() <= 64);
+    }
 }

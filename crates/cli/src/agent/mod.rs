@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod bridge;
 mod bus;
 mod bus_flags;
+pub(crate) mod clone;
 pub(crate) mod control;
 pub(crate) mod doctor;
 pub(crate) mod hub;

@@ -97,7 +97,7 @@ impl Peers {
     }
 }
 
-/// Returns a line for each repository that others have: its project, size, name, from whom, and whether it is here as well.
+/// Returns a line for each repository that others have: its project, size, the address that `clone` takes, and whether it is here as well.
 fn repository_lines(offerings: &[Offering<'_>]) -> String {
     if offerings.is_empty() {
         return "nothing can be cloned from others\n".to_owned();
@@ -105,11 +105,11 @@ fn repository_lines(offerings: &[Offering<'_>]) -> String {
     let lines = offerings.iter().flat_map(|offering| {
         offering.repositories.iter().map(|it| {
             format!(
-                "{}  {:>10}  {}  from {}{}\n",
+                "{}  {:>10}  iroh:{}/{}{}\n",
                 printable(&it.project_code),
                 format_size(it.size),
-                printable(&it.name),
                 printable(offering.peer),
+                printable(&it.name),
                 if it.here { ", is here" } else { "" }
             )
         })
@@ -350,8 +350,8 @@ mod tests {
             repositories: &repositories,
         };
         insta::assert_snapshot!(repository_lines(&[offering]), @r"
-        abababababababababababababababababababab   250.0 KiB  docs  from studio, is here
-        abababababababababababababababababababab   250.0 KiB  src\u{202e}  from studio
+        abababababababababababababababababababab   250.0 KiB  iroh:studio/docs, is here
+        abababababababababababababababababababab   250.0 KiB  iroh:studio/src\u{202e}
         ");
         assert_eq!(repository_lines(&[]), "nothing can be cloned from others\n");
     }

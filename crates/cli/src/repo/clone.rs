@@ -7,7 +7,8 @@ use edgesync_agent::sync::{Peer, clone_once};
 use libfossil::db::{Access, Repository, SPECIAL_USERS};
 use libfossil::xfer::client::{Goal, NewClone};
 
-use crate::error::Failure;
+use crate::agent::clone as from_agent;
+use crate::error::{Failure, Kind};
 use crate::output::Output;
 use crate::password::PasswordSource;
 use crate::repo::failure::{database, exchange};
@@ -19,7 +20,7 @@ use crate::repo::{generated_password, login_of_environment};
 /// The file is there once it is complete. A clone that was cut off goes on where it was when the command is run again.
 #[derive(Args)]
 pub(crate) struct Clone {
-    /// https://USER@HOST/PATH of a Fossil server, nats://TOKEN@HOST:PORT/PROJECT-CODE of a bus, or the path of a repository
+    /// https://USER@HOST/PATH of a Fossil server, iroh:PEER/REPOSITORY of another agent as `peers --repos` lists it, nats://TOKEN@HOST:PORT/PROJECT-CODE of a bus, or the path of a repository
     url: String,
 
     /// The file to make
@@ -47,6 +48,18 @@ pub(crate) struct Clone {
 
 impl Clone {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        if self.url.starts_with(from_agent::SCHEME) {
+            let plain =
+                self.admin_user.is_none() && !self.private && !self.unversioned && !self.once;
+            return if plain {
+                from_agent::clone(&self.url, &self.file, out)
+            } else {
+                Err(Failure::new(
+                    Kind::Usage,
+                    "-A, --private, --unversioned and --once are not for the repository of another agent, which the running agent clones",
+                ))
+            };
+        }
         let peer = parse_peer(&self.url, &self.password)?;
         let owner = NewClone {
             admin: self
