@@ -87,10 +87,10 @@ impl Repository {
     /// [`Error::ReadOnly`], [`Error::Busy`], [`Error::DiskFull`].
     pub fn try_writing(&mut self, now: Timestamp) -> Result<()> {
         let path = self.path.clone();
-        // The engine makes the journal with the first change, which goes away with the transaction.
+        // The engine makes the journal with the first real change, which goes away with the transaction.
         Transaction::begin(self, now)?
             .execute(
-                "UPDATE config SET value=value WHERE name='project-code'",
+                "UPDATE config SET mtime=mtime+1 WHERE name='project-code'",
                 (),
             )
             .map_err(|error| locate(error, &path))?;
