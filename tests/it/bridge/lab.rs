@@ -148,7 +148,8 @@ impl Bridge {
         servers: &[&str],
         flags: &[&str],
     ) -> Self {
-        command.args(["bridge", "serve", "--json", "--poll", "50ms"]);
+        // Each look at the server locks its file for a moment: more often, and a long commit there never gets it on a busy machine.
+        command.args(["bridge", "serve", "--json", "--poll", "300ms"]);
         let host = agent.address("nats").trim_start_matches("nats://");
         // Not on the command line, where everybody on the machine reads it.
         let bus = format!("nats://{}@{host}", agent.bus_token());

@@ -411,8 +411,13 @@ impl Mesh {
     /// Dials one more address, now and after each start.
     ///
     /// # Errors
-    /// `conflict` when it is there already, `internal` when `agent.db` cannot be written.
+    /// `conflict` when it is there already, or leads to an agent of this machine that is joined by itself; `internal` when `agent.db` cannot be written.
     pub(crate) async fn add_join(self: &Arc<Self>, url: JoinUrl) -> Result<api::Join, Error> {
+        if self.neighbours.as_ref().is_some_and(|it| it.has(&url)) {
+            let message =
+                format!("{url} is an agent of yours on this machine, which is joined already");
+            return Err(Error::new(api::Code::Conflict, message));
+        }
         let id = self.dialler.add(&url)?;
         let (state, kept) = (Arc::clone(&self.parts.state), url.to_string());
         let kept = tokio::task::spawn_blocking(move || state.add_join(&kept)).await;

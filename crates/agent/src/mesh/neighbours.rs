@@ -97,6 +97,14 @@ impl Neighbours {
         locked(&self.found).clone()
     }
 
+    /// Whether an address is one of those who were there at the last look. Who is joined by a route cannot be joined as a leaf as well: both are
+    /// in one cluster then.
+    pub(super) fn has(&self, url: &JoinUrl) -> bool {
+        let is = |it: Option<SocketAddr>| it.is_some_and(|it| it.to_string() == url.address());
+        let found = locked(&self.found);
+        found.values().any(|it| is(it.leaf) || is(it.route))
+    }
+
     fn file_of(&self, id: &EndpointId) -> PathBuf {
         self.folder.join(format!("{id}{SUFFIX}"))
     }
@@ -282,6 +290,14 @@ mod tests {
         one.tell(Some(place(Role::Peer))).expect("told");
         assert!(one.look().is_empty(), "not itself");
         assert_eq!(other.look(), [(id(1), place(Role::Peer))].into());
+        *locked(&other.found) = other.look();
+        for (url, is_there) in [
+            ("nats-leaf://127.0.0.1:1", true),
+            ("nats-route://127.0.0.1:2", true),
+            ("nats-leaf://127.0.0.1:3", false),
+        ] {
+            assert_eq!(other.has(&url.parse().expect("a join")), is_there, "{url}");
+        }
         one.tell(Some(place(Role::Hub))).expect("told");
         assert_eq!(other.look(), [(id(1), place(Role::Hub))].into());
         one.tell(None).expect("taken back");
