@@ -39,7 +39,7 @@ after(async () => {
 test("what the studio has is offered, cloned by one click, and equal from then on", { timeout }, async () => {
   const { page, errors } = await openPage(browser, laptop);
   const offers = page.getByRole("region", { name: "Available from studio" });
-  await offers.getByText("sample").waitFor();
+  await offers.getByText("sample", { exact: true }).waitFor();
   await inspect(page, "offers-light");
   await page.emulateMedia({ colorScheme: "dark" });
   await inspect(page, "offers-dark");
