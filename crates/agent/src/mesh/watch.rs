@@ -6,6 +6,7 @@ use std::time::Duration;
 use edgesync_replica::Input;
 use natsd::Event as ServerEvent;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::watch;
 
 use super::Mesh;
 use crate::limits;
@@ -14,6 +15,14 @@ use crate::limits;
 const INTEREST: Duration = Duration::from_millis(250);
 
 impl Mesh {
+    /// Waits for a change. Returns whether one came: the agent, or what tells of changes, may end instead.
+    async fn changes<T>(&self, told: &mut watch::Receiver<T>) -> bool {
+        tokio::select! {
+            () = self.parts.stopped.cancelled() => false,
+            changed = told.changed() => changed.is_ok(),
+        }
+    }
+
     /// Has hello said when a link comes up, and tells everyone of links that come and go.
     pub(super) async fn watch_links(self: Arc<Self>, mut events: broadcast::Receiver<ServerEvent>) {
         loop {
@@ -58,14 +67,7 @@ impl Mesh {
     /// Tells everyone of peers that come and go, and of exchanges with them.
     pub(super) async fn watch_peers(self: Arc<Self>) {
         let mut news = self.replication.news();
-        loop {
-            let changed = tokio::select! {
-                () = self.parts.stopped.cancelled() => return,
-                changed = news.changed() => changed,
-            };
-            if changed.is_err() {
-                return;
-            }
+        while self.changes(&mut news).await {
             self.publish();
         }
     }
@@ -88,14 +90,7 @@ impl Mesh {
     /// Tells everyone what members tell of themselves, as what they offer to clone.
     pub(super) async fn watch_told(self: Arc<Self>) {
         let mut news = self.parts.members.news();
-        loop {
-            let changed = tokio::select! {
-                () = self.parts.stopped.cancelled() => return,
-                changed = news.changed() => changed,
-            };
-            if changed.is_err() {
-                return;
-            }
+        while self.changes(&mut news).await {
             self.publish();
         }
     }
@@ -104,14 +99,7 @@ impl Mesh {
     pub(super) async fn watch_members(self: Arc<Self>) {
         let mut changes = self.parts.members.changes();
         self.leave_revoked().await;
-        loop {
-            let changed = tokio::select! {
-                () = self.parts.stopped.cancelled() => return,
-                changed = changes.changed() => changed,
-            };
-            if changed.is_err() {
-                return;
-            }
+        while self.changes(&mut changes).await {
             self.trust_changed();
             self.leave_revoked().await;
             self.dial_again().await;
@@ -128,18 +116,9 @@ impl Mesh {
         }
     }
 
-    pub(super) async fn watch_bus(
-        self: Arc<Self>,
-        mut connected: tokio::sync::watch::Receiver<bool>,
-    ) {
-        loop {
-            let changed = tokio::select! {
-                () = self.parts.stopped.cancelled() => return,
-                changed = connected.changed() => changed,
-            };
-            if changed.is_err() {
-                return;
-            }
+    /// Tells the replication whether the bus is there.
+    pub(super) async fn watch_bus(self: Arc<Self>, mut connected: watch::Receiver<bool>) {
+        while self.changes(&mut connected).await {
             let there = *connected.borrow_and_update();
             self.ways.send_replace(there);
             self.replication.tell(match there {
