@@ -4,7 +4,6 @@
 //! would otherwise make and drop an answer for each message, which costs more than to ask the tree.
 
 use std::hash::BuildHasher;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -17,63 +16,64 @@ use crate::sublist::{Matches, Sublist};
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     generation: u64,
-    /// The hasher needs no secret: only the sender itself could slow its own memory down.
-    kept: FxHashMap<Box<[u8]>, Arc<Matches<Arc<Conn>>>>,
+    /// Where the answer for a subject is. The hasher needs no secret: only the sender itself could slow its own memory down.
+    kept: FxHashMap<Box<[u8]>, usize>,
+    answers: Vec<Matches<Arc<Conn>>>,
+    /// Where the answer that was asked for last is, if it is kept, and its subject: many senders have one subject for all they say.
+    last: Option<usize>,
+    subject: Vec<u8>,
     /// Parts of the hashes of subjects that came last, by other parts of them; empty before the first.
     seen: Box<[u32]>,
-    /// Room for the next answer that is not kept.
-    room: Matches<Arc<Conn>>,
-}
-
-/// Who gets the messages to a subject.
-pub(super) enum Answer {
-    /// As it is remembered.
-    Kept(Arc<Matches<Arc<Conn>>>),
-    /// To be [given back](Memory::give_back).
-    Once(Matches<Arc<Conn>>),
-}
-
-impl Deref for Answer {
-    type Target = Matches<Arc<Conn>>;
-
-    fn deref(&self) -> &Self::Target {
-        match self {
-            Self::Kept(matches) => matches,
-            Self::Once(matches) => matches,
-        }
-    }
+    /// The last answer that is not kept.
+    once: Matches<Arc<Conn>>,
 }
 
 impl Memory {
     /// Returns who gets messages to this subject.
-    pub(super) fn matches(&mut self, tree: &Sublist<Arc<Conn>>, subject: &[u8]) -> Answer {
+    pub(super) fn matches(
+        &mut self,
+        tree: &Sublist<Arc<Conn>>,
+        subject: &[u8],
+    ) -> &Matches<Arc<Conn>> {
         let generation = tree.generation();
         if generation != self.generation {
             self.generation = generation;
-            self.kept.clear();
+            self.forget();
         }
-        if let Some(matches) = self.kept.get(subject) {
-            return Answer::Kept(Arc::clone(matches));
-        }
-        let mut matches = std::mem::take(&mut self.room);
-        tree.collect(subject, &mut matches);
-        if !self.comes_again(subject) {
-            return Answer::Once(matches);
-        }
-        if self.kept.len() >= MATCH_CACHE_SUBJECTS {
-            self.kept.clear();
-        }
-        let matches = Arc::new(matches);
-        self.kept.insert(subject.into(), Arc::clone(&matches));
-        Answer::Kept(matches)
+        let at = match &self.last {
+            Some(at) if self.subject == subject => Some(*at),
+            _ => self.look_up(tree, subject),
+        };
+        at.and_then(|at| self.answers.get(at)).unwrap_or(&self.once)
     }
 
-    /// Takes the room of an answer back.
-    pub(super) fn give_back(&mut self, answer: Answer) {
-        if let Answer::Once(mut matches) = answer {
-            matches.clear();
-            self.room = matches;
+    /// Returns where the answer for a subject is kept. One that is not kept is the last one.
+    fn look_up(&mut self, tree: &Sublist<Arc<Conn>>, subject: &[u8]) -> Option<usize> {
+        let mut found = self.kept.get(subject).copied();
+        if found.is_none() {
+            self.once.clear();
+            tree.collect(subject, &mut self.once);
+            if !self.comes_again(subject) {
+                return None;
+            }
+            if self.kept.len() >= MATCH_CACHE_SUBJECTS {
+                self.forget();
+            }
+            let at = self.answers.len();
+            self.answers.push(std::mem::take(&mut self.once));
+            self.kept.insert(subject.into(), at);
+            found = Some(at);
         }
+        self.subject.clear();
+        self.subject.extend_from_slice(subject);
+        self.last = found;
+        found
+    }
+
+    fn forget(&mut self) {
+        self.kept.clear();
+        self.answers.clear();
+        self.last = None;
     }
 
     /// Says whether a subject was among those that came last, and notes that it came.

@@ -76,9 +76,7 @@ impl Router {
         let matches = self.memory.matches(tree, subject);
         let mine = |sub: &&Arc<Sub>| Arc::ptr_eq(&sub.owner, conn);
         let grouped = matches.groups.iter().flat_map(|group| &group.local);
-        let own = matches.plain.iter().chain(grouped).find(mine).cloned();
-        self.memory.give_back(matches);
-        own
+        matches.plain.iter().chain(grouped).find(mine).cloned()
     }
 
     /// Forgets everything that keeps others' memory alive.
@@ -131,7 +129,6 @@ impl Router {
         for via in self.links.drain(..) {
             delivered |= delivery.hand_to_link(&via);
         }
-        self.memory.give_back(matches);
         delivered
     }
 }

@@ -54,6 +54,31 @@ async fn a_message_goes_to_everybody_who_asked_for_it() {
 }
 
 #[tokio::test]
+async fn messages_to_more_subjects_than_are_remembered_all_arrive() {
+    const SUBJECTS: usize = 2_000;
+    let server = server().await;
+    let mut wire = Wire::quiet(&server).await;
+    let mut bytes = String::from("SUB many.* 1\r\n");
+    for subject in 0..SUBJECTS {
+        // The second is the one that is remembered, and the third the one that is found.
+        for _ in 0..3 {
+            bytes.push_str(&format!("PUB many.{subject} 1\r\nx\r\n"));
+        }
+    }
+    let answer = wire.ask(&bytes).await;
+    for subject in 0..SUBJECTS {
+        let message = format!("MSG many.{subject} 1 1|x");
+        assert_eq!(answer.matches(&message).count(), 3, "{message}");
+    }
+    // What was remembered ends with the subscription, and begins with another.
+    assert_eq!(wire.ask("UNSUB 1\r\nPUB many.1 1\r\nx\r\n").await, "");
+    assert_eq!(
+        wire.ask("SUB many.1 2\r\nPUB many.1 1\r\nx\r\n").await,
+        "MSG many.1 2 1|x"
+    );
+}
+
+#[tokio::test]
 async fn what_breaks_the_protocol_ends_the_connection_with_its_reason() {
     let limits = Limits {
         max_payload: 1000,
