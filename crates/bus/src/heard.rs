@@ -4,7 +4,7 @@
 //! messages and drops those over its number without a word. What is more than may wait is dropped here too, the newest first, but counted.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::Message;
+use crate::nats::Line;
 use crate::subscription::Source;
 
 /// Most bytes that wait for one subscriber. Ten thousand ordinary messages that come at once are a third of it; it bounds what one sender can
@@ -29,8 +30,13 @@ const MESSAGE_BYTES: usize = 512;
 /// Longest content that is copied. A slice of what the client read keeps all of that alive, which is far more than a short message counts for.
 const COPIED_MAX_BYTES: usize = 16 << 10;
 
+/// After how many messages a subscription ends that is to end now. Servers take no number this long, and then end it at once; the client
+/// does, and hands over what comes until then. By its own drain, or an end without a number, it drops what is on its way.
+const AFTER_THE_LAST: u64 = 10_000_000_000;
+
 /// The messages of one subscription.
 pub(crate) struct Heard {
+    line: Line,
     waiting: mpsc::UnboundedReceiver<Message>,
     room: Arc<Room>,
     /// The subscription, while the task takes from it.
@@ -40,26 +46,26 @@ pub(crate) struct Heard {
     last: Option<Subscriber>,
 }
 
-/// How much waits, and how many messages found no room.
-#[derive(Default)]
+/// How much waits, and who counts what found no room.
 struct Room {
     bytes: AtomicUsize,
-    lost: Arc<AtomicU64>,
+    line: Line,
 }
 
 impl Heard {
-    /// Begins to take messages; adds to `lost` how many were dropped.
-    pub(crate) fn new(subscriber: Subscriber, lost: Arc<AtomicU64>) -> Self {
+    /// Begins to take the messages of a subscription of this connection.
+    pub(crate) fn new(subscriber: Subscriber, line: Line) -> Self {
         let (give, waiting) = mpsc::unbounded_channel();
         let room = Arc::new(Room {
             bytes: AtomicUsize::new(0),
-            lost,
+            line: line.clone(),
         });
         let subscriber = Arc::new(Mutex::new(Some(subscriber)));
         let taking = take(Arc::clone(&subscriber), give, Arc::clone(&room));
         // It hands over whatever there is each time that it runs, so that nothing gathers behind it.
         let task = tokio::spawn(tokio::task::unconstrained(taking));
         Self {
+            line,
             waiting,
             room,
             subscriber,
@@ -114,7 +120,7 @@ impl Room {
         if fits {
             self.bytes.fetch_add(bytes, Ordering::Relaxed);
         } else {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.line.lost_one();
         }
         fits
     }
@@ -153,7 +159,9 @@ impl Source for Heard {
             };
             // Nothing would wake it any more.
             self.task.abort();
-            // When that fails, the connection has ended, and with it the subscription.
+            // When any of this fails, the connection has ended, and with it the subscription.
+            let _ = last.unsubscribe_after(AFTER_THE_LAST).await;
+            let _ = self.line.round_trip().await;
             let _ = last.drain().await;
             self.last = Some(last);
         })

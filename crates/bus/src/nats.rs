@@ -123,13 +123,20 @@ pub enum ConnectError {
 
 /// A bus over a NATS server.
 pub struct Nats {
-    client: Client,
-    answers: Arc<Answers>,
-    tells: Tells,
+    line: Line,
     listener: AbortHandle,
 }
 
+/// The connection to a server.
+#[derive(Clone)]
+pub(crate) struct Line {
+    client: Client,
+    answers: Arc<Answers>,
+    tells: Tells,
+}
+
 /// What a connection tells of itself, as it is heard.
+#[derive(Clone)]
 struct Tells {
     connected: watch::Receiver<bool>,
     trouble: watch::Receiver<Option<Trouble>>,
@@ -170,10 +177,13 @@ impl Nats {
         let inboxes = hears.await.map_err(|_| SendError::Closed)?;
         let shared = Arc::clone(&answers);
         let listener = tokio::spawn(shared.hear(inboxes));
-        Ok(Self {
+        let line = Line {
             client,
             answers,
             tells,
+        };
+        Ok(Self {
+            line,
             listener: listener.abort_handle(),
         })
     }
@@ -186,7 +196,7 @@ impl Nats {
     pub async fn beside(&self, connection: &Connection) -> Result<Self, ConnectError> {
         let (options, tells) = options(connection, false);
         let client = open(options.retry_on_initial_connect(), connection).await?;
-        let answers = Arc::clone(&self.answers);
+        let answers = Arc::clone(&self.line.answers);
         let (other, shared) = (client.clone(), Arc::clone(&answers));
         let listener = tokio::spawn(async move {
             // Taken when the connection stands; it fails only when the client has ended.
@@ -195,24 +205,29 @@ impl Nats {
                 shared.hear(inboxes).await;
             }
         });
-        Ok(Self {
+        let line = Line {
             client,
             answers,
             tells,
+        };
+        Ok(Self {
+            line,
             listener: listener.abort_handle(),
         })
     }
 
     /// Returns whether there is a connection, now and as that changes.
     pub fn connected(&self) -> watch::Receiver<bool> {
-        self.tells.connected.clone()
+        self.line.tells.connected.clone()
     }
 
     /// Returns what the connection has last met with, and each time that it meets with something.
     pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
-        self.tells.trouble.clone()
+        self.line.tells.trouble.clone()
     }
+}
 
+impl Line {
     async fn send(&self, publish: Publish) -> Result<(), SendError> {
         if !*self.tells.connected.borrow() {
             return Err(SendError::Closed);
@@ -267,7 +282,7 @@ impl Nats {
     }
 
     /// Asks nobody something: the server says so after it has worked through what came before.
-    async fn round_trip(&self) -> Result<(), SendError> {
+    pub(crate) async fn round_trip(&self) -> Result<(), SendError> {
         let inbox = self.new_inbox();
         let request = Request {
             // Nobody else can hear it, and we hear our own messages not.
@@ -295,26 +310,7 @@ impl Nats {
             None => self.client.subscribe(subject).await,
         };
         let messages = messages.map_err(|_| SendError::Closed)?;
-        let lost = Arc::clone(&self.tells.lost);
-        Ok(Subscription::new(Heard::new(messages, lost)))
-    }
-}
-
-impl Bus for Nats {
-    fn publish(&self, publish: Publish) -> BoxFuture<'_, Result<(), SendError>> {
-        Box::pin(self.send(publish))
-    }
-
-    fn request(&self, request: Request) -> BoxFuture<'_, Result<Message, RequestError>> {
-        Box::pin(self.ask(request))
-    }
-
-    fn subscribe<'a>(
-        &'a self,
-        subject: &'a str,
-        queue: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Subscription, SendError>> {
-        Box::pin(self.listen(subject, queue))
+        Ok(Subscription::new(Heard::new(messages, self.clone())))
     }
 
     fn new_inbox(&self) -> String {
@@ -323,16 +319,43 @@ impl Bus for Nats {
         format!("{}{token}", self.answers.prefix)
     }
 
+    /// Counts a message that was dropped.
+    pub(crate) fn lost_one(&self) {
+        self.tells.lost.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Bus for Nats {
+    fn publish(&self, publish: Publish) -> BoxFuture<'_, Result<(), SendError>> {
+        Box::pin(self.line.send(publish))
+    }
+
+    fn request(&self, request: Request) -> BoxFuture<'_, Result<Message, RequestError>> {
+        Box::pin(self.line.ask(request))
+    }
+
+    fn subscribe<'a>(
+        &'a self,
+        subject: &'a str,
+        queue: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Subscription, SendError>> {
+        Box::pin(self.line.listen(subject, queue))
+    }
+
+    fn new_inbox(&self) -> String {
+        self.line.new_inbox()
+    }
+
     fn max_payload(&self) -> usize {
-        self.client.max_payload()
+        self.line.client.max_payload()
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), SendError>> {
-        Box::pin(self.round_trip())
+        Box::pin(self.line.round_trip())
     }
 
     fn lost(&self) -> u64 {
-        self.tells.lost.load(Ordering::Relaxed)
+        self.line.tells.lost.load(Ordering::Relaxed)
     }
 }
 
@@ -346,7 +369,7 @@ impl Drop for Nats {
 impl fmt::Debug for Nats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Nats")
-            .field("connected", &*self.tells.connected.borrow())
+            .field("connected", &*self.line.tells.connected.borrow())
             .finish_non_exhaustive()
     }
 }

@@ -2,5 +2,6 @@
 
 mod both;
 mod contract;
+mod drained;
 mod stock;
 mod waiting;

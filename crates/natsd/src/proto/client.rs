@@ -80,10 +80,8 @@ fn subscribe(mut fields: Tokens<'_>) -> Option<Line<'_>> {
 
 fn unsubscribe(mut fields: Tokens<'_>) -> Option<Line<'_>> {
     let sid = fields.next()?;
-    let max = match fields.next() {
-        Some(digits) => Some(number(digits)?),
-        None => None,
-    };
+    // As the reference has it, a number that cannot be read ends the subscription at once.
+    let max = fields.next().and_then(number);
     fields.next().is_none().then_some(())?;
     Some(Line::Whole(Op::Unsubscribe { sid, max }))
 }

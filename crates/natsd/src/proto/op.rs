@@ -33,7 +33,7 @@ pub enum Op<'a> {
     Unsubscribe {
         /// The client's own name for the subscription.
         sid: &'a [u8],
-        /// Deliveries after which the subscription ends, counted from its beginning.
+        /// Deliveries after which the subscription ends, counted from its beginning; at once if there is none, or none that can be read.
         max: Option<usize>,
     },
     /// `LMSG`, `RMSG` or `HMSG` of a leafnode or route.
