@@ -204,6 +204,16 @@ fn what_another_offers_is_cloned_as_it_is_listed_and_stays_equal() {
     }
     let said = run(&mut clone(address, &[]));
     assert!(said.contains("keeps it equal as cloned"), "{said}");
+    let mut again = place.edgesync(1);
+    again
+        .args(["clone", address])
+        .arg(place.home(1).join("again.fossil"));
+    let again = again.output().expect("it runs");
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(
+        said.contains("cloned of this agent has the project"),
+        "{said}"
+    );
     let holds = |comment: &str| {
         let file = place.home(1).join("cloned.fossil");
         let timeline = ["timeline", "-t", "ci", "-n", "0", "-R"];

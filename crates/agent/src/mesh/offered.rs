@@ -17,7 +17,8 @@ impl Mesh {
     /// Returns the ways to the repository of another agent that is meant by an address, and what it is called there.
     ///
     /// # Errors
-    /// `bad_request` when the address has another form, `not_found` when no such agent or repository is known, `conflict` when several are.
+    /// `bad_request` when the address has another form, `not_found` when no such agent or repository is known, `conflict` when several are, or
+    /// the project is here already.
     pub(crate) fn ways_to(&self, address: &str) -> Result<(Ways, String), Error> {
         let rest = address.strip_prefix(SCHEME).unwrap_or(address);
         let (peer, repository) = rest
@@ -43,6 +44,15 @@ impl Mesh {
                     .with_hint("edgesync peers --repos lists what others offer"));
             }
         };
+        let mut here = self.replication.hosted().into_iter();
+        if let Some(here) = here.find(|it| it.project_code().as_deref() == Some(project.as_str())) {
+            let message = format!(
+                "the repository {} of this agent has the project",
+                here.name()
+            );
+            let hint = "It is kept equal already; a second file of one project would not be.";
+            return Err(Error::new(Code::Conflict, message).with_hint(hint));
+        }
         Ok((self.replication.ways(id, project), name))
     }
 
