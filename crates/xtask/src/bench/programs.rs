@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
@@ -13,6 +14,7 @@ use wait4::Wait4;
 
 use super::build;
 use super::measure::Cost;
+use super::process;
 
 /// The account that may push.
 pub(crate) const USER: &str = "bench";
@@ -179,6 +181,7 @@ impl Programs {
         // Whatever it says later is read and forgotten, so that it never waits for us.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Ok(Server {
+            start: process::cpu(child.id())?,
             child: Some(child),
             address,
         })
@@ -203,6 +206,8 @@ impl Programs {
 pub(crate) struct Server {
     child: Option<Child>,
     address: String,
+    /// The processor time it took until it was ready.
+    start: Duration,
 }
 
 impl Server {
@@ -216,7 +221,7 @@ impl Server {
         format!("http://{USER}:{PASSWORD}@{}/", self.address)
     }
 
-    /// Ends the server and returns `client`'s time with what the server took for it.
+    /// Ends the server and returns `client`'s time with what the server took since it was ready.
     ///
     /// # Errors
     /// When the server cannot be ended.
@@ -232,7 +237,7 @@ impl Server {
         let used = child.wait4()?.rusage;
         Ok(Cost {
             wall: client.wall,
-            cpu: used.utime + used.stime,
+            cpu: (used.utime + used.stime).saturating_sub(self.start),
             peak: used.maxrss,
         })
     }
