@@ -87,13 +87,21 @@ where
             cookie: request.cookie,
             body: request.body,
         };
-        let (answer, url) = http
-            .post(place.parsed(), &post)
-            .await
-            .map_err(|error| http_error(&error))?;
-        let response = match answer {
-            Answer::Reply { content_type, body } => Response { content_type, body },
-            Answer::Elsewhere => return Ok(Ending::Elsewhere(Remote::without_login(url))),
+        let asked = http.post(place.parsed(), &post);
+        let (back, answered) = while_catching_up(writer, client, asked).await?;
+        client = back;
+        let (response, url) = match answered {
+            Ok((Answer::Reply { content_type, body }, url)) => {
+                (Response { content_type, body }, url)
+            }
+            Ok((Answer::Elsewhere, url)) => {
+                put_away(writer, client, progress).await?;
+                return Ok(Ending::Elsewhere(Remote::without_login(url)));
+            }
+            Err(error) => {
+                put_away(writer, client, progress).await?;
+                return Err(http_error(&error));
+            }
         };
         *place = place.moved_to(url);
         client = on_thread(writer, move |repository| {
@@ -103,6 +111,38 @@ where
         .await?;
         progress(client.progress());
     }
+}
+
+/// Waits for an answer, and has the client store meanwhile what came with earlier ones.
+async fn while_catching_up<T>(
+    writer: &Writer,
+    mut client: Client,
+    answer: impl Future<Output = T>,
+) -> Result<(Client, T), Error> {
+    if !client.is_behind(clock::now()) {
+        return Ok((client, answer.await));
+    }
+    let caught_up = on_thread(writer, move |repository| {
+        client.catch_up(repository, clock::now())?;
+        Ok(client)
+    });
+    let (client, answer) = tokio::join!(caught_up, answer);
+    Ok((client?, answer))
+}
+
+/// Has the client store all that has come, when nothing more does.
+async fn put_away(
+    writer: &Writer,
+    mut client: Client,
+    progress: &mut impl FnMut(&Summary),
+) -> Result<(), Error> {
+    let client = on_thread(writer, move |repository| {
+        client.put_away(repository, clock::now())?;
+        Ok(client)
+    })
+    .await?;
+    progress(client.progress());
+    Ok(())
 }
 
 /// What another agent answered.
@@ -151,13 +191,21 @@ pub(super) async fn with_agent<F: Future<Output = Result<Came, Error>>>(
                 _ => {}
             }
         }
-        let Some(answer) = under_way.next().await else {
+        let (back, answer) = while_catching_up(writer, client, under_way.next()).await?;
+        client = back;
+        let Some(answer) = answer else {
             return Err(sync_error(&SyncError::Stalled));
         };
         let Came {
             response,
             takes_bytes,
-        } = answer?;
+        } = match answer {
+            Ok(came) => came,
+            Err(error) => {
+                put_away(writer, client, &mut progress).await?;
+                return Err(error);
+            }
+        };
         if let Some(most) = takes_bytes {
             client.allow(most);
         }

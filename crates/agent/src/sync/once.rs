@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::thread;
 
 use libfossil::auth::{AuthContext, Capabilities, Grant};
 use libfossil::db::{self, Access, Repository};
@@ -239,7 +240,7 @@ fn run(
     repository: &mut Repository,
     client: &mut Client,
     progress: &mut impl FnMut(&Summary),
-    mut carry: impl FnMut(Request) -> Result<Option<Response>, ExchangeError>,
+    mut carry: impl FnMut(Request) -> Result<Option<Response>, ExchangeError> + Send,
 ) -> Result<Option<Summary>, ExchangeError> {
     loop {
         let random = text::random().map_err(|error| ExchangeError::System(error.to_string()))?;
@@ -248,8 +249,22 @@ fn run(
             Step::Done(summary) => return Ok(Some(summary)),
             Step::Wait => return Err(SyncError::Stalled.into()),
         };
-        let Some(response) = carry(request)? else {
-            return Ok(None);
+        let answer = if client.is_behind(clock::now()) {
+            thread::scope(|threads| -> Result<_, ExchangeError> {
+                let asked = thread::Builder::new().spawn_scoped(threads, || carry(request));
+                let asked = asked.map_err(|error| ExchangeError::System(error.to_string()))?;
+                let caught_up = client.catch_up(repository, clock::now());
+                let answer = asked.join();
+                caught_up?;
+                answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+        } else {
+            carry(request)
+        };
+        let Ok(Some(response)) = answer else {
+            client.put_away(repository, clock::now())?;
+            progress(client.progress());
+            return answer.map(|_| None);
         };
         client.receive(repository, response, clock::now())?;
         progress(client.progress());

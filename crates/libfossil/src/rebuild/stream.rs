@@ -104,13 +104,14 @@ pub(crate) fn expand_all<C>(
 ) -> Result<()> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
     // Without room in the channel a task is taken only by a thread that waits for one. There are never more jobs under way
-    // than threads, so one takes the next job soon, and none waits for another.
+    // than half of the threads, so one takes the next job soon, and none waits for another. The other half looks into what the jobs
+    // expand: a job's own thread waits while the queue of its job is full, and must not keep a core idle then.
     let (sender, receiver) = sync_channel::<Task>(0);
     let receiver = Mutex::new(receiver);
     thread::scope(|threads| {
         // Dropped on every way out, as the jobs' own are when they end, which is what ends the threads.
         let sender = sender;
-        for _ in 0..workers {
+        for _ in 0..workers.saturating_mul(2) {
             threads.spawn(|| work(&receiver));
         }
         let mut trees = trees.iter();

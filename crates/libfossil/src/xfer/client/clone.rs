@@ -103,6 +103,26 @@ impl Client {
         client.summary.clone_seqno = Some(seqno);
         Ok(client)
     }
+
+    /// Takes note, here and in the repository, of where a clone goes on.
+    pub(super) fn advance(
+        &mut self,
+        tx: &mut Transaction<'_>,
+        seqno: u32,
+    ) -> Result<(), SyncError> {
+        match &mut self.clone {
+            Some(clone) => clone.come_to(seqno)?,
+            None => return Ok(()),
+        }
+        self.mark(tx, seqno)
+    }
+
+    /// Moves the mark.
+    pub(super) fn mark(&mut self, tx: &mut Transaction<'_>, seqno: u32) -> Result<(), SyncError> {
+        tx.set_config(MARK, &seqno.to_string())?;
+        self.summary.clone_seqno = Some(seqno);
+        Ok(())
+    }
 }
 
 impl CloneState {
@@ -139,17 +159,17 @@ impl CloneState {
         Ok(other)
     }
 
-    /// Moves the mark; it must advance.
-    pub(super) fn advance(
-        &mut self,
-        tx: &mut Transaction<'_>,
-        seqno: u32,
-    ) -> Result<(), SyncError> {
+    /// Returns whether `server` is the one that answered before.
+    pub(super) fn is_answered_by(repo: &Repository, server: &str) -> Result<bool> {
+        Ok(repo.config(SERVER)?.as_deref() == Some(server))
+    }
+
+    /// Takes note of where to go on; that must advance.
+    pub(super) fn come_to(&mut self, seqno: u32) -> Result<(), SyncError> {
         if seqno != 0 && seqno <= self.seqno {
             return Err(SyncError::Stalled);
         }
         self.seqno = seqno;
-        tx.set_config(MARK, &seqno.to_string())?;
         Ok(())
     }
 

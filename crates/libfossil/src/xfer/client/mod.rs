@@ -1,11 +1,14 @@
 //! The client's side of the protocol: says what to send, takes the reply, until both sides hold the same.
 //!
-//! [`Client::next`] and [`Client::receive`] alternate; the caller carries the bytes. Everything that has arrived is in the repository after each
-//! [`Client::receive`], so a client that is dropped half-way has lost nothing: the next one goes on from there, a clone too. An exchange ends
-//! when a round brings nothing new; a peer that keeps it going without bringing anything is left.
+//! [`Client::next`] and [`Client::receive`] alternate; the caller carries the bytes. What has arrived is in the repository after each
+//! [`Client::receive`], so a client that is dropped half-way has lost nothing: the next one goes on from there. A clone goes on too; of what
+//! has arrived it stores the last contents a moment later, while the next are on their way ([`Client::catch_up`]), so that they come again
+//! when it is dropped before ([`Client::put_away`]). An exchange ends when a round brings nothing new; a peer that keeps it going without
+//! bringing anything is left.
 
 mod clone;
 mod compose;
+mod held;
 mod large;
 mod lists;
 mod take;
@@ -159,6 +162,8 @@ pub struct Client {
     goal: Goal,
     credentials: Option<Credentials>,
     clone: Option<clone::CloneState>,
+    /// What a clone has got and not stored yet.
+    held: Option<held::Held>,
     server: Version,
     summary: Summary,
     turn: Turn,
@@ -223,6 +228,7 @@ impl Client {
             goal,
             credentials,
             clone: None,
+            held: None,
             server: Version::default(),
             summary: Summary::default(),
             turn: Turn::Compose,
@@ -337,7 +343,12 @@ impl Client {
         self.summary.received_bytes += response.body.len() as u64;
         if self.turn == Turn::Await {
             self.turn = Turn::Compose;
-            self.take(repo, response, now)?;
+            let taken = self.take(repo, response, now);
+            if taken.is_err() {
+                // What came before is as good as ever.
+                self.put_away(repo, now)?;
+            }
+            taken?;
         } else if self.large.is_under_way() {
             let message = take::open(response)?;
             self.take_piece(repo, message, now)?;
@@ -372,6 +383,7 @@ impl Client {
 
     /// Ends the exchange.
     fn finish(&mut self, repo: &mut Repository, now: Timestamp) -> Result<(), SyncError> {
+        self.put_away(repo, now)?;
         if let Some(clone) = &self.clone {
             clone.finish(repo, now)?;
         }

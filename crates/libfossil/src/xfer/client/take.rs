@@ -42,8 +42,12 @@ impl Client {
     ) -> Result<(), SyncError> {
         let message = open(response)?;
         let cards = self.read(repo, message, now)?;
-        if self.judge(repo, &cards)? {
+        let Some(cards) = self.hold(repo, cards, now)? else {
+            self.end();
             return Ok(());
+        };
+        if self.judge(repo, &cards)? {
+            return self.put_away(repo, now);
         }
         let settled = self.note_extensions(&cards);
         if settled.is_empty() && !self.changes(repo, &cards)? {
@@ -63,12 +67,8 @@ impl Client {
                     [hash.as_str()],
                 )?;
             }
-            let outcome = self.store(tx, &cards, discard);
-            outcome.map_err(|error| match error {
-                Fault::Sync(error) => error,
-                Fault::Receive(ReceiveError::Refused(text)) => SyncError::Malformed(text),
-                Fault::Receive(ReceiveError::Repository(error)) => error.into(),
-            })
+            self.store_held(tx)?;
+            self.store(tx, &cards, discard)
         })?;
         self.end();
         Ok(())
@@ -240,7 +240,21 @@ impl Client {
     }
 
     /// Stores what a reply brings. With `discard`, only the project's code is taken.
-    fn store(
+    pub(super) fn store(
+        &mut self,
+        tx: &mut Transaction<'_>,
+        cards: &[Card],
+        discard: bool,
+    ) -> Result<(), SyncError> {
+        let stored = self.store_cards(tx, cards, discard);
+        stored.map_err(|error| match error {
+            Fault::Sync(error) => error,
+            Fault::Receive(ReceiveError::Refused(text)) => SyncError::Malformed(text),
+            Fault::Receive(ReceiveError::Repository(error)) => error.into(),
+        })
+    }
+
+    fn store_cards(
         &mut self,
         tx: &mut Transaction<'_>,
         cards: &[Card],
@@ -501,15 +515,6 @@ impl Client {
             Some(server) => Ok(clone.answered_by(tx, server)?),
             None => Ok(false),
         }
-    }
-
-    fn advance(&mut self, tx: &mut Transaction<'_>, seqno: u32) -> Result<(), Fault> {
-        let Some(clone) = &mut self.clone else {
-            return Ok(());
-        };
-        clone.advance(tx, seqno)?;
-        self.summary.clone_seqno = Some(seqno);
-        Ok(())
     }
 }
 

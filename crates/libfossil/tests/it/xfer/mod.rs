@@ -3,6 +3,7 @@
 mod budgets;
 mod clusters;
 mod everything;
+mod held_replies;
 mod hostile_servers;
 mod lost_sources;
 mod our_client;
