@@ -5,6 +5,7 @@ mod app;
 mod daemon;
 mod menu;
 mod notifications;
+mod pairing;
 mod process;
 mod screen;
 mod stock;

@@ -224,3 +224,58 @@ fn what_another_offers_is_cloned_as_it_is_listed_and_stays_equal() {
     wait(|| holds("after"));
     drop(second);
 }
+
+#[test]
+fn a_tunnel_is_switched_on_changed_and_off_while_the_agent_runs_and_stays_so() {
+    let (place, ids) = two();
+    let first = start(&place, 0, Some(&ids[1]), &[]);
+    let ticket = first.address("ticket").to_owned();
+    // Without a flag there is no tunnel, and whom it would lead to is not dialled.
+    let listed = ["--trust", &ids[0]];
+    let second = place.start(1, &listed);
+    let join = json!({ "url": format!("iroh:{ticket}") });
+    second.api("POST", "mesh/joins", Some(&join));
+    let mesh = second.mesh();
+    assert_eq!(mesh["tunnel"]["on"], json!(false), "{mesh}");
+    assert_eq!(
+        mesh["joins"][0]["state"]["message"],
+        json!("the tunnel is off")
+    );
+    assert_eq!(mesh["ticket"], json!(null));
+
+    let switch = |agent: &Agent, wish: Value| agent.api("PUT", "mesh/tunnel", Some(&wish));
+    let mesh = switch(&second, json!({ "on": true }));
+    assert_eq!(
+        mesh["tunnel"],
+        json!({ "on": true, "from": "app", "public": false, "relays": [] })
+    );
+    second.meets(1);
+    let is_direct = |agent: &Agent| peer(agent, &ids[0])["tunnel"]["path"] == "direct";
+    wait(|| is_direct(&second));
+    place.commit(0, "over-the-new-tunnel");
+    second.receives("over-the-new-tunnel");
+
+    // It is made anew with a relay, which nobody answers at here; links stand again.
+    let relays = json!(["http://127.0.0.1:9/"]);
+    let mesh = switch(&second, json!({ "on": true, "relays": relays }));
+    assert_eq!(mesh["tunnel"]["relays"], relays);
+    place.commit(0, "over-the-changed-tunnel");
+    second.receives("over-the-changed-tunnel");
+    let wrong = json!({ "on": true, "relays": ["ftp://relay"] });
+    let refused = second.refused("PUT", "mesh/tunnel", &wrong);
+    assert_eq!(refused["code"], json!("bad_request"), "{refused}");
+
+    // Off: the links end on both sides, and commits wait.
+    switch(&second, json!({ "on": false }));
+    wait(|| peer(&first, &ids[1])["tunnel"].is_null());
+    assert_eq!(second.mesh()["joins"][0]["state"]["kind"], json!("unused"));
+    second.stop();
+    let second = place.start(1, &listed);
+    assert_eq!(second.mesh()["tunnel"]["on"], json!(false));
+    switch(&second, json!({ "on": true }));
+    second.stop();
+    place.commit(0, "while-the-second-is-away");
+    let second = place.start(1, &listed);
+    second.receives("while-the-second-is-away");
+    assert_eq!(second.mesh()["tunnel"]["from"], json!("app"));
+}

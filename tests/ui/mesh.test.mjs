@@ -41,7 +41,7 @@ beforeEach(() => {
   asked = [];
   const waits = (/** @type {string} */ digit, /** @type {object} */ more) => ({ id: digit.repeat(64), name: null, digits: null, state: "meeting", by: "knock", why: null, since: ago(20), until: ago(-280), ...more });
   pairing = {
-    tunnel: true, offer: null,
+    offer: null,
     pending: [
       waits("e", { name: "new-laptop", digits: "042917", state: "comparing" }),
       waits("d", { state: "ended", by: "offer", why: "The digits differ. The two are not paired, and the offer is spent." }),
@@ -58,6 +58,7 @@ beforeEach(() => {
       { kind: "leaf", url: "nats-leaf://192.168.1.7:7422", local: false },
       { kind: "route", url: "nats-route://192.168.1.7:7423", local: false },
     ],
+    tunnel: { on: true, from: "app", public: false, relays: ["https://relay.example.org/"] },
     ticket,
     joins: [
       { id: "1", url: "nats-route://studio.local:7423", from: "app", state: { kind: "connected", since: ago(7300) }, peer: ids.studio },

@@ -175,6 +175,9 @@ pub(crate) const REFUSAL_HEARD: Duration = Duration::from_secs(2);
 /// Devices that wait to be paired at once; anybody who reaches the agent can knock.
 pub(crate) const PENDING: usize = 8;
 
+/// Relays that a person can name; each is a connection that stands.
+pub(crate) const RELAYS: usize = 8;
+
 /// How long a start waits for the tunnel to learn an address of its own before it says where it is.
 pub(crate) const OWN_ADDRESS: Duration = Duration::from_secs(3);
 

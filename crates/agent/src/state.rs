@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
-use crate::api::{Role, Time};
+use crate::api::{Role, SetTunnel, Time};
 use crate::files::open_private;
 use crate::sync::Remote;
 use crate::trust::{EndpointId, TrustedId};
@@ -67,6 +67,9 @@ const LATER: &str = "
 
 /// The setting that holds the tunnel's UDP port.
 const TUNNEL_PORT: &str = "tunnel-port";
+
+/// The setting that holds whether the tunnel is open, and by what it meets others.
+const TUNNEL: &str = "tunnel";
 
 /// The setting that holds the role in the mesh.
 const ROLE: &str = "role";
@@ -320,6 +323,18 @@ impl StateDb {
     /// Remembers the UDP port of the tunnel.
     pub(crate) fn set_tunnel_port(&self, port: u16) -> rusqlite::Result<()> {
         self.set_setting(TUNNEL_PORT, &port.to_string())
+    }
+
+    /// Returns what a person chose about the tunnel.
+    pub(crate) fn tunnel(&self) -> rusqlite::Result<Option<SetTunnel>> {
+        let value = self.setting(TUNNEL)?;
+        Ok(value.and_then(|value| serde_json::from_str(&value).ok()))
+    }
+
+    /// Remembers what a person chose about the tunnel.
+    pub(crate) fn set_tunnel(&self, wish: &SetTunnel) -> rusqlite::Result<()> {
+        let value = serde_json::json!(wish);
+        self.set_setting(TUNNEL, &value.to_string())
     }
 
     fn setting(&self, name: &str) -> rusqlite::Result<Option<String>> {

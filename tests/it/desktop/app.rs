@@ -1,4 +1,4 @@
-//! The app under test, and its agent's API as a script would use it.
+//! The app under test or an agent beside it, and the agent's API as a script would use it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::process::Program;
 
-/// A running app.
+/// A running app, or an agent without a desktop.
 pub(super) struct App {
     /// Its process.
     pub(super) program: Program,
@@ -16,10 +16,10 @@ pub(super) struct App {
 }
 
 impl App {
-    /// Starts the app, whose home is the folder `home`, and waits until it is ready.
+    /// Starts it, whose home is the folder `home`, and waits until it is ready.
     pub(super) async fn start(command: &mut Command, home: &Path) -> Result<Self> {
         let program = Program::start(command)?;
-        program.line("ready http://127.0.0.1:").await?;
+        program.line("ready").await?;
         Ok(Self {
             program,
             runtime_file: home.join("runtime.json"),

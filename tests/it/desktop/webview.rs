@@ -79,6 +79,11 @@ impl Webview {
         Ok(found.await?.click().await?)
     }
 
+    /// Types a text into a field.
+    pub(super) async fn type_into(&self, selector: &str, text: &str) -> Result<()> {
+        Ok(self.element(selector).await?.send_keys(text).await?)
+    }
+
     /// The page's address without its fragment, which holds the token.
     pub(super) async fn address(&self) -> Result<String> {
         let mut url = self.client.current_url().await?;

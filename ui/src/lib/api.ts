@@ -23,6 +23,7 @@ import type {
   QuietHours,
   Repository,
   Role,
+  SetTunnel,
   Status,
   Thread,
   TimelinePage,
@@ -172,6 +173,8 @@ export const fileOf = (name: string, version: string, path: string, signal?: Abo
 export const mesh = () => json<Mesh>("GET", "/mesh");
 
 export const setRole = (role: Role) => json<Mesh>("PUT", "/mesh/role", { role });
+
+export const setTunnel = (tunnel: SetTunnel) => json<Mesh>("PUT", "/mesh/tunnel", tunnel);
 
 export const addJoin = (url: string) => json<Join>("POST", "/mesh/joins", { url });
 

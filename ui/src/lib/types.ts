@@ -154,6 +154,18 @@ export interface Bridge {
   last_request: string | null;
 }
 
+/** How the tunnel is to be. */
+export interface SetTunnel {
+  on: boolean;
+  public: boolean;
+  relays: string[];
+}
+
+/** The tunnel as it is, and who chose that. */
+export interface Tunnel extends SetTunnel {
+  from: Chosen;
+}
+
 /** The way of a link over the tunnel. */
 export interface TunnelWay {
   path: "direct" | "relay";
@@ -214,6 +226,7 @@ export interface Mesh {
   endpoint_id: string;
   cluster: string;
   addresses: Address[];
+  tunnel: Tunnel;
   ticket: string | null;
   joins: Join[];
   upstream: Upstream | null;
@@ -252,7 +265,6 @@ export interface PendingAgent extends PendingDevice {
 
 /** How it stands with agents that are to become members. */
 export interface AgentPairing {
-  tunnel: boolean;
   offer: OpenOffer | null;
   pending: PendingAgent[];
 }

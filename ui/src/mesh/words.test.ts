@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Join, LinkState, Mesh, Peer } from "../lib/types";
 import { spots } from "./picture";
-import { changeWords, isJoin, linkKind, linkWords, memberRights, roundTrip, unheardWords } from "./words";
+import { changeWords, isJoin, linkKind, linkWords, memberRights, meetingOf, roundTrip, tunnelChoice, tunnelWords, unheardWords } from "./words";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
 const since = "2026-11-22T11:57:00Z";
@@ -93,4 +93,15 @@ test("who has not heard of an end is named", () => {
   const mesh = { endpoint_id: "me", members: [{ endpoint_id: "a", name: "studio" }], revoked: [], peers: [] } as unknown as Mesh;
   expect(unheardWords(mesh, { unheard: [] })).toBe("All members have heard it.");
   expect(unheardWords(mesh, { unheard: ["a", "bbbbbbbbbbbbbbbb"] })).toBe("Not yet heard by studio, bbbbbbbbbb: it may still have links there.");
+});
+
+test("the tunnel is told as it is, and chosen as it is told", () => {
+  const tunnel = { on: true, from: "app", public: false, relays: [] as string[] } as const;
+  expect(tunnelWords({ ...tunnel, on: false, relays: [] })).toMatch(/^Off\./);
+  expect(tunnelWords({ ...tunnel, relays: [] })).toMatch(/^On, without a relay\./);
+  expect(tunnelWords({ ...tunnel, relays: ["https://r/"], from: "flag" })).toMatch(/with the relay https:\/\/r\/.*A flag chose this/);
+  for (const choice of [tunnelChoice("direct", "https://r"), tunnelChoice("relay", " https://r, https://s "), tunnelChoice("public", "")]) {
+    expect(tunnelChoice(meetingOf(choice), choice.relays.join(" "))).toEqual(choice);
+  }
+  expect(tunnelChoice("relay", " https://r, https://s ").relays).toEqual(["https://r", "https://s"]);
 });

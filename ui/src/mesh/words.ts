@@ -1,6 +1,6 @@
 // The mesh in words: roles, links, and what a change of role will do.
 import { age, lasting, plural, shortHash, until } from "../lib/format";
-import type { Address, LinkState, Member, Mesh, Peer, PendingAgent, Revoked, Role } from "../lib/types";
+import type { Address, LinkState, Member, Mesh, Peer, PendingAgent, Revoked, Role, SetTunnel, Tunnel } from "../lib/types";
 import type { Look } from "../lib/state";
 
 export interface RoleWords {
@@ -132,4 +132,29 @@ export function pendingWords(one: Pick<PendingAgent, "state" | "by">): string {
   if (one.state === "accepted") return "Accepted here, waiting for the other side";
   if (one.state === "meeting") return one.by === "here" ? "Being asked" : "Just came";
   return { offer: "Has the code that is shown here", knock: "Asks without a code", here: "Was asked from here" }[one.by];
+}
+
+/** By what computers meet that cannot reach each other. */
+export type Meeting = "direct" | "relay" | "public";
+
+export const meetings: { meeting: Meeting; name: string; about: string }[] = [
+  { meeting: "direct", name: "Nowhere", about: "Links are made directly: in one network, or where one of the two can be reached from outside." },
+  { meeting: "relay", name: "At a relay of yours", about: "It passes on encrypted packets until the two have found a direct way." },
+  { meeting: "public", name: "At iroh’s public relays", about: "Works from anywhere. Where this computer is stands in iroh’s public lookup, under its id." },
+];
+
+export const meetingOf = (tunnel: Pick<SetTunnel, "public" | "relays">): Meeting => (tunnel.public ? "public" : tunnel.relays.length > 0 ? "relay" : "direct");
+
+/** What a person chose, as the agent is told. */
+export const tunnelChoice = (meeting: Meeting, relays: string): Pick<SetTunnel, "public" | "relays"> => ({
+  public: meeting === "public",
+  relays: meeting === "relay" ? relays.split(/[\s,]+/).filter(Boolean) : [],
+});
+
+/** How it is with the tunnel. */
+export function tunnelWords(tunnel: Tunnel): string {
+  const flag = tunnel.from === "flag" ? " A flag chose this, and rules again at the next start." : "";
+  if (!tunnel.on) return `Off. Computers cannot be paired, and none is reached through a router.${flag}`;
+  const met = { direct: "without a relay", relay: `with ${tunnel.relays.length === 1 ? "the relay" : "the relays"} ${tunnel.relays.join(", ")}`, public: "with iroh’s public relays" }[meetingOf(tunnel)];
+  return `On, ${met}. Switched off, it ends the links that stand on it.${flag}`;
 }

@@ -22,6 +22,8 @@ pub struct Mesh {
     pub cluster: String,
     /// Where this agent listens.
     pub addresses: Vec<Address>,
+    /// Whether others reach this agent over the tunnel, and by what.
+    pub tunnel: Tunnel,
     /// This agent's ticket, with which others reach it over the tunnel; `null` without one.
     pub ticket: Option<String>,
     /// Whom it was told to dial.
@@ -40,6 +42,19 @@ pub struct Mesh {
     pub peers: Vec<Peer>,
     /// What happened since the start.
     pub counters: Counters,
+}
+
+/// The tunnel of this agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tunnel {
+    /// Whether it is open.
+    pub on: bool,
+    /// Who chose that.
+    pub from: Chosen,
+    /// Whether iroh's public relays and lookup are used.
+    pub public: bool,
+    /// The relays at which others can be met.
+    pub relays: Vec<String>,
 }
 
 /// A stock Fossil server that is on the bus by a bridge.
@@ -440,6 +455,20 @@ pub struct Trusted {
 pub struct SetRole {
     /// The role to take.
     pub role: Role,
+}
+
+/// The body of `PUT /api/v1/mesh/tunnel`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetTunnel {
+    /// Whether it is to be open.
+    pub on: bool,
+    /// Publish this agent's addresses in iroh's public lookup, and use its public relays.
+    #[serde(default)]
+    pub public: bool,
+    /// The relays at which others can be met, `https://HOST[:PORT]`.
+    #[serde(default)]
+    pub relays: Vec<String>,
 }
 
 /// The body of `POST /api/v1/mesh/bridges`.

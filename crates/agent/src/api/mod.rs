@@ -33,7 +33,7 @@ pub use log::{LogLine, LogPage};
 pub use mesh::{
     AddBridge, AddJoin, AddTrusted, Address, AddressKind, Available, Bridge, Chosen, Counters,
     FoundBy, Join, LinkKind, LinkState, Member, Mesh, MeshInfo, Peer, PeerError, PeerKind, Revoked,
-    Role, RoleError, SetRole, Trusted, TunnelPath, TunnelWay, Upstream,
+    Role, RoleError, SetRole, SetTunnel, Trusted, Tunnel, TunnelPath, TunnelWay, Upstream,
 };
 pub use notify::{
     Action, AnswerSource, DoneNotify, MessageKind, NotifyConversation, NotifyMessage,

@@ -7,8 +7,6 @@ use super::{OpenOffer, PendingState, Time};
 /// The answer of `GET /api/v1/mesh/pairing`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pairing {
-    /// Whether the tunnel is open, without which nobody can be paired.
-    pub tunnel: bool,
     /// The offer that waits to be claimed.
     pub offer: Option<OpenOffer>,
     /// Agents that are being paired, and those of which nothing came a moment ago.

@@ -9,7 +9,8 @@ use super::extract::Body;
 use super::reply::{Answer, Failure};
 use super::repositories::blocking;
 use crate::api::{
-    AddBridge, AddJoin, AddTrusted, Bridge, Chosen, Error, Join, Mesh, SetRole, Time, Trusted,
+    AddBridge, AddJoin, AddTrusted, Bridge, Chosen, Error, Join, Mesh, SetRole, SetTunnel, Time,
+    Trusted,
 };
 use crate::core::Core;
 use crate::limits;
@@ -27,6 +28,16 @@ pub(super) async fn set_role(
 ) -> Answer<Json<Mesh>> {
     let mesh = core.mesh()?;
     mesh.set_role(wish.role).await?;
+    Ok(Json(mesh.show()))
+}
+
+/// `PUT /api/v1/mesh/tunnel`.
+pub(super) async fn set_tunnel(
+    State(core): State<App>,
+    Body(wish): Body<SetTunnel>,
+) -> Answer<Json<Mesh>> {
+    let mesh = core.mesh()?;
+    mesh.set_tunnel(wish).await?;
     Ok(Json(mesh.show()))
 }
 

@@ -119,6 +119,7 @@ fn mesh_api() -> Router<App> {
     Router::new()
         .route("/", get(mesh::show))
         .route("/role", put(mesh::set_role))
+        .route("/tunnel", put(mesh::set_tunnel))
         .route("/bridges", post(mesh::add_bridge))
         .route("/bridges/{id}", delete(mesh::remove_bridge))
         .route("/pairing", get(pairing::show))

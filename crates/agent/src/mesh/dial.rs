@@ -120,7 +120,7 @@ impl Dialler {
         let mut inner = locked(&self.inner);
         inner.role = role;
         let mut retired = Vec::new();
-        if mesh.tunnel.is_some() {
+        if mesh.tunnel.now().is_some() {
             retired = inner.follow_members(&mesh.parts.members.view());
             inner.tell_places(mesh);
         }
@@ -299,7 +299,9 @@ impl Inner {
 
     /// Lets the tunnel know where members say that they are, besides what the tickets of joins say.
     fn tell_places(&self, mesh: &Mesh) {
-        let Some(tunnel) = &mesh.tunnel else { return };
+        let Some(tunnel) = mesh.tunnel.now() else {
+            return;
+        };
         let view = mesh.parts.members.view();
         for ticket in self.entries.iter().filter_map(|it| it.url.ticket()) {
             let place = view.places.get(&EndpointId::from(*ticket.peer.as_bytes()));
@@ -383,7 +385,7 @@ impl Entry {
                 mesh.parts.tasks.spawn(follower.follow(link));
             }
             Way::Tunnel => {
-                let target = self.url.ticket().zip(mesh.tunnel.as_ref());
+                let target = self.url.ticket().zip(mesh.tunnel.now());
                 // Without a tunnel it is not dialled.
                 let Some(target) = target.map(|(ticket, tunnel)| tunnel.target(ticket, role))
                 else {

@@ -10,6 +10,7 @@ mod neighbours;
 mod offered;
 mod role;
 mod show;
+mod switch;
 mod tunnel;
 mod upstream;
 mod watch;
@@ -44,7 +45,7 @@ pub use join::{JoinUrl, JoinUrlError};
 use neighbours::Neighbours;
 pub use neighbours::neighbours_folder;
 pub(crate) use offered::SCHEME as AGENT_SCHEME;
-use tunnel::Tunnel;
+use switch::Switch;
 pub use tunnel::TunnelConfig;
 use upstream::Upstream;
 pub use upstream::{UpstreamUrl, UpstreamUrlError};
@@ -125,7 +126,7 @@ pub(crate) struct Mesh {
     /// One change of the role at a time.
     changing: tokio::sync::Mutex<()>,
     dialler: Dialler,
-    tunnel: Option<Tunnel>,
+    tunnel: Switch,
     neighbours: Option<Arc<Neighbours>>,
     upstream: Option<Upstream>,
     replication: Arc<Replication>,
@@ -201,10 +202,9 @@ impl Mesh {
             keys: Arc::clone(&parts.keys),
             trust: Arc::clone(&parts.trust),
         };
-        let tunnel = Tunnel::open_if_wanted(config.tunnel.as_ref(), &parts).await?;
+        let tunnel = Switch::at_start(config.tunnel.as_ref(), &parts).await?;
         let replication = Replication::start(Setup {
             wire: wire.clone(),
-            tunnel: tunnel.as_ref().map(Tunnel::endpoint),
             wishes: parts.wishes,
             serve: config.serve,
             poll: parts.poll,
@@ -220,7 +220,7 @@ impl Mesh {
         replication.beside(&bridges);
         let spread = spread(&parts, &replication, wire, &role);
         let dialler = Dialler::new(&config.joins, &parts.state.joins()?);
-        let pairings = pairings(&parts, tunnel.is_some())?;
+        let pairings = pairings(&parts)?;
         let neighbours = config.neighbours.clone();
         let neighbours = neighbours.map(|it| Arc::new(Neighbours::new(it, parts.keys.id())));
         let mesh = Arc::new(Self {
@@ -252,11 +252,8 @@ impl Mesh {
         // Before anything is dialled, so that no link comes up unseen.
         let events = self.server.events();
         self.parts.tasks.spawn(Arc::clone(self).watch_links(events));
-        if let Some(events) = self.tunnel_events() {
-            self.parts.tasks.spawn(Arc::clone(self).serve_tunnel());
-            self.parts
-                .tasks
-                .spawn(Arc::clone(self).watch_tunnel(events));
+        if let Some(tunnel) = self.tunnel.now() {
+            self.begin_tunnel(&tunnel);
         }
         let (role, _) = *locked(&self.role);
         self.begin_upstream();
@@ -277,9 +274,7 @@ impl Mesh {
         self.parts.tasks.spawn(Arc::clone(self).watch_neighbours());
         self.parts.tasks.spawn(Arc::clone(&self.pairings).keep());
         self.spawn(Arc::clone(self).watch_place());
-        if self.tunnel.is_some() {
-            self.spawn(Arc::clone(&self.pairings).resume(Arc::clone(self)));
-        }
+        self.spawn(Arc::clone(&self.pairings).resume(Arc::clone(self)));
     }
 
     /// Who keeps the repositories equal.
@@ -401,7 +396,7 @@ impl Mesh {
     pub(crate) fn trust_changed(&self) {
         self.server.set_policy(self.policy.clone());
         self.spread.greet();
-        if let Some(tunnel) = &self.tunnel {
+        if let Some(tunnel) = self.tunnel.now() {
             tunnel.trust_changed(&self.parts.trust);
         }
         self.stir_neighbours();
@@ -456,8 +451,8 @@ impl Mesh {
 
     /// Returns why this agent cannot dial an address in any role.
     fn cannot_dial(&self, url: &JoinUrl) -> Option<&'static str> {
-        let off = url.way() == Way::Tunnel && self.tunnel.is_none();
-        off.then_some("the tunnel is off; start the agent with --iroh")
+        let off = url.way() == Way::Tunnel && self.tunnel.now().is_none();
+        off.then_some("the tunnel is off")
     }
 
     /// Waits until who has to was told that this agent stops. Who is not told in time finds out by its silence.
@@ -512,7 +507,7 @@ fn spread(
 }
 
 /// Opens the room in which agents are paired.
-fn pairings(parts: &Parts, tunnel: bool) -> rusqlite::Result<Arc<Pairings>> {
+fn pairings(parts: &Parts) -> rusqlite::Result<Arc<Pairings>> {
     let parts = pairing::Parts {
         host: parts.keys.id(),
         state: Arc::clone(&parts.state),
@@ -520,7 +515,7 @@ fn pairings(parts: &Parts, tunnel: bool) -> rusqlite::Result<Arc<Pairings>> {
         members: Arc::clone(&parts.members),
         stopped: parts.stopped.clone(),
     };
-    Pairings::open(parts, tunnel)
+    Pairings::open(parts)
 }
 
 /// Connects to the agent's own server, as any client does.

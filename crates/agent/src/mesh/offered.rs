@@ -63,7 +63,7 @@ impl Mesh {
         }
         if let Ok(ticket) = text.parse::<Ticket>() {
             let id = endpoint_id(&ticket.peer);
-            if let Some(tunnel) = &self.tunnel {
+            if let Some(tunnel) = self.tunnel.now() {
                 tunnel.endpoint().know(ticket);
             }
             return Ok(id);

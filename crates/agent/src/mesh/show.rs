@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use natsd::ConnectionStats;
 use natsd::proto::Kind;
 
-use super::tunnel::Tunnel;
 use super::{Mesh, locked};
 use crate::api::{
     self, Address, AddressKind, Code, Counters, FoundBy, LinkKind, LinkState, Mesh as Shown,
@@ -35,7 +34,8 @@ impl Mesh {
             endpoint_id: self.parts.keys.id().to_string(),
             cluster: self.server.cluster_name().unwrap_or_default(),
             addresses: self.show_addresses(),
-            ticket: self.tunnel.as_ref().map(|it| it.ticket().to_string()),
+            tunnel: self.tunnel.show(),
+            ticket: self.tunnel.now().map(|it| it.ticket().to_string()),
             joins: self.dialler.show(),
             upstream: self.upstream.as_ref().map(super::upstream::Upstream::show),
             mesh: view.mesh.as_ref().map(|mesh| MeshInfo {
@@ -60,7 +60,8 @@ impl Mesh {
                 local: address.ip().is_loopback(),
             })
         };
-        let tunnel = self.tunnel.iter().flat_map(Tunnel::listens);
+        let tunnel = self.tunnel.now();
+        let tunnel = tunnel.iter().flat_map(|it| it.listens());
         let tunnel = tunnel.map(|address| Address {
             kind: AddressKind::Tunnel,
             url: format!("udp://{address}"),
@@ -193,7 +194,7 @@ impl Mesh {
             peer.dialled = link.dialled;
             peer.address.clone_from(&link.remote);
             peer.round_trip_ms = link.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0);
-            if let Some(tunnel) = self.tunnel.as_ref().filter(|_| !is_tcp(link)) {
+            if let Some(tunnel) = self.tunnel.now().filter(|_| !is_tcp(link)) {
                 let id: Option<EndpointId> = name.parse().ok();
                 peer.tunnel = id.and_then(|id| tunnel.way(&id));
                 peer.address = peer.tunnel.as_ref().map(|way| way.address.clone());
@@ -221,7 +222,7 @@ impl Mesh {
 
     /// Adds who wanted a link over the tunnel and was turned away.
     fn show_refused(&self, peers: &mut BTreeMap<String, Peer>) {
-        let refused = self.tunnel.as_ref().map(|it| it.refused(&self.parts.trust));
+        let refused = self.tunnel.now().map(|it| it.refused(&self.parts.trust));
         let view = self.parts.members.view();
         let refused = refused.unwrap_or_default().into_iter();
         for (id, at) in refused.filter(|(id, _)| !view.revoked.contains_key(id)) {

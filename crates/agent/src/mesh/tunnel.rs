@@ -11,16 +11,16 @@ use edgesync_tunnel::{Relay, Stream, StreamError, Ticket, Tunnel as Endpoint};
 use natsd::Target;
 use natsd::proto::Kind;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
 
 use super::{Mesh, Parts, locked};
-use crate::api::{self, Code, Error, Level, Role, Time};
+use crate::api::{self, Level, Role, Time};
 use crate::frames;
 use crate::limits;
 use crate::members::Place;
 use crate::serve::tunnel::Door;
-use crate::state::StateDb;
 use crate::streams;
-use crate::trust::{EndpointId, Keys, Trust};
+use crate::trust::{EndpointId, Trust};
 
 /// What the tunnel is told by flags and environment.
 #[derive(Debug, Clone, Default)]
@@ -41,29 +41,15 @@ pub(super) struct Tunnel {
     arrivals: Mutex<Option<Arrivals>>,
     /// Who was turned away, and when last.
     refused: Mutex<BTreeMap<EndpointId, Time>>,
+    /// Done when it is to be closed, with the agent or before.
+    closing: CancellationToken,
 }
 
 impl Tunnel {
-    /// Opens the endpoint, where flags or the app want one.
-    pub(super) async fn open_if_wanted(
-        wanted: Option<&TunnelConfig>,
-        parts: &Parts,
-    ) -> Result<Option<Self>, OpenError> {
-        let Some(wanted) = wanted else {
-            return Ok(None);
-        };
-        let opened = Self::open(wanted, &parts.keys, &parts.trust, &parts.state).await;
-        opened.map(Some)
-    }
-
     /// Opens the endpoint.
-    async fn open(
-        config: &TunnelConfig,
-        keys: &Keys,
-        trust: &Arc<Trust>,
-        state: &Arc<StateDb>,
-    ) -> Result<Self, OpenError> {
-        let trust = Arc::clone(trust);
+    pub(super) async fn open(config: &TunnelConfig, parts: &Parts) -> Result<Self, OpenError> {
+        let (keys, state) = (&parts.keys, &parts.state);
+        let trust = Arc::clone(&parts.trust);
         let admits: Admission = Arc::new(move |peer, protocol| {
             let ours = matches!(
                 protocol,
@@ -89,7 +75,14 @@ impl Tunnel {
             endpoint,
             arrivals: Mutex::new(Some(arrivals)),
             refused: Mutex::default(),
+            closing: parts.stopped.child_token(),
         })
+    }
+
+    /// Closes the endpoint; who has links to it is told.
+    pub(super) async fn shut(&self) {
+        self.closing.cancel();
+        self.endpoint.close().await;
     }
 
     /// Returns a handle of the endpoint.
@@ -185,15 +178,13 @@ impl Tunnel {
 
 impl Mesh {
     /// Hands the streams that others open to the server, and requests on them to their door, until the agent stops and everybody was told.
-    pub(super) async fn serve_tunnel(self: Arc<Self>) {
-        let stopped = self.parts.stopped.clone();
-        let Some(tunnel) = &self.tunnel else { return };
+    async fn serve_tunnel(self: Arc<Self>, tunnel: Arc<Tunnel>) {
         let arrivals = locked(&tunnel.arrivals).take();
         let Some(mut arrivals) = arrivals else { return };
         let door = Door::new(Arc::clone(&self.replication), Arc::clone(&self.parts.trust));
         loop {
             let arrival = tokio::select! {
-                () = stopped.cancelled() => break,
+                () = tunnel.closing.cancelled() => break,
                 arrival = arrivals.recv() => arrival,
             };
             let Some(arrival) = arrival else { break };
@@ -226,19 +217,19 @@ impl Mesh {
                 self.server.accept(kind, arrival.stream, remote);
             }
         }
-        self.farewell().await;
+        if self.parts.stopped.is_cancelled() {
+            self.farewell().await;
+        }
         tunnel.endpoint.close().await;
     }
 
     /// Tells the mesh where this agent is, and again whenever that is another place, until the agent stops.
     pub(super) async fn watch_place(self: Arc<Self>) {
         let mut changes = self.parts.members.changes();
-        if let Some(tunnel) = &self.tunnel {
-            tunnel.endpoint.ticket_soon(limits::OWN_ADDRESS).await;
-        }
+        self.ticket_soon().await;
         loop {
             changes.mark_unchanged();
-            let ticket = self.tunnel.as_ref().map(Tunnel::ticket);
+            let ticket = self.tunnel.now().map(|it| it.ticket());
             // One that is made anew has no address for a moment, and is soon where it was.
             let nowhere = |it: &Ticket| it.addresses.is_empty() && it.relay.is_none();
             if !ticket.as_ref().is_some_and(nowhere) {
@@ -257,11 +248,14 @@ impl Mesh {
     }
 
     /// Remembers who is turned away, and tells everyone of connections that come and go.
-    pub(super) async fn watch_tunnel(self: Arc<Self>, mut events: broadcast::Receiver<Event>) {
-        let Some(tunnel) = &self.tunnel else { return };
+    async fn watch_tunnel(
+        self: Arc<Self>,
+        tunnel: Arc<Tunnel>,
+        mut events: broadcast::Receiver<Event>,
+    ) {
         loop {
             let event = tokio::select! {
-                () = self.parts.stopped.cancelled() => return,
+                () = tunnel.closing.cancelled() => return,
                 event = events.recv() => event,
             };
             match event {
@@ -282,9 +276,13 @@ impl Mesh {
         }
     }
 
-    /// Returns what the endpoint tells of itself from now on.
-    pub(super) fn tunnel_events(&self) -> Option<broadcast::Receiver<Event>> {
-        self.tunnel.as_ref().map(|it| it.endpoint.events())
+    /// Begins to take in what others open over this tunnel, and to follow it.
+    pub(super) fn begin_tunnel(self: &Arc<Self>, tunnel: &Arc<Tunnel>) {
+        self.replication.use_tunnel(Some(tunnel.endpoint()));
+        let events = tunnel.endpoint.events();
+        let tasks = &self.parts.tasks;
+        tasks.spawn(Arc::clone(self).serve_tunnel(Arc::clone(tunnel)));
+        tasks.spawn(Arc::clone(self).watch_tunnel(Arc::clone(tunnel), events));
     }
 
     /// Runs something until it is done or the agent stops.
@@ -312,7 +310,9 @@ impl Mesh {
 
     /// Exchanges records with an agent that was just paired, over the tunnel.
     pub(crate) async fn meet_member(&self, ticket: &Ticket) {
-        let Some(tunnel) = &self.tunnel else { return };
+        let Some(tunnel) = self.tunnel.now() else {
+            return;
+        };
         let stream = tunnel.endpoint.stream(ticket.peer, Protocol::Members).await;
         match stream {
             Ok(stream) => self.exchange_members(endpoint_id(&ticket.peer), stream),
@@ -322,7 +322,7 @@ impl Mesh {
 
     /// Asks the agent of this ticket whether this one is a member there; nothing when it cannot be asked.
     pub(crate) async fn is_member_of(&self, ticket: &Ticket) -> Option<bool> {
-        let tunnel = self.tunnel.as_ref()?;
+        let tunnel = self.tunnel.now()?;
         tunnel.know(ticket, None);
         let stream = tunnel.endpoint.stream(ticket.peer, Protocol::Members).await;
         let refused = |why: &str| why.contains(NOT_PAIRED).then_some(false);
@@ -338,50 +338,26 @@ impl Mesh {
         }
     }
 
-    /// Makes sure that there is a tunnel.
-    ///
-    /// # Errors
-    /// `conflict` when it is off.
-    pub(crate) fn check_tunnel(&self) -> Result<(), Error> {
-        match self.tunnel {
-            Some(_) => Ok(()),
-            None => Err(Error::new(
-                Code::Conflict,
-                "the tunnel is off, over which agents are paired",
-            )
-            .with_hint("Start the agent with --iroh.")),
-        }
-    }
-
-    /// Returns the ticket that goes into an offer.
-    ///
-    /// # Errors
-    /// `conflict` when the tunnel is off.
-    pub(crate) async fn pairing_ticket(&self) -> Result<String, Error> {
-        self.check_tunnel()?;
-        Ok(self.ticket_soon().await.unwrap_or_default())
-    }
-
     /// Opens a stream to the agent of this ticket, which need not know this one.
     ///
     /// # Errors
     /// When nobody answers there.
     pub(crate) async fn pair_stream(&self, ticket: &Ticket) -> Result<Stream, StreamError> {
-        let tunnel = self.tunnel.as_ref().ok_or(StreamError::Closed)?;
+        let tunnel = self.tunnel.now().ok_or(StreamError::Closed)?;
         tunnel.know(ticket, None);
         tunnel.endpoint.stream(ticket.peer, Protocol::Pair).await
     }
 
     /// Closes what [`pair_stream`](Self::pair_stream) opened.
     pub(crate) fn pair_over(&self, ticket: &Ticket) {
-        if let Some(tunnel) = &self.tunnel {
+        if let Some(tunnel) = self.tunnel.now() {
             tunnel.endpoint.hang_up(ticket.peer, Protocol::Pair);
         }
     }
 
     /// Returns this agent's ticket once it says where the agent is, or what is known of that in a few seconds; nothing without a tunnel.
     pub(crate) async fn ticket_soon(&self) -> Option<String> {
-        let tunnel = self.tunnel.as_ref()?;
+        let tunnel = self.tunnel.now()?;
         let ticket = tunnel.endpoint.ticket_soon(limits::OWN_ADDRESS).await;
         Some(ticket.to_string())
     }

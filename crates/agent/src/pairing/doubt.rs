@@ -149,6 +149,9 @@ impl Pairings {
     /// Goes on with the pairings that an earlier run left in doubt.
     pub(crate) async fn resume(self: Arc<Self>, mesh: Arc<Mesh>) {
         let hosts = self.in_doubt(Doubt::hosts).await.unwrap_or_default();
+        if hosts.is_empty() {
+            return;
+        }
         for host in &hosts {
             locked(&self.claims).insert(*host, Claiming::doubtful());
         }

@@ -46,8 +46,6 @@ pub(crate) struct Parts {
 pub(crate) struct Pairings {
     parts: Parts,
     began: Instant,
-    /// Whether the tunnel is open.
-    tunnel: bool,
     desk: Mutex<Desk>,
     /// Which stream speaks for a party: the newest.
     speaks: Mutex<BTreeMap<Party, u64>>,
@@ -97,7 +95,7 @@ impl Pairings {
     ///
     /// # Errors
     /// When `agent.db` cannot be read.
-    pub(crate) fn open(parts: Parts, tunnel: bool) -> rusqlite::Result<Arc<Self>> {
+    pub(crate) fn open(parts: Parts) -> rusqlite::Result<Arc<Self>> {
         let kept = offers(&parts.state)?;
         let kept = kept.into_iter().filter(|it| it.purpose == Purpose::Agent);
         let began = Instant::now();
@@ -105,7 +103,6 @@ impl Pairings {
         let desk = Desk::new(parts.host, name, kept.collect(), now(began));
         Ok(Arc::new(Self {
             began,
-            tunnel,
             desk: Mutex::new(desk),
             speaks: Mutex::default(),
             next: AtomicU64::new(1),

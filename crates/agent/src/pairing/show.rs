@@ -23,7 +23,6 @@ impl Pairings {
         let claims = locked(&self.claims);
         pending.extend(claims.iter().map(|(party, claim)| claim.show(party)));
         Pairing {
-            tunnel: self.tunnel,
             offer: offer.map(|(expires_at, tries)| OpenOffer { expires_at, tries }),
             pending,
         }

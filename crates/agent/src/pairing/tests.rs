@@ -56,7 +56,7 @@ impl Side {
             stopped: CancellationToken::new(),
         };
         Self {
-            pairings: Pairings::open(parts, true).expect("opened"),
+            pairings: Pairings::open(parts).expect("opened"),
             trust,
             id,
             _folder: folder,

@@ -39,8 +39,6 @@ use member::Member;
 pub(crate) struct Setup {
     /// The place on the bus.
     pub(crate) wire: Wire,
-    /// The tunnel, where there is one.
-    pub(crate) tunnel: Option<Tunnel>,
     pub(crate) wishes: Wishes,
     /// Answer sync requests. Who does not answer announces nothing.
     pub(crate) serve: bool,
@@ -65,6 +63,8 @@ pub(crate) struct Replication {
     strangers: Mutex<BTreeMap<Peer, Time>>,
     /// What answers in this agent's name for other projects.
     bridges: OnceLock<Arc<Bridges>>,
+    /// The tunnel, while there is one.
+    tunnel: Mutex<Option<Tunnel>>,
     /// Whom streams of the tunnel did not reach.
     unreached: Unreached,
     /// Exchanges that went over streams of the tunnel.
@@ -158,6 +158,7 @@ impl Replication {
             members: Mutex::default(),
             strangers: Mutex::default(),
             bridges: OnceLock::new(),
+            tunnel: Mutex::default(),
             unreached: Unreached::default(),
             over_streams: std::sync::atomic::AtomicU64::new(0),
             told: watch::Sender::default(),
@@ -302,7 +303,7 @@ impl Replication {
 
     /// Returns the ways to an agent for a project that need not be here.
     pub(crate) fn ways(&self, peer: EndpointId, project: String) -> Ways {
-        let direct = self.setup.tunnel.clone().map(|tunnel| Direct {
+        let direct = locked(&self.tunnel).clone().map(|tunnel| Direct {
             tunnel,
             peer,
             project: project.clone(),
@@ -318,13 +319,18 @@ impl Replication {
     /// Returns the way to an agent for a project on streams of the tunnel, if its link of the bus runs there.
     fn direct(&self, peer: &Peer, project: &Project) -> Option<Direct> {
         let peer: EndpointId = peer.as_str().parse().ok()?;
-        let tunnel = self.setup.tunnel.clone()?;
+        let tunnel = locked(&self.tunnel).clone()?;
         let good = crate::streams::stands(&tunnel, &peer) && self.unreached.may_try(&peer);
         good.then(|| Direct {
             tunnel,
             peer,
             project: project.to_string(),
         })
+    }
+
+    /// Has exchanges go over streams of this tunnel from now on, where they can.
+    pub(crate) fn use_tunnel(&self, tunnel: Option<Tunnel>) {
+        *locked(&self.tunnel) = tunnel;
     }
 
     /// Returns how many exchanges went over streams of the tunnel.

@@ -112,7 +112,6 @@ impl Lab {
         let kept = timeout(PATIENCE, hosted.kept.cancelled()).await;
         kept.expect("its keeper begins");
         let replication = Replication::start(Setup {
-            tunnel,
             wire: self.wire(seed, trusts),
             wishes: Wishes {
                 push: true,
@@ -128,6 +127,7 @@ impl Lab {
             events,
         });
         let replication = replication.expect("started");
+        replication.use_tunnel(tunnel);
         replication.host(&hosted);
         Member {
             path,

@@ -24,8 +24,9 @@ pub(crate) fn ticket(out: Output) -> Result<(), Failure> {
     let agent = AgentApi::find()?;
     let mesh = runtime()?.block_on(mesh(&agent))?;
     let ticket = mesh.and_then(|mesh| mesh.ticket).ok_or_else(|| {
-        Failure::new(Kind::Failed, "the running agent has no tunnel")
-            .hint("start it with --iroh: edgesync sync start --iroh")
+        Failure::new(Kind::Failed, "the running agent has no tunnel").hint(
+            "switch it on under Mesh on the page, or start with --iroh: edgesync sync start --iroh",
+        )
     })?;
     out.print(&json!({ "ticket": ticket }), |_| format!("{ticket}\n"))
 }

@@ -96,7 +96,7 @@ pub(crate) struct MeshFlags {
     #[command(flatten)]
     bus: BusFlags,
 
-    /// Open the tunnel, by which agents reach each other by their keys, through NATs
+    /// Open the tunnel, by which agents reach each other by their keys, through NATs; otherwise what was chosen on the page, at first none
     #[arg(long, env = "EDGESYNC_IROH", value_parser = FalseyValueParser::new())]
     iroh: bool,
 

@@ -32,7 +32,7 @@ struct Given {
 
 /// Offer to pair another agent: shows a QR code, a link and a code, and pairs who has them once the digits are compared
 ///
-/// The agent has to run with --iroh. The offer counts once, for ten minutes, and as long as this command runs.
+/// The agent's tunnel has to be on. The offer counts once, for ten minutes, and as long as this command runs.
 #[derive(Args)]
 pub(crate) struct Offer {
     #[command(flatten)]
