@@ -283,6 +283,27 @@ mod tests {
         assert!(KeyPair::from_seed_text(PUBLIC).is_err());
     }
 
+    /// The order of the curve's group, the lowest byte first: RFC 8032, section 5.1.
+    const ORDER: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
+        0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+
+    #[test]
+    fn a_signature_has_one_form() {
+        // The same number but for the order, which is the same to arithmetic.
+        let mut other = SIGNATURE;
+        let mut carry = 0;
+        for (byte, order) in other[32..].iter_mut().zip(ORDER) {
+            let sum = u16::from(*byte) + u16::from(order) + carry;
+            *byte = sum.to_le_bytes()[0];
+            carry = sum >> 8;
+        }
+        assert_eq!(carry, 0);
+        let public = PublicKey::parse(PUBLIC).expect("a key");
+        assert!(!public.verify(b"nonce", &other));
+    }
+
     #[test]
     fn a_key_of_small_order_is_refused() {
         let mut identity = [0; 64];

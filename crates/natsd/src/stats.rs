@@ -111,6 +111,8 @@ pub struct ConnectionStats {
     pub name: Option<String>,
     /// What the server at the other end of a link calls itself, once the link is up.
     pub server_name: Option<String>,
+    /// The id of that server, which it made up at its start.
+    pub server_id: Option<String>,
     /// The client's language.
     pub lang: Option<String>,
     /// The client's version.
@@ -147,6 +149,7 @@ impl ConnectionStats {
             remote: conn.remote.clone(),
             name: about.name,
             server_name: conn.link.as_ref().and_then(LinkState::server_name),
+            server_id: conn.link.as_ref().and_then(LinkState::server_id),
             lang: about.lang,
             version: about.version,
             user: about.identity.and_then(|identity| identity.name()),

@@ -10,6 +10,7 @@ mod setup;
 use std::fs::File;
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use clap::Parser;
 use natsd::Server;
@@ -19,6 +20,10 @@ use tracing_subscriber::filter::LevelFilter;
 
 use arguments::{Arguments, Wanted};
 use process::{Addresses, Notice};
+
+/// How long a server that was asked to go waits before it cuts clients, and over how long it cuts them. The reference's defaults.
+const LAME_DUCK_GRACE: Duration = Duration::from_secs(10);
+const LAME_DUCK_DURATION: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -73,6 +78,7 @@ async fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut reload = signal(SignalKind::hangup())?;
+    let mut retire = signal(SignalKind::user_defined2())?;
     let server = Server::start(setup::options(config)?).await?;
     let _links = setup::dial(&server, config)?;
     let listening = server.addresses();
@@ -101,6 +107,13 @@ async fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<()> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            _ = retire.recv() => {
+                tracing::info!("Entering lame duck mode, stop accepting new clients");
+                let grace = config.lame_duck_grace_period.unwrap_or(LAME_DUCK_GRACE);
+                let duration = config.lame_duck_duration.unwrap_or(LAME_DUCK_DURATION);
+                server.lame_duck(grace, duration).await;
+                return Ok(());
+            }
             _ = reload.recv() => match arguments.configuration().map(|new| setup::policy(&new)) {
                 Ok(policy) => {
                     server.set_policy(policy);

@@ -100,6 +100,7 @@ impl Close {
                     | Self::LinkPermission
                     | Self::Loop
                     | Self::Myself
+                    | Self::NameConflict
             )
     }
 

@@ -78,6 +78,12 @@ impl LinkState {
         up.then(|| self.remote.read().server_name.clone())
     }
 
+    /// Returns the other server's id, once the link is up.
+    pub(crate) fn server_id(&self) -> Option<String> {
+        let up = self.up.load(Ordering::Relaxed);
+        up.then(|| self.remote.read().server_id.clone())
+    }
+
     pub(crate) fn remote(&self) -> Remote {
         self.remote.read().clone()
     }

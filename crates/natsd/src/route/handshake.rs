@@ -146,6 +146,7 @@ impl Route {
             return Err(Close::Myself);
         }
         self.fits(info)?;
+        self.other_name(info, context)?;
         remember(info, context);
         shared.members.meet(&info.server_id, context.conn)?;
         // A name that gives way to ours is no conflict: the other end takes ours over from the CONNECT.
@@ -170,6 +171,25 @@ impl Route {
         let info = info.clone();
         self.stage = Stage::Proving(Box::new(Proving { challenge, info }));
         Ok(())
+    }
+
+    /// Says whether the other end has another name than this server. Where names are identities, one of the same name is a copy.
+    fn other_name(&self, info: &Info, context: &mut Context<'_>) -> Result<(), Close> {
+        let shared = context.shared;
+        if info.server_name != shared.server_name {
+            return Ok(());
+        }
+        let text = format!(
+            "two servers call themselves \"{}\": {} and {}",
+            info.server_name, info.server_id, shared.server_id
+        );
+        if self.dials() {
+            self.report(&text);
+        } else {
+            tracing::warn!(target: "natsd", id = context.conn.id, "{text}");
+            context.error(&text);
+        }
+        Err(Close::NameConflict)
     }
 
     /// Says whether what greeted us is the route port of a server that we can talk to.
@@ -234,10 +254,7 @@ impl Route {
             self.stage = Stage::Idle;
             return Ok(());
         }
-        if !self.dials() && info.server_name == shared.server_name {
-            tracing::warn!(target: "natsd", name = info.server_name, theirs = info.server_id, ours = shared.server_id, "a server with our own name wants to join");
-            return Err(Close::NameConflict);
-        }
+        self.other_name(info, context)?;
         if !shared.may_be_called(conn, &info.server_name) {
             self.report("the server there gives itself another's name");
             return Err(if self.dials() {

@@ -229,6 +229,15 @@ impl Shared {
     /// Tells that a link can be used.
     pub(crate) fn link_is_up(&self, conn: &Conn, server_id: &str, server_name: &str) {
         tracing::info!(target: "natsd", id = conn.id, kind = ?conn.kind, server_id, server_name, "link up");
+        let same_name = |link: &Arc<Conn>| {
+            let other = link.link.as_ref()?.remote();
+            (other.server_name == server_name && other.server_id != server_id)
+                .then_some(other.server_id)
+        };
+        let other = self.links.read().iter().find_map(same_name);
+        if let Some(other) = other.filter(|_| !server_name.is_empty()) {
+            tracing::warn!(target: "natsd", "two servers call themselves \"{server_name}\": {server_id} and {other}");
+        }
         let event = Event::LinkUp {
             id: conn.id,
             kind: conn.kind,

@@ -52,6 +52,7 @@ async fn nothing_is_done_before_the_right_token() {
         "CONNECT {\"auth_token\":\"wrong\"}\r\n",
         "CONNECT {\"auth_token\":\"secret\",\"account\":\"a\"}\r\n",
         "CONNECT {\"user\":\"secret\",\"pass\":\"secret\"}\r\n",
+        "CONNECT {\"jwt\":\"eyJ0eXAiOiJKV1QifQ.e30.secret\",\"sig\":\"secret\"}\r\n",
     ] {
         let mut wire = Wire::to(&server).await;
         wire.send(bytes).await;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use natsd::{Event, Limits};
+use natsd::{Event, Limits, Listeners, Options, Server};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
-use super::wire::{PATIENCE, Wire, limited, server};
+use super::wire::{PATIENCE, Wire, limited, loopback, options, server};
 
 const MIB: usize = 1 << 20;
 
@@ -200,4 +200,98 @@ async fn a_connection_that_ends_in_the_middle_of_a_message_delivers_none_of_it()
         Event::Disconnected { .. }
     ) {}
     assert_eq!(listener.ask("").await, "");
+}
+
+#[tokio::test]
+async fn a_message_whose_headers_clients_cannot_read_reaches_nobody() {
+    let options = Options {
+        listeners: Listeners {
+            leaves: Some(loopback()),
+            ..options().listeners
+        },
+        ..options()
+    };
+    let server = Server::start(options).await.expect("a server");
+    let mut listener = Wire::quiet(&server).await;
+    listener.ask("SUB > 1\r\n").await;
+    let mut client = Wire::quiet(&server).await;
+    let leaves = server.addresses().leaves.expect("a leafnode listener");
+    let (mut leaf, _) = Wire::dial(leaves).await;
+    leaf.send(
+        "CONNECT {\"verbose\":false,\"headers\":true,\"server_id\":\"N1\",\"name\":\"N1\"}\r\n",
+    )
+    .await;
+    while !leaf.line().await.starts_with("LS+ $LDS.") {}
+    let long = format!("NATS/1.0\r\n{}\0: b\r\n\r\n", "k".repeat(64 << 10));
+    for block in [
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "NATS/1.0\r\nno colon\r\n\r\n",
+        "NATS/1.0\r\nnul\0: b\r\n\r\n",
+        "NATS/1.0\nbare\n\n",
+        &long,
+    ] {
+        let len = block.len();
+        let message = format!(" {len} {}\r\n{block}hi\r\n", len + 2);
+        assert_eq!(client.ask(format!("HPUB a{message}")).await, "");
+        leaf.send(format!("HMSG a{message}")).await;
+    }
+    // What comes after them comes through.
+    assert_eq!(client.ask("PUB last 0\r\n\r\n").await, "");
+    leaf.send("LMSG last 0\r\n\r\nPING\r\n").await;
+    while leaf.line().await != "PONG" {}
+    let answer = listener.ask("").await;
+    assert_eq!(answer, "MSG last 1 0||MSG last 1 0|");
+}
+
+/// Bytes without a meaning, the same in each run.
+fn noise(seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut byte = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32).to_le_bytes()[0]
+    };
+    (0..512).map(|_| byte()).collect()
+}
+
+#[tokio::test]
+async fn noise_at_every_port_costs_only_its_own_connection() {
+    let listeners = Listeners {
+        leaves: Some(loopback()),
+        routes: Some(loopback()),
+        ..options().listeners
+    };
+    let options = Options {
+        cluster_name: Some("m".to_owned()),
+        listeners,
+        ..options()
+    };
+    let server = Server::start(options).await.expect("a server");
+    let mut good = Wire::quiet(&server).await;
+    good.ask("SUB a 1\r\n").await;
+    let at = server.addresses();
+    let ports = [at.clients, at.leaves, at.routes].map(|port| port.expect("a listener"));
+    // As it is, and behind what has a server or client listen on.
+    let verbs = [
+        "",
+        "CONNECT {}\r\n",
+        "CONNECT {\"name\":\"N\",\"server_id\":\"N\"}\r\nINFO {\"server_id\":\"N\"}\r\n",
+    ];
+    for seed in 0..60 {
+        for port in ports {
+            let (mut wire, _) = Wire::dial(port).await;
+            let before = verbs[usize::try_from(seed).expect("small") % verbs.len()];
+            // It may be cut before all is written.
+            let _ = wire.stream.write_all(before.as_bytes()).await;
+            let _ = wire.stream.write_all(&noise(seed)).await;
+            let _ = wire.stream.shutdown().await;
+            let mut rest = Vec::new();
+            let end = tokio::io::AsyncReadExt::read_to_end(&mut wire.stream, &mut rest);
+            let _ = tokio::time::timeout(PATIENCE, end).await.expect("it ends");
+        }
+    }
+    assert_eq!(good.ask("PUB a 1\r\nx\r\n").await, "MSG a 1 1|x");
+    let stats = server.stats();
+    assert_eq!(stats.subscriptions, 1);
 }

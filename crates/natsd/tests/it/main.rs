@@ -7,6 +7,7 @@ mod hostile;
 mod leaf;
 mod leaf_hostile;
 mod mesh;
+mod program;
 mod python;
 mod route;
 mod route_names;

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_nats::{Client, Subscriber};
+use async_nats::{Client, ConnectOptions, Subscriber};
 use futures_util::StreamExt;
 use natsd::leaf::LeafRemote;
 use natsd::{Link, Listeners, Options, Server, Target};
@@ -15,6 +16,9 @@ use super::wire::{PATIENCE, Reserved};
 
 /// How long to wait before a probe that did not arrive is sent again.
 const PROBE_AGAIN: Duration = Duration::from_millis(20);
+
+/// Longer than any test.
+const NEVER: Duration = Duration::from_secs(1 << 20);
 
 /// Whose server a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +112,15 @@ impl Mesh {
         self.places.insert(at, place(node, running, kept).await);
     }
 
+    /// What the stock servers have logged, each under its name.
+    fn logs(&self) -> String {
+        let log = |place: &Place| match &place.running {
+            Running::Stock(stock) => format!("\n{}:\n{}", place.node.name, stock.log()),
+            Running::Ours(..) => String::new(),
+        };
+        self.places.iter().map(log).collect()
+    }
+
     fn at(&self, name: &str) -> usize {
         let found = self.places.iter().position(|place| place.node.name == name);
         found.expect("the table names it")
@@ -130,7 +143,8 @@ impl Mesh {
                     let there = place.node.name;
                     assert!(
                         started.elapsed() < PATIENCE,
-                        "{name} does not reach {there}"
+                        "{name} does not reach {there}{}",
+                        self.logs()
                     );
                 }
             }
@@ -216,7 +230,13 @@ impl Mesh {
                 let again = timeout(PATIENCE, from.client.request(subject, "?".into())).await;
                 again.expect("in time").expect("an answer");
                 let more = futures_util::FutureExt::now_or_never(answers.next());
-                assert!(more.is_none(), "one answer from {}", to.node.name);
+                assert!(
+                    more.is_none(),
+                    "one answer from {} to {}, not {more:?}{}",
+                    to.node.name,
+                    from.node.name,
+                    self.logs()
+                );
             }
         }
     }
@@ -310,10 +330,28 @@ async fn start(
     Running::Ours(Box::new(server), links, ports)
 }
 
+/// Connects a client that ends with its server: it would come back to whoever has the port by then, and answer there.
+async fn connect(address: &str) -> Client {
+    let connected = AtomicBool::new(false);
+    let pause = move |_| match connected.swap(true, Ordering::Relaxed) {
+        false => Duration::ZERO,
+        true => NEVER,
+    };
+    let options = ConnectOptions::new().reconnect_delay_callback(pause);
+    let client = options.connect(format!("nats://{address}")).await;
+    client.expect("connected")
+}
+
 /// Connects a client that listens and answers.
 async fn place(node: Node, running: Running, addresses: Addresses) -> Place {
-    let client = async_nats::connect(format!("nats://{}", addresses.clients));
-    let client = client.await.expect("connected");
+    if let Running::Stock(stock) = &running {
+        // What a stock server's client wants at the moment at which its leafnode link comes up it tells nobody, for ever.
+        let leaf = |link: &&To| matches!(link, To::Leaf(_));
+        stock
+            .says("->> [LS+ $LDS.", node.links.iter().filter(leaf).count())
+            .await;
+    }
+    let client = connect(&addresses.clients).await;
     let all = client.subscribe("all.>").await.expect("subscribed");
     let jobs = client.queue_subscribe("jobs", "workers".to_owned());
     let jobs = jobs.await.expect("subscribed");

@@ -1,6 +1,7 @@
 //! Clusters: of our servers, and with a reference server among them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use natsd::auth::{Credential, Credentials, Policy, Rules, Secret, User};
 use natsd::proto::Kind;
@@ -66,11 +67,20 @@ pub(crate) async fn down(link: &mut Link) -> Close {
 
 /// Connects to each address and makes sure that what one publishes reaches all.
 pub(crate) async fn joined(addresses: &[String]) -> Vec<Wire> {
+    let address = |text: &String| (text.parse().expect("an address"), "\"protocol\":1");
+    let addresses: Vec<_> = addresses.iter().map(address).collect();
+    joined_with(&addresses).await
+}
+
+/// Does the same with further members of CONNECT for each address.
+pub(crate) async fn joined_with(addresses: &[(SocketAddr, &str)]) -> Vec<Wire> {
     let mut wires = Vec::new();
-    for address in addresses {
-        let (mut wire, _) = Wire::dial(address.parse().expect("an address")).await;
-        wire.connect(r#"{"verbose":false,"pedantic":false,"headers":true,"no_responders":true}"#)
-            .await;
+    for (address, more) in addresses {
+        let (mut wire, _) = Wire::dial(*address).await;
+        let connect = format!(
+            "{{\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,{more}}}"
+        );
+        wire.connect(&connect).await;
         wire.ask("SUB probe.* p\r\nSUB all a\r\nSUB one q 1\r\n")
             .await;
         wires.push(wire);
@@ -247,7 +257,27 @@ async fn names_and_credentials_have_to_match() {
     };
     assert!(why.contains("\"n\"") && why.contains("\"m\""), "{why}");
     let same = member("a", Some("m")).await;
-    assert_eq!(down(&mut dial(&same, &a)).await, Close::Hangup);
+    for (from, to) in [(&same, &a), (&a, &same)] {
+        let mut refused = dial(from, to);
+        assert_eq!(down(&mut refused).await, Close::NameConflict);
+        let LinkStatus::Down { why, .. } = refused.status() else {
+            panic!("it came up");
+        };
+        assert!(
+            ["\"a\"", a.id(), same.id()]
+                .iter()
+                .all(|it| why.contains(it)),
+            "{why}"
+        );
+    }
+    // Who does not look itself is told.
+    let (mut wire, _) = Wire::dial(a.addresses().routes.expect("a route listener")).await;
+    wire.send(
+        "CONNECT {\"cluster\":\"m\"}\r\nINFO {\"server_id\":\"x\",\"server_name\":\"a\"}\r\n",
+    )
+    .await;
+    let told = wire.line().await;
+    assert!(told.contains("\"a\": x and "), "{told}");
     assert_eq!(down(&mut dial(&a, &a)).await, Close::Myself);
     let credential = Credential::Password {
         user: "u".into(),

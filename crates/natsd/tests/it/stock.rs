@@ -127,6 +127,17 @@ impl Stock {
             })
     }
 
+    /// Waits until it has logged something so many times.
+    pub(crate) async fn says(&self, text: &str, times: usize) {
+        let said = async {
+            while self.log().matches(text).count() < times {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let said = timeout(START_WITHIN, said).await;
+        said.unwrap_or_else(|_| panic!("it does not say {text}:\n{}", self.log()));
+    }
+
     /// Returns what it has logged so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("nobody panics here").clone()

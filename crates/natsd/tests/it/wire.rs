@@ -131,15 +131,12 @@ impl Wire {
 
     /// Reads more, and says whether there was any.
     async fn fill(&mut self) -> bool {
-        let mut buffer = [0; 65536];
-        let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer)).await;
-        match read.expect("an answer in time") {
-            Ok(count) => {
-                self.seen.extend_from_slice(&buffer[..count]);
-                count > 0
-            }
-            Err(_) => false,
-        }
+        // Not into an array, which would be in each future that waits for this.
+        self.seen.reserve(65536);
+        let read = self.stream.read_buf(&mut self.seen);
+        let read = tokio::time::timeout(PATIENCE, read).await;
+        read.expect("an answer in time")
+            .is_ok_and(|count| count > 0)
     }
 
     /// Waits for exactly these lines.
