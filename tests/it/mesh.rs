@@ -415,6 +415,38 @@ fn a_route_is_made_to_an_agent_that_is_trusted_and_to_no_other() {
 }
 
 #[test]
+fn an_identity_that_two_agents_have_is_told_by_all_who_notice() {
+    let place = Place::new(3);
+    let key = |number| place.home(number).join("identity.key");
+    std::fs::copy(key(1), key(2)).expect("copied");
+    let id = place.ids[1].as_str();
+    let hub = place.start(0, &["--nats-role", "hub"]);
+    let flags = ["--join", hub.address("leaf")];
+    let (one, twin) = (place.start(1, &flags), place.start(2, &flags));
+    // Whom both join.
+    wait(|| {
+        let mesh = hub.mesh();
+        let mut peers = mesh["peers"].as_array().expect("peers").iter();
+        peers.any(|it| it["endpoint_id"] == id && it["error"]["code"] == "conflict")
+    });
+    let found = hub.api("GET", "doctor", None);
+    let mut checks = found["checks"].as_array().expect("checks").iter();
+    let told = checks.find(|it| it["name"] == "identity");
+    assert_eq!(
+        told.map(|it| &it["verdict"]),
+        Some(&json!("fail")),
+        "{found}"
+    );
+    twin.stop();
+    // One that joins the other, and the other.
+    for kind in ["route", "leaf"] {
+        let twin = place.start(2, &["--join", one.address(kind)]);
+        wait(|| twin.mesh()["joins"][0]["state"]["code"] == "conflict");
+        twin.stop();
+    }
+}
+
+#[test]
 fn a_role_changes_while_commits_flow() {
     let place = Place::new(3);
     let hub = place.start(0, &["--nats-role", "hub"]);

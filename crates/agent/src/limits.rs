@@ -286,3 +286,6 @@ pub(crate) const STREAM_REQUESTS: usize = 8;
 
 /// How long exchanges with an agent go by the bus after a stream to it failed, so that not each of them waits for another failure.
 pub(crate) const STREAM_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long it is told that another agent with this one's identity wanted a link. It dials again every few seconds while it runs.
+pub(crate) const TWIN_SHOWN: Duration = Duration::from_secs(60);

@@ -57,6 +57,24 @@ pub struct Tunnel {
     pub relays: Vec<String>,
 }
 
+impl Mesh {
+    /// Returns what is known of identities that two agents have.
+    pub fn twins(&self) -> Vec<String> {
+        let of_state = |state: &LinkState| match state {
+            LinkState::Error { code, message, .. } => Some((*code, message.clone())),
+            _ => None,
+        };
+        let errors = self.peers.iter().filter_map(|peer| peer.error.as_ref());
+        let errors = errors.map(|error| (error.code, error.message.clone()));
+        let peers = self.peers.iter().filter_map(|peer| of_state(&peer.state));
+        let joins = self.joins.iter().filter_map(|join| of_state(&join.state));
+        let all = errors.chain(peers).chain(joins);
+        all.filter(|(code, _)| *code == Code::Conflict)
+            .map(|(_, message)| message)
+            .collect()
+    }
+}
+
 /// A stock Fossil server that is on the bus by a bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bridge {

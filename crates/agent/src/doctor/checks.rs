@@ -199,6 +199,15 @@ pub(super) fn listeners(running: &Running) -> Vec<Check> {
     checks
 }
 
+/// An identity that two agents have.
+pub(super) fn twin(message: &str) -> Check {
+    Check::fail(
+        "identity",
+        message,
+        "stop one of the two, and start it with a home of its own: EDGESYNC_HOME",
+    )
+}
+
 pub(super) fn page(is_built: bool) -> Check {
     if is_built {
         Check::pass("page", "the app's page is built in")

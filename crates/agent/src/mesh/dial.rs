@@ -12,7 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::gate::credentials;
 use super::join::{JoinUrl, Way};
 use super::neighbours::Place;
-use super::{Mesh, locked, role};
+use super::{Mesh, locked, role, twins};
 use crate::api::{self, Chosen, Code, Error, Level, LinkState, Role, Time};
 use crate::members::View;
 use crate::trust::EndpointId;
@@ -378,7 +378,7 @@ impl Entry {
                         .tasks
                         .spawn(follower.follow(server.dial_leaf(remote)));
                 }
-                Err(error) => follower.failed(error.to_string(), None),
+                Err(error) => follower.failed(Code::Remote, error.to_string(), None),
             },
             Way::Route => {
                 let link = server.dial_route(Target::Tcp(self.url.address().to_owned()));
@@ -428,11 +428,20 @@ impl Follower {
                 } => {}
                 LinkStatus::Down {
                     why,
+                    server_name: Some(name),
+                    ..
+                } if name == self.mesh.parts.keys.id().to_string() => {
+                    let message = format!("the agent there has this agent's identity: {why}");
+                    self.failed(Code::Conflict, message, Some(twins::HINT.to_owned()));
+                    self.mesh.dialler.fail_over(&self.mesh, &self.id);
+                }
+                LinkStatus::Down {
+                    why,
                     close,
                     server_name,
                 } => {
                     let hint = self.hint(&why, close, server_name.as_deref());
-                    self.failed(why, hint);
+                    self.failed(Code::Remote, why, hint);
                     self.mesh.dialler.fail_over(&self.mesh, &self.id);
                 }
                 _ => {}
@@ -503,7 +512,7 @@ impl Follower {
         }
     }
 
-    fn failed(&self, message: String, hint: Option<String>) {
+    fn failed(&self, code: Code, message: String, hint: Option<String>) {
         let now = Time::now();
         let (since, news) = match &locked(&self.seen).state {
             LinkState::Error {
@@ -519,7 +528,7 @@ impl Follower {
         }
         *locked(&self.seen) = Seen {
             state: LinkState::Error {
-                code: Code::Remote,
+                code,
                 message,
                 hint,
                 since,

@@ -9,22 +9,30 @@ use natsd::auth::{Credentials, Judge, Policy, Rules};
 use natsd::nkey::PublicKey;
 use natsd::proto::Connect;
 
+use crate::api::Time;
 use crate::text::{from_hex, to_hex};
 use crate::trust::keys::Binding;
 use crate::trust::{EndpointId, Keys, Trust};
+
+/// When an agent with this one's own identity last wanted a link. Nobody else has the key, so its folder is a copy of this one's.
+pub(super) type Twin = Arc<Mutex<Option<Time>>>;
 
 /// Decides who may have a link.
 #[derive(Debug)]
 pub(super) struct Gate {
     trust: Arc<Trust>,
+    own: EndpointId,
+    twin: Twin,
     /// Whose keys those are that were let in.
     owners: Mutex<BTreeMap<PublicKey, EndpointId>>,
 }
 
 impl Gate {
-    pub(super) fn new(trust: Arc<Trust>) -> Self {
+    pub(super) fn new(trust: Arc<Trust>, own: EndpointId, twin: Twin) -> Self {
         Self {
             trust,
+            own,
+            twin,
             owners: Mutex::default(),
         }
     }
@@ -39,6 +47,11 @@ impl Gate {
 impl Judge for Gate {
     fn key(&self, connect: &Connect) -> Option<PublicKey> {
         let (id, nkey) = read(connect.jwt.as_deref()?)?;
+        if id == self.own {
+            tracing::warn!(%id, "an agent with this agent's own identity wanted a link");
+            *self.twin.lock().unwrap_or_else(PoisonError::into_inner) = Some(Time::now());
+            return None;
+        }
         if !self.trust.register.knows(&id) {
             tracing::info!(%id, "an agent that is not trusted wanted a link");
             return None;
@@ -59,9 +72,10 @@ impl Judge for Gate {
     }
 }
 
-/// Returns who is let in: clients that know the token, and links of those whom this agent trusts.
-pub(super) fn policy(trust: &Arc<Trust>, token: &str) -> Policy {
-    let gate: Arc<dyn Judge> = Arc::new(Gate::new(Arc::clone(trust)));
+/// Returns who is let in: clients that know the token, and links of those whom this agent trusts, but for one of its own identity.
+pub(super) fn policy(trust: &Arc<Trust>, own: EndpointId, twin: &Twin, token: &str) -> Policy {
+    let gate = Gate::new(Arc::clone(trust), own, Arc::clone(twin));
+    let gate: Arc<dyn Judge> = Arc::new(gate);
     Policy {
         clients: Rules::token(token.to_owned()),
         leaves: Rules::Judge(Arc::clone(&gate)),
@@ -127,7 +141,9 @@ mod tests {
     #[test]
     fn only_the_nkey_of_a_trusted_identity_is_let_in() {
         let register = Register::of_run([keys(1).id()], None);
-        let gate = Gate::new(Arc::new(Trust::new(register)));
+        let twin = Twin::default();
+        let trust = Arc::new(Trust::new(register));
+        let gate = Gate::new(trust, keys(3).id(), Arc::clone(&twin));
         let good = shown(&keys(1));
         let key = gate.key(&connect(&good)).expect("let in");
         assert_eq!(key.to_string(), keys(1).nkey());
@@ -135,6 +151,10 @@ mod tests {
         let name = |seed| keys(seed).id().to_string();
         assert!(gate.may_be_called(&key, &name(1)) && !gate.may_be_called(&key, &name(2)));
         assert_eq!(gate.key(&connect(&shown(&keys(2)))), None, "a stranger");
+        let seen = || *twin.lock().expect("nobody panics here");
+        assert_eq!(seen(), None);
+        assert_eq!(gate.key(&connect(&shown(&keys(3)))), None, "a copy");
+        assert!(seen().is_some());
         // A trusted identity's name before a stranger's key.
         let (_, rest) = good.split_once(' ').expect("words");
         let forged = format!("{} {rest}", keys(2).id());

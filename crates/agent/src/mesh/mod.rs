@@ -12,6 +12,7 @@ mod role;
 mod show;
 mod switch;
 mod tunnel;
+mod twins;
 mod upstream;
 mod watch;
 
@@ -122,6 +123,7 @@ pub(crate) struct Mesh {
     server: Server,
     token: String,
     policy: Policy,
+    twin: gate::Twin,
     role: Arc<Mutex<(Role, Chosen)>>,
     /// One change of the role at a time.
     changing: tokio::sync::Mutex<()>,
@@ -175,7 +177,8 @@ impl Mesh {
             (None, None) => (Role::Peer, Chosen::Default),
         };
         let token = crate::text::to_hex(&crate::text::random::<32>()?);
-        let policy = gate::policy(&parts.trust, &token);
+        let twin = gate::Twin::default();
+        let policy = gate::policy(&parts.trust, parts.keys.id(), &twin, &token);
         let server = Server::start(Options {
             server_name: Some(parts.keys.id().to_string()),
             listeners: role::listeners(role.0, &config),
@@ -230,6 +233,7 @@ impl Mesh {
             server,
             token,
             policy,
+            twin,
             role,
             changing: tokio::sync::Mutex::default(),
             dialler,

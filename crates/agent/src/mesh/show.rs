@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use natsd::ConnectionStats;
 use natsd::proto::Kind;
 
-use super::{Mesh, locked};
+use super::{Mesh, locked, twins};
 use crate::api::{
     self, Address, AddressKind, Code, Counters, FoundBy, LinkKind, LinkState, Mesh as Shown,
     MeshInfo, Peer, PeerError, PeerKind, Time,
@@ -202,6 +202,8 @@ impl Mesh {
             let since = before(now, link.age);
             peer.state = LinkState::Connected { since };
         }
+        twins::mark(&mut peers, links, now);
+        self.show_own_twin(&mut peers, now);
         peers.into_values().collect()
     }
 
@@ -244,7 +246,7 @@ impl Mesh {
     }
 
     /// Returns a peer of which nothing but the name is known.
-    fn unknown(&self, name: &str) -> Peer {
+    pub(super) fn unknown(&self, name: &str) -> Peer {
         let id: Option<EndpointId> = name.parse().ok();
         let register = &self.parts.trust.register;
         let told = id.and_then(|id| self.parts.members.told(&id));
@@ -309,7 +311,7 @@ fn is_tcp(link: &ConnectionStats) -> bool {
 }
 
 /// Returns the time that was this long before.
-fn before(now: Time, ago: std::time::Duration) -> Time {
+pub(super) fn before(now: Time, ago: std::time::Duration) -> Time {
     let millis = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
     Time::from_unix_millis(now.unix_millis().saturating_sub(millis))
 }

@@ -85,6 +85,7 @@ async fn ask(runtime: Runtime) -> Result<Running, Failure> {
     // Without notify there are no phones.
     let devices: Result<Devices, _> = agent.get("devices").await;
     Ok(Running {
+        twins: mesh.as_ref().map_or_else(|_| Vec::new(), Mesh::twins),
         addresses: mesh.map_or_else(|_| Vec::new(), |mesh| mesh.addresses),
         door: devices.ok().and_then(|devices| listening(&devices)),
         has_page: agent.page_is_built().await?,
