@@ -1,5 +1,6 @@
 //! The agents' bus for programs: stock clients at the agents' ports, and clones by the address of a bus.
 
+use std::process::Command;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Subscriber};
@@ -7,7 +8,7 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::mesh::{Agent, PATIENCE, Place, run};
+use crate::mesh::{Agent, PATIENCE, Place, run, wait};
 use crate::news::bus_url;
 
 const SUBJECT: &str = "ledger";
@@ -185,6 +186,54 @@ async fn a_member_of_a_cluster_changes_its_role_and_the_others_miss_nothing() {
     let joins = changing.mesh()["joins"].clone();
     assert_eq!(joins[0]["state"]["kind"], "unused", "{joins}");
     assert_eq!(joins[1]["state"]["kind"], "connected", "{joins}");
+}
+
+/// Has an agent's process stand still, or go on.
+fn signal(agent: &Agent, signal: &str) {
+    let process = agent.process_id().to_string();
+    run(Command::new("kill").args(["-s", signal, &process]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_stops_reading_is_cut_and_has_everything_once_it_goes_on() {
+    /// More than sockets hold.
+    const FLOOD: usize = 32 << 20;
+    const PIECE: usize = 256 << 10;
+    let place = Place::new(2);
+    let hub = place.start(0, &["--nats-role", "hub"]);
+    let stops = place.start(1, &["--join", hub.address("leaf")]);
+    hub.meets(1);
+    stops.meets(1);
+    let publisher = client(&hub).await;
+    let mut near = Ledger::open("the hub", &hub).await;
+    let mut far = Ledger::open("who stops", &stops).await;
+    for ledger in [&mut near, &mut far] {
+        ledger.listens(&publisher).await;
+    }
+    signal(&stops, "STOP");
+    place.commit(0, "while-it-stood-still");
+    for _ in 0..FLOOD / PIECE {
+        let published = publisher.publish(SUBJECT, vec![b'x'; PIECE].into());
+        published.await.expect("published");
+    }
+    for number in 0..BATCH {
+        say(&publisher, number).await;
+    }
+    publisher.flush().await.expect("flushed");
+    let cut = || hub.mesh()["counters"]["slow_consumers"] == 1;
+    wait(cut);
+    // Nobody else is.
+    let mut heard = 0;
+    while heard < BATCH {
+        let message = timeout(PATIENCE, near.heard.next()).await;
+        let message = message.expect("in time").expect("it stays connected");
+        if message.payload == heard.to_string() {
+            heard += 1;
+        }
+    }
+    signal(&stops, "CONT");
+    stops.receives("while-it-stood-still");
+    wait(|| stops.mesh()["joins"][0]["state"]["kind"] == "connected");
 }
 
 #[test]
