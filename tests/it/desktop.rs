@@ -6,7 +6,7 @@ mod daemon;
 mod menu;
 mod notifications;
 mod pairing;
-mod process;
+pub(crate) mod process;
 mod screen;
 mod stock;
 mod tray_host;

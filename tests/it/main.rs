@@ -16,6 +16,8 @@ mod neighbours;
 mod news;
 mod notify;
 mod pairing;
+mod private_bus;
+mod sleep;
 mod stock_nats;
 mod tidy;
 mod together;

@@ -6,6 +6,7 @@ mod serve;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use iroh::Endpoint;
 use iroh::endpoint::{ConnectionError, VarInt};
@@ -108,6 +109,8 @@ pub(crate) struct Inner {
     handshakes: Arc<Semaphore>,
     /// One making anew at a time.
     rebuilding: tokio::sync::Mutex<()>,
+    /// When it was last made anew after a sleep.
+    woken: Mutex<Option<Instant>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -141,6 +144,7 @@ impl Tunnel {
             arrivals,
             handshakes: Arc::new(Semaphore::new(limits::MAX_HANDSHAKES)),
             rebuilding: tokio::sync::Mutex::default(),
+            woken: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -247,6 +251,21 @@ impl Tunnel {
     pub fn recheck(&self) {
         let admits = Arc::clone(&self.0.admits);
         self.close_those(|peer, protocol, dialled| !dialled && !may_come(&admits, &peer, protocol));
+    }
+
+    /// Makes the endpoint anew because the machine has slept, once for each sleep: the system may say so, and the clocks show it as well.
+    pub async fn has_slept(&self, why: &str) {
+        let is_news = {
+            let mut woken = self.0.woken.lock();
+            let is_news = woken.is_none_or(|it| it.elapsed() > limits::ONE_WAKING);
+            if is_news {
+                *woken = Some(Instant::now());
+            }
+            is_news
+        };
+        if is_news {
+            self.rebuild(why).await;
+        }
     }
 
     /// Makes the endpoint anew, as after sleep or when it is stuck. Connections end; whoever needs them asks again.

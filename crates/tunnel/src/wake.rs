@@ -1,4 +1,4 @@
-//! Notices that the machine slept, or that no relay has been reachable for long, and has the endpoint made anew. Endpoints have been
+//! Notices that the machine slept, where nobody says so, or that no relay has been reachable for long, and has the endpoint made anew. Endpoints have been
 //! seen to stay deaf for minutes after sleep, and to believe for hours in a relay that was gone.
 
 use std::time::{Instant, SystemTime};
@@ -23,7 +23,7 @@ pub(crate) async fn look_after(tunnel: Tunnel) {
             relays_gone = None;
         }
         if clocks.slept_since(then) {
-            tunnel.rebuild("the machine slept").await;
+            tunnel.has_slept("the machine slept").await;
         } else if tunnel
             .endpoint()
             .is_none_or(|endpoint| endpoint.is_closed())

@@ -8,20 +8,20 @@ use anyhow::{Context as _, Result};
 use tokio::sync::watch;
 
 /// How long anything that must happen may take. It bounds a failing test, nothing waits for it to pass.
-pub(super) const GRACE: Duration = Duration::from_secs(60);
+pub(crate) const GRACE: Duration = Duration::from_secs(60);
 
 /// How often to look at what the system does not announce.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running program, killed and reaped when this is dropped.
-pub(super) struct Program {
+pub(crate) struct Program {
     child: Child,
     lines: watch::Receiver<Vec<String>>,
 }
 
 impl Program {
     /// Starts `command` and collects the lines of its standard output.
-    pub(super) fn start(command: &mut Command) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -34,17 +34,17 @@ impl Program {
     }
 
     /// The process.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits for a line that starts with `start`, and returns it.
-    pub(super) async fn line(&self, start: &str) -> Result<String> {
+    pub(crate) async fn line(&self, start: &str) -> Result<String> {
         self.nth_line(1, start).await
     }
 
     /// Waits for the `n`th line, from 1, that starts with `start`, and returns it.
-    pub(super) async fn nth_line(&self, n: usize, start: &str) -> Result<String> {
+    pub(crate) async fn nth_line(&self, n: usize, start: &str) -> Result<String> {
         let find = |lines: &Vec<String>| {
             lines
                 .iter()
@@ -61,7 +61,7 @@ impl Program {
     }
 
     /// Returns whether a line that starts with `start` was printed until now.
-    pub(super) fn has_line(&self, start: &str) -> bool {
+    pub(crate) fn has_line(&self, start: &str) -> bool {
         self.lines
             .borrow()
             .iter()
@@ -69,12 +69,12 @@ impl Program {
     }
 
     /// Asks the program to end, as the system does.
-    pub(super) fn terminate(&self) -> Result<()> {
+    pub(crate) fn terminate(&self) -> Result<()> {
         signal("-TERM", self.pid())
     }
 
     /// Waits for the program's end.
-    pub(super) async fn ended(&mut self) -> Result<ExitStatus> {
+    pub(crate) async fn ended(&mut self) -> Result<ExitStatus> {
         let mut status = None;
         until("the program ends", || {
             status = self.child.try_wait().ok().flatten();
@@ -109,7 +109,7 @@ fn collect(output: impl Read, sender: &watch::Sender<Vec<String>>) {
 }
 
 /// Waits until `holds`, which is something that the system does not announce (a process that ends, a port that opens).
-pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
     let look = async {
         while !holds() {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -121,7 +121,7 @@ pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result
 }
 
 /// Returns the processes that `pid` started, directly or not, each with its name.
-pub(super) fn descendants(pid: u32) -> Vec<(u32, String)> {
+pub(crate) fn descendants(pid: u32) -> Vec<(u32, String)> {
     let mut found = Vec::new();
     let mut open = vec![pid];
     while let Some(parent) = open.pop() {

@@ -17,21 +17,8 @@ use x11rb::rust_connection::RustConnection;
 use super::daemon::Daemon;
 use super::process::{Program, until};
 use super::tray_host::TrayHost;
+use crate::private_bus::PrivateBus;
 use crate::workspace;
-
-/// A bus without services to activate: what is not part of the test is not there.
-const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:dir=FOLDER</listen>
-  <policy context="default">
-    <allow send_destination="*"/>
-    <allow receive_sender="*"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"#;
 
 /// Stands in for the browser and the file manager: notes what it was asked to open.
 const OPENER: &str = "#!/bin/sh\nprintf '%s\\n' \"$1\" >> \"$OPENED\"\n";
@@ -39,8 +26,7 @@ const OPENER: &str = "#!/bin/sh\nprintf '%s\\n' \"$1\" >> \"$OPENED\"\n";
 /// The desktop, gone when this is dropped. Fields are dropped in order: whoever uses something goes before it.
 pub(super) struct Desktop {
     display: String,
-    bus_address: String,
-    _bus: Program,
+    bus: PrivateBus,
     _screen: Program,
     folder: TempDir,
 }
@@ -50,24 +36,12 @@ impl Desktop {
     pub(super) async fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name);
-        for name in [
-            "runtime",
-            "config",
-            "data",
-            "cache",
-            "bin",
-            "bus",
-            "Downloads",
-        ] {
+        for name in ["runtime", "config", "data", "cache", "bin", "Downloads"] {
             std::fs::create_dir(path(name))?;
         }
         let downloads = "XDG_DOWNLOAD_DIR=\"$HOME/Downloads\"\n";
         std::fs::write(path("config/user-dirs.dirs"), downloads)?;
         write_program(&path("bin/xdg-open"), OPENER)?;
-        std::fs::write(
-            path("bus.conf"),
-            BUS.replace("FOLDER", &path("bus").to_string_lossy()),
-        )?;
 
         let screen = Program::start(Command::new("Xvfb").args([
             "-displayfd",
@@ -78,18 +52,11 @@ impl Desktop {
             "-nolisten",
             "tcp",
         ]))?;
-        let bus = Program::start(
-            Command::new("dbus-daemon")
-                .arg("--config-file")
-                .arg(path("bus.conf"))
-                .args(["--nofork", "--print-address"]),
-        )?;
+        let bus = PrivateBus::start().await?;
         let display = format!(":{}", screen.line("").await?);
-        let bus_address = bus.line("unix:").await?;
         Ok(Self {
             display,
-            bus_address,
-            _bus: bus,
+            bus,
             _screen: screen,
             folder,
         })
@@ -97,18 +64,17 @@ impl Desktop {
 
     /// Adds a tray to this desktop.
     pub(super) async fn tray(&self) -> Result<TrayHost> {
-        TrayHost::start(&self.bus_address).await
+        TrayHost::start(self.bus.address()).await
     }
 
     /// Adds a notification daemon that can do this to the desktop.
     pub(super) async fn daemon(&self, capabilities: &[&str]) -> Result<Daemon> {
-        Daemon::start(&self.bus_address, capabilities).await
+        Daemon::start(self.bus.address(), capabilities).await
     }
 
     /// Connects to this desktop's session bus.
     pub(super) async fn bus(&self) -> Result<zbus::Connection> {
-        let bus = zbus::connection::Builder::address(self.bus_address.as_str());
-        Ok(bus.build().await?)
+        self.bus.connect().await
     }
 
     /// Writes a program that others on this desktop find by its name, and returns its file.
@@ -152,7 +118,7 @@ impl Desktop {
             .env("XDG_DATA_HOME", self.path("data"))
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("DISPLAY", &self.display)
-            .env("DBUS_SESSION_BUS_ADDRESS", &self.bus_address)
+            .env("DBUS_SESSION_BUS_ADDRESS", self.bus.address())
             .env_remove("WAYLAND_DISPLAY")
             .env_remove("XAUTHORITY")
             // Paint without a graphics card, and leave out the accessibility bus, which would be started by the app.

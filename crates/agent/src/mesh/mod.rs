@@ -14,6 +14,8 @@ mod switch;
 mod tunnel;
 mod twins;
 mod upstream;
+#[cfg(target_os = "linux")]
+mod wake;
 mod watch;
 
 use std::net::SocketAddr;
@@ -278,6 +280,8 @@ impl Mesh {
         self.parts.tasks.spawn(Arc::clone(self).watch_neighbours());
         self.parts.tasks.spawn(Arc::clone(&self.pairings).keep());
         self.spawn(Arc::clone(self).watch_place());
+        #[cfg(target_os = "linux")]
+        self.spawn(Arc::clone(self).watch_sleep());
         self.spawn(Arc::clone(&self.pairings).resume(Arc::clone(self)));
     }
 

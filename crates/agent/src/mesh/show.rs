@@ -305,7 +305,7 @@ impl Mesh {
 }
 
 /// Whether a link runs over TCP, which alone has an address and a port.
-fn is_tcp(link: &ConnectionStats) -> bool {
+pub(super) fn is_tcp(link: &ConnectionStats) -> bool {
     let remote = link.remote.as_deref();
     remote.is_some_and(|remote| remote.parse::<SocketAddr>().is_ok())
 }
