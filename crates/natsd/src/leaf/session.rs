@@ -216,6 +216,7 @@ impl Leaf {
             server_name: connect.name.unwrap_or_default(),
             cluster: connect.cluster.filter(|name| !name.is_empty()),
             takes_origin: false,
+            tells_origins: false,
         };
         replace_older(shared, conn, &remote);
         let mut info = shared.leaf_info(conn, nonce);
@@ -265,6 +266,7 @@ impl Leaf {
             server_name: info.server_name.clone(),
             cluster: info.cluster.clone().filter(|name| !name.is_empty()),
             takes_origin: false,
+            tells_origins: false,
         };
         context.conn.set_headers(info.headers);
         let progress = dialled.progress.clone();

@@ -47,6 +47,8 @@ pub(crate) struct Remote {
     pub(crate) cluster: Option<String>,
     /// A member of our cluster that leaves a message out where the cluster of the leafnode that it came from has it already.
     pub(crate) takes_origin: bool,
+    /// A member that tells of each origin when it wants no more. One that does not says at the end only that nobody does.
+    pub(crate) tells_origins: bool,
 }
 
 /// Whose interest is announced on a link.
@@ -131,9 +133,14 @@ impl LinkState {
     }
 }
 
-/// The name of a link's subscription: its filter and queue group.
-fn sid(filter: &[u8], queue: Option<&[u8]>) -> Vec<u8> {
-    let mut sid = filter.to_vec();
+/// The name of a link's subscription: its filter and queue group, behind the origin that it counts for, if any.
+fn sid(filter: &[u8], queue: Option<&[u8]>, origin: Option<&[u8]>) -> Vec<u8> {
+    let mut sid = Vec::new();
+    if let Some(origin) = origin {
+        sid.extend_from_slice(origin);
+        sid.push(b'\t');
+    }
+    sid.extend_from_slice(filter);
     if let Some(queue) = queue {
         sid.push(b' ');
         sid.extend_from_slice(queue);
@@ -203,7 +210,13 @@ pub(crate) fn take_interest(
     let Some(filter) = Filter::parse(interest.filter) else {
         return false;
     };
-    let sid = sid(interest.filter, interest.queue);
+    let tells_origins = class == Class::Route
+        && conn
+            .link
+            .as_ref()
+            .is_some_and(|link| link.remote.read().tells_origins);
+    let origin = interest.origin.filter(|_| tells_origins);
+    let sid = sid(interest.filter, interest.queue, origin);
     let known = conn.subs.lock().get(&*sid).cloned();
     match known {
         Some(sub) if interest.weight == 0 => shared.remove_subscription(&sub),

@@ -62,6 +62,9 @@ pub struct Info {
     /// On a route: leafnode interest with its origin is understood. Only routes say so, which tells their port from others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lnoc: Option<bool>,
+    /// On a route: the end of leafnode interest with its origin is understood, so that what leafnodes of each cluster want counts for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lnocu: Option<bool>,
     /// `host:port` of the cluster's client listeners.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_urls: Option<Vec<String>>,

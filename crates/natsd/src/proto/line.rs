@@ -31,6 +31,11 @@ impl<'a> Tokens<'a> {
         bytes
     }
 
+    /// Says whether an empty field comes first, as between two blanks.
+    pub(crate) fn first_is_empty(self) -> bool {
+        matches!(self.0, [first, second, ..] if is_blank(*first) && is_blank(*second))
+    }
+
     /// Takes the last field away.
     pub(crate) fn pop(&mut self) -> Option<&'a [u8]> {
         let bytes = self.rest();

@@ -32,8 +32,13 @@ pub(super) fn parse<'a>(verb: &[u8], mut fields: Tokens<'a>) -> Option<Line<'a>>
         let (origin, account) = (fields.next()?, fields.next()?);
         interest_begins(Some(origin), Some(account), fields)
     } else if is(b"LS-") {
-        let (origin, account) = (fields.next()?, fields.next()?);
-        interest_ends(Some(origin), Some(account), fields)
+        // Of a server that does not tell of each origin, that field is empty.
+        let origin = match fields.first_is_empty() {
+            true => None,
+            false => Some(fields.next()?),
+        };
+        let account = fields.next()?;
+        interest_ends(origin, Some(account), fields)
     } else if is(b"A+") || is(b"A-") {
         Some(Line::Whole(Op::Account))
     } else {

@@ -76,6 +76,8 @@ const PIECES: &[&[u8]] = &[
     b"HMSG $G a 1 2\r\nxy\r\n",
     b"LMSG o $G a + r q 1 2\r\nxy\r\n",
     b"LS+ o $G a q 2\r\n",
+    b"LS- o $G a q\r\n",
+    b"LS-  $G a q\r\n",
     b"A- x\r\n",
     b"PUB a 33\r\n",
     b"PUB a 1\r\nxy\r\n",
@@ -253,6 +255,8 @@ fn malformed_arguments_are_refused() {
         "LMSG o $G a 1",
         "HMSG $G a 1",
         "LS+ o $G",
+        "LS- o $G",
+        "LS-  $G",
     ] {
         let out = one(Kind::Route, format!("{line}\r\n\r\n").as_bytes());
         assert_eq!(out, ["Unknown Protocol Operation"], "{line}");
@@ -287,6 +291,29 @@ fn interest_lines_are_written_and_read() {
         assert_eq!(
             parser.next(&line),
             Ok(Some((Op::Interest(expected), line.len())))
+        );
+    }
+}
+
+#[test]
+fn the_end_of_interest_is_read_with_its_origin_and_without() {
+    for (line, origin) in [
+        ("LS- away $G a q\r\n", Some(b"away".as_slice())),
+        ("LS-  $G a q\r\n", None),
+        ("RS- $G a q\r\n", None),
+    ] {
+        let mut parser = Parser::new(Kind::Route, LINE_MAX, PAYLOAD_MAX);
+        let expected = Interest {
+            origin,
+            account: Some(ACCOUNT.as_bytes()),
+            filter: b"a",
+            queue: Some(b"q"),
+            weight: 0,
+        };
+        assert_eq!(
+            parser.next(line.as_bytes()),
+            Ok(Some((Op::Interest(expected), line.len()))),
+            "{line}"
         );
     }
 }

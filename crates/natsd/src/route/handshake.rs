@@ -296,8 +296,8 @@ fn remember(info: &Info, context: &Context<'_>) {
         server_id: info.server_id.clone(),
         server_name: info.server_name.clone(),
         cluster: None,
-        // The reference keeps account of origins for interest as well; of our own kind each understands the messages.
-        takes_origin: info.cluster_follows,
+        takes_origin: info.cluster_follows || info.lnoc == Some(true),
+        tells_origins: info.lnocu == Some(true),
     };
     if let Some(link) = &context.conn.link {
         link.set_remote(remote);

@@ -192,7 +192,8 @@ impl Shared {
             connect_urls: urls(addresses.clients),
             leafnode_urls: urls(addresses.leaves),
             cluster_follows: true,
-            lnoc: Some(false),
+            lnoc: Some(true),
+            lnocu: Some(true),
             ..self.info(Kind::Route, nonce)
         }
     }

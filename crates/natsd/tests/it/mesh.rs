@@ -223,7 +223,16 @@ impl Mesh {
                 let asked = from.client.publish_with_reply(subject, inbox, "?".into());
                 asked.await.expect("published");
                 let answer = timeout(PATIENCE, answers.next()).await;
-                let answer = answer.expect("an answer in time").expect("subscribed");
+                let answer = answer
+                    .unwrap_or_else(|_| {
+                        panic!(
+                            "{} does not answer {}{}",
+                            to.node.name,
+                            from.node.name,
+                            self.logs()
+                        )
+                    })
+                    .expect("subscribed");
                 assert_eq!(answer.payload, to.node.name);
                 // A second answer would be behind the first on the way of this request, which goes last.
                 let subject = format!("ask.{}", to.node.name);

@@ -114,6 +114,25 @@ const TOPOLOGIES: &[(&str, &[Node])] = &[
             node("t", Stock, UPSTREAM, &[Leaf("b"), Route("s")]),
         ],
     ),
+    (
+        "each member of a stock cluster joins another member, of which one is stock",
+        &[
+            node("a", Ours, MESH, &[]),
+            node("b", Stock, MESH, &[Route("a")]),
+            node("s", Stock, UPSTREAM, &[Leaf("a")]),
+            node("t", Stock, UPSTREAM, &[Leaf("b"), Route("s")]),
+        ],
+    ),
+    (
+        "each member of our cluster joins another member, of which one is stock",
+        &[
+            node("b", Stock, MESH, &[]),
+            node("a", Ours, MESH, &[Route("b")]),
+            node("s", Ours, UPSTREAM, &[Leaf("b")]),
+            node("t", Stock, UPSTREAM, &[Leaf("a"), Route("s")]),
+            node("x", Ours, None, &[Leaf("a")]),
+        ],
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
