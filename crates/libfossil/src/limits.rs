@@ -22,6 +22,14 @@ pub const MAX_PATH_BYTES: usize = 16 << 10;
 /// (2 bits), rounded up. A declared length beyond this ratio is a lie that needs no inflating.
 pub const MAX_INFLATE_RATIO: usize = 1_040;
 
+/// Most bytes that expanding one content may take, packed, unpacked and applied, for other contents to be expanded beside it when all of a
+/// repository is looked at. With a few dozen on their way between threads this is some hundred megabytes in the worst case.
+pub const MAX_SHORT_BYTES: usize = 16 << 20;
+
+/// Most bytes of contents that are kept for deltas on them while a tree of deltas is expanded, beside the newest one. The versions of a file
+/// come one after the other, so that few are kept at all.
+pub const MAX_KEPT_SOURCES_BYTES: usize = 64 << 20;
+
 /// Longest length or offset in a delta; Fossil keeps them in signed 32-bit integers.
 pub const MAX_DELTA_NUMBER: u64 = i32::MAX as u64;
 

@@ -147,7 +147,7 @@ impl Repository {
         stream::expand_all(
             &mut work,
             |work| work.repo,
-            &plan.trees,
+            &plan,
             Scope::Everything,
             |work, outcome| {
                 done += 1;

@@ -4,7 +4,7 @@ use clap::Args;
 use edgesync_agent::api;
 use libfossil::db::{Access, Repository};
 use libfossil::history::{
-    Change, ChangedFile, EventKind, EventRow, Timeline as Events, branch_of, describe, recent,
+    Change, ChangedFile, EventKind, EventRow, Timeline as Events, describe, recent,
 };
 use libfossil::name::HashName;
 
@@ -192,7 +192,7 @@ impl Timeline {
         width: usize,
     ) -> Result<String, Failure> {
         let clock = clock.get(..8).unwrap_or(clock);
-        let marks = marks(repository, row, current)?;
+        let marks = marks(row, current);
         let about = if row.names.is_empty() {
             String::new()
         } else {
@@ -211,27 +211,16 @@ impl Timeline {
 }
 
 /// Returns what stock says in stars about a check-in's place in the graph.
-fn marks(
-    repository: &Repository,
-    row: &EventRow,
-    current: Option<&HashName>,
-) -> Result<String, Failure> {
+fn marks(row: &EventRow, current: Option<&HashName>) -> String {
     let mut marks = String::new();
     if row.kind != EventKind::CheckIn {
-        return Ok(marks);
+        return marks;
     }
     if row.merge {
         marks.push_str("*MERGE* ");
     }
     if row.primary_children > 1 {
-        let details = describe(repository, row.rid).map_err(version)?;
-        let mut same_branch = 0;
-        for child in details.children.iter().filter(|child| !child.merge) {
-            if branch_of(repository, child.rid).map_err(database)? == details.branch {
-                same_branch += 1;
-            }
-        }
-        marks.push_str(if same_branch > 1 {
+        marks.push_str(if row.same_branch_children > 1 {
             "*FORK* "
         } else {
             "*BRANCH* "
@@ -243,7 +232,7 @@ fn marks(
     if row.private {
         marks.push_str("*UNPUBLISHED* ");
     }
-    Ok(marks)
+    marks
 }
 
 /// Returns the comment in one line; of a wiki edit, what its first letter stands for.

@@ -187,6 +187,14 @@ impl Repository {
         self.content_checked(rid, &mut ContentCache::new(0))
     }
 
+    /// Returns the content of a row past all caches.
+    ///
+    /// # Errors
+    /// As [`Repository::content`].
+    pub(crate) fn expand_afresh(&self, rid: Rid) -> Result<Bytes> {
+        self.expand(rid, &mut ContentCache::new(0))
+    }
+
     fn probe(&self, sql: &str, rid: Rid) -> Result<bool> {
         Ok(self.conn().prepare_cached(sql)?.exists([rid])?)
     }

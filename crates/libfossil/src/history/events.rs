@@ -96,6 +96,8 @@ pub struct EventRow {
     pub merge: bool,
     /// How many check-ins have it as their primary parent.
     pub primary_children: u32,
+    /// Where there are more than one of them, how many are on its own branch.
+    pub same_branch_children: u32,
     /// Whether it stays in this repository.
     pub private: bool,
     /// Column of its dot, where a graph was laid out.
@@ -162,7 +164,11 @@ const COLUMNS: &str =
     EXISTS(SELECT 1 FROM leaf WHERE leaf.rid=objid),
     (SELECT count(*) FROM plink WHERE cid=objid)>1,
     (SELECT count(*) FROM plink WHERE pid=objid AND isprim),
-    EXISTS(SELECT 1 FROM private WHERE private.rid=objid)
+    EXISTS(SELECT 1 FROM private WHERE private.rid=objid),
+    CASE WHEN (SELECT count(*) FROM plink WHERE pid=objid AND isprim)>1 THEN
+      (SELECT count(*) FROM plink WHERE pid=objid AND isprim AND
+        coalesce((SELECT value FROM tagxref WHERE tagxref.rid=cid AND tagid=8 AND tagtype>0), 'trunk')=
+        coalesce((SELECT value FROM tagxref WHERE tagxref.rid=objid AND tagid=8 AND tagtype>0), 'trunk')) ELSE 0 END
     FROM event JOIN blob ON blob.rid=event.objid";
 
 /// Reads a row of [`COLUMNS`]; `None` for kinds that only a newer program knows.
@@ -194,6 +200,7 @@ fn event_row(row: &Row<'_>) -> rusqlite::Result<Option<EventRow>> {
         merge: row.get(10)?,
         primary_children: row.get(11)?,
         private: row.get(12)?,
+        same_branch_children: row.get(13)?,
         lane: None,
         lines: Vec::new(),
     }))

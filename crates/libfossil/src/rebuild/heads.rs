@@ -43,6 +43,10 @@ pub(super) struct Head {
     pub(super) start: Option<Vec<u8>>,
     /// The length that the content has by what its packed form says.
     pub(super) content_size: Option<usize>,
+    /// Length of the packed form.
+    packed_bytes: usize,
+    /// Length of what the packed form holds: the content, or the delta.
+    unpacked_bytes: usize,
 }
 
 /// Rows with the first bytes of their packed forms.
@@ -61,7 +65,7 @@ pub(super) fn read(repo: &Repository) -> Result<Vec<Head>> {
         let mut scan = Scan::new(repo);
         let mut query = repo.conn().prepare(
             "SELECT rid, uuid, size, size>=0 AND typeof(content)='blob', srcid,
-                    CASE WHEN length(content)<=?1 THEN substr(content, 1, ?2) END
+                    CASE WHEN length(content)<=?1 THEN substr(content, 1, ?2) END, coalesce(length(content), 0)
                FROM blob LEFT JOIN delta USING(rid) ORDER BY rid",
         )?;
         let mut rows = query.query(params![AT_HAND_BYTES, PACKED_START_BYTES])?;
@@ -119,6 +123,8 @@ impl<'r> Scan<'r> {
             source: row.get(4)?,
             start: None,
             content_size: None,
+            packed_bytes: usize::try_from(row.get::<_, i64>(6)?).unwrap_or(usize::MAX),
+            unpacked_bytes: 0,
         });
         Ok(())
     }
@@ -183,6 +189,16 @@ impl Head {
             Some(start) if is_delta => delta::output_size(start).ok(),
             _ => codec::declared_size(packed).ok(),
         };
+        self.unpacked_bytes = codec::declared_size(packed).unwrap_or_default();
+    }
+
+    /// Returns the most bytes that are needed at once to expand the content, of length `size`, beside its source.
+    pub(super) fn work_bytes(&self, size: usize) -> usize {
+        let unpacked = match self.source {
+            Some(_) => self.unpacked_bytes.saturating_add(size),
+            None => self.unpacked_bytes.max(size),
+        };
+        unpacked.saturating_add(self.packed_bytes)
     }
 
     /// Returns how the content begins, as far as that can be told from how that of its source does, and its length; `None` if its

@@ -3,9 +3,12 @@
 //! The durable tables stay as they are, but for contents that are shunned and sizes that are wrong. Everything happens in
 //! one transaction: whoever opens the file sees it as it was until it is as it should be.
 
+mod expansion;
 mod heads;
 pub(crate) mod plan;
 pub(crate) mod stream;
+#[cfg(test)]
+mod tests;
 mod tickets;
 
 use std::collections::HashSet;
@@ -103,7 +106,7 @@ fn rebuild(
     stream::expand_all(
         &mut work,
         |work| work.tx,
-        &plan.trees,
+        &plan,
         scope,
         |work, outcome| {
             done += 1;

@@ -2,13 +2,15 @@
 //!
 //! Most artifacts are the contents of files, and the first few bytes show that they are nothing to cross-link. Those bytes
 //! are found without expanding anything: a text's are at the start of its zlib stream, and a delta mostly begins with a copy
-//! of its source's. What remains is laid out tree by tree, each content before the deltas on it.
+//! of its source's. What remains is laid out tree by tree, each content before the deltas on it. Trees whose contents are too long to be
+//! expanded beside others are kept apart: a file can say of many rows that they hold a gigabyte each.
 
 use std::collections::HashMap;
 
 use super::heads::{self, Head};
 use crate::artifact::may_start_structural;
 use crate::db::{Repository, Result, Rid};
+use crate::limits::{MAX_KEPT_SOURCES_BYTES, MAX_SHORT_BYTES};
 use crate::name::HashName;
 
 /// How many first bytes of a content are looked at: the longest mark of a signed artifact is shorter.
@@ -33,13 +35,24 @@ pub(crate) struct Step {
     pub(crate) uses: usize,
     /// Whether it is of interest itself, or only as a source.
     pub(crate) wanted: bool,
+    /// Length of the content.
+    content_bytes: usize,
+    /// Most bytes that expanding it takes, beside its source.
+    work_bytes: usize,
 }
+
+/// Contents that are deltas on each other; sources come first.
+pub(crate) type Tree = Vec<Step>;
 
 /// What is to be expanded, and what was learnt on the way.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// Trees of deltas; within each, sources come first.
-    pub(crate) trees: Vec<Vec<Step>>,
+    /// What can be expanded side by side.
+    pub(crate) trees: Vec<Tree>,
+    /// What needs so much memory that it must be expanded alone.
+    pub(crate) long_trees: Vec<Tree>,
+    /// Most bytes of contents that are kept for deltas on them in one of these.
+    pub(crate) kept_bytes: usize,
     /// Rows whose column `size` says something else than their content.
     pub(crate) wrong_sizes: Vec<(Rid, usize)>,
     /// Rows with content that cannot be had: what they are a delta of is missing, or is a delta of them.
@@ -51,8 +64,15 @@ pub(crate) struct Plan {
 impl Plan {
     /// Looks at the start of every content in the repository.
     pub(crate) fn new(repo: &Repository, scope: Scope) -> Result<Self> {
+        Self::within(repo, scope, Bounds::USUAL)
+    }
+
+    pub(super) fn within(repo: &Repository, scope: Scope, bounds: Bounds) -> Result<Self> {
         let heads = heads::read(repo)?;
-        let mut plan = Self::default();
+        let mut plan = Self {
+            kept_bytes: bounds.kept_bytes,
+            ..Self::default()
+        };
         let (mut children, roots) = relations(&heads);
         order_children(&mut children, &roots);
         let mut reached = vec![false; heads.len()];
@@ -79,13 +99,20 @@ impl Plan {
                     source,
                     uses: 0,
                     wanted: scope == Scope::Everything || is_damaged || is_suspicious(&start, size),
+                    content_bytes: size,
+                    work_bytes: head.work_bytes(size),
                 });
                 let children = children.get(index).into_iter().flatten().rev();
                 todo.extend(children.map(|&child| (child, Some(step), start.clone())));
             }
             let tree = prune(&tree);
-            if !tree.is_empty() {
+            if tree.is_empty() {
+                continue;
+            }
+            if bounds.allow(&tree) {
                 plan.trees.push(tree);
+            } else {
+                plan.long_trees.push(tree);
             }
         }
         let lost = heads.iter().zip(reached);
@@ -98,8 +125,46 @@ impl Plan {
 
     /// Returns the rows that are of interest themselves.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = Rid> {
-        let steps = self.trees.iter().flatten();
+        let steps = self.trees.iter().chain(&self.long_trees).flatten();
         steps.filter(|step| step.wanted).map(|step| step.rid)
+    }
+}
+
+/// How much memory a tree may need to be expanded beside others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// For one content.
+    pub(super) work_bytes: usize,
+    /// For those that are kept because others are deltas on them.
+    pub(super) kept_bytes: usize,
+}
+
+impl Bounds {
+    pub(super) const USUAL: Self = Self {
+        work_bytes: MAX_SHORT_BYTES,
+        kept_bytes: MAX_KEPT_SOURCES_BYTES,
+    };
+
+    fn allow(self, tree: &[Step]) -> bool {
+        let mut uses: Vec<usize> = tree.iter().map(|step| step.uses).collect();
+        let mut kept_bytes = 0_usize;
+        for step in tree {
+            if step.work_bytes > self.work_bytes || kept_bytes > self.kept_bytes {
+                return false;
+            }
+            if step.uses > 0 {
+                kept_bytes = kept_bytes.saturating_add(step.content_bytes);
+            }
+            if let Some(index) = step.source
+                && let (Some(uses), Some(source)) = (uses.get_mut(index), tree.get(index))
+            {
+                *uses = uses.saturating_sub(1);
+                if *uses == 0 {
+                    kept_bytes = kept_bytes.saturating_sub(source.content_bytes);
+                }
+            }
+        }
+        kept_bytes <= self.kept_bytes
     }
 }
 

@@ -3,8 +3,11 @@
 //! Each tree of deltas is expanded by one thread, because most contents need the one before them. What comes out is looked
 //! into in batches, by a thread that has nothing else to do or else by the expanding one; so one long chain of versions keeps
 //! all cores busy too. The outcomes pass through a short queue for each job, and the reading thread takes the queues in the
-//! order of the plan: outcomes arrive in that order whatever the threads do, and what is in memory is bounded by the length
-//! of the queues.
+//! order of the plan: outcomes arrive in that order whatever the threads do.
+//!
+//! What is in memory is bounded, whatever is in the file: packed contents reach a job in portions, of which it asks for the next when it
+//! takes one; outcomes wait in the short queues; and trees of long contents are expanded one after the other by the reading thread, with
+//! no other content at hand than a few that it needs ([`super::plan`] tells them apart).
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -13,16 +16,15 @@ use std::thread;
 
 use bytes::Bytes;
 
-use super::plan::{Scope, Step};
+use super::expansion::Expansion;
+use super::plan::{Plan, Scope, Step, Tree};
 use crate::artifact::{self, Artifact};
-use crate::blob::{codec, delta};
 use crate::crosslink::Manifest;
 use crate::db::{Error, Repository, Result, Rid};
-use crate::limits::MAX_CONTENT_BYTES;
 use crate::name::HashName;
 
-/// Batches that wait in the queue of one job.
-const QUEUE_BATCHES: usize = 4;
+/// Batches that wait in the queue of one job, and requests for portions among them.
+const QUEUE: usize = 6;
 
 /// Contents of one batch, unless their bytes fill it first.
 const BATCH_CONTENTS: usize = 32;
@@ -32,6 +34,15 @@ const BATCH_BYTES: usize = 1 << 20;
 
 /// Steps of small trees that are handed out together.
 const JOB_STEPS: usize = 128;
+
+/// Steps of one portion, unless their packed bytes fill it first.
+const PORTION_STEPS: usize = 128;
+
+/// Packed bytes that fill a portion.
+const PORTION_BYTES: usize = 1 << 20;
+
+/// Portions that lie ready for a job.
+const PORTIONS: usize = 2;
 
 /// What an expanded content turned out to be.
 #[derive(Debug)]
@@ -54,18 +65,20 @@ pub(crate) struct Outcome {
 }
 
 /// A step with what the file has for it.
-struct Load {
-    step: Step,
+pub(super) struct Load {
+    pub(super) step: Step,
+    /// Whether a tree begins with it.
+    begins: bool,
     /// `None` when the name that the file has is no name.
-    name: Option<HashName>,
-    packed: Vec<u8>,
+    pub(super) name: Option<HashName>,
+    pub(super) packed: Vec<u8>,
 }
 
 /// An expanded content that is to be looked into.
-struct Expanded {
-    rid: Rid,
-    name: Option<HashName>,
-    text: Result<Bytes>,
+pub(super) struct Expanded {
+    pub(super) rid: Rid,
+    pub(super) name: Option<HashName>,
+    pub(super) text: Result<Bytes>,
 }
 
 /// What a thread is asked to do.
@@ -76,12 +89,29 @@ enum Task {
 
 /// Some trees and the way back for what is found in them.
 struct Job {
-    trees: Vec<Vec<Load>>,
+    portions: Receiver<Vec<Load>>,
     scope: Scope,
-    /// One receiver for each batch, in order.
-    results: SyncSender<Receiver<Vec<Outcome>>>,
+    results: SyncSender<Report>,
     /// Reaches a thread that waits for work.
     idle: SyncSender<Task>,
+}
+
+/// What a job says to the reading thread.
+enum Report {
+    /// It has taken a portion.
+    Took,
+    /// What is found in the next batch comes here.
+    Batch(Receiver<Vec<Outcome>>),
+}
+
+/// The reading thread's end of a job.
+struct Feed<'p> {
+    trees: &'p [Tree],
+    /// The step of the first tree that is sent next.
+    next: usize,
+    /// `None` when all is sent.
+    portions: Option<SyncSender<Vec<Load>>>,
+    results: Receiver<Report>,
 }
 
 /// Contents to look into and the way back for what they are.
@@ -91,14 +121,37 @@ struct Inspection {
     result: SyncSender<Vec<Outcome>>,
 }
 
-/// Expands all trees, and calls `use_outcome` for each wanted row in order.
+/// Expands what the plan says, and calls `use_outcome` for each wanted row in order.
 ///
 /// # Errors
 /// What `use_outcome` returns; any of reading the file.
 pub(crate) fn expand_all<C>(
     context: &mut C,
     repository: impl for<'c> Fn(&'c C) -> &'c Repository,
-    trees: &[Vec<Step>],
+    plan: &Plan,
+    scope: Scope,
+    mut use_outcome: impl FnMut(&mut C, Outcome) -> Result<()>,
+) -> Result<()> {
+    expand_beside(context, &repository, &plan.trees, scope, &mut use_outcome)?;
+    for tree in &plan.long_trees {
+        let kept_bytes = plan.kept_bytes;
+        expand_alone(
+            context,
+            &repository,
+            tree,
+            kept_bytes,
+            scope,
+            &mut use_outcome,
+        )?;
+    }
+    Ok(())
+}
+
+/// Expands trees on all cores.
+fn expand_beside<C>(
+    context: &mut C,
+    repository: impl for<'c> Fn(&'c C) -> &'c Repository,
+    mut trees: &[Tree],
     scope: Scope,
     mut use_outcome: impl FnMut(&mut C, Outcome) -> Result<()>,
 ) -> Result<()> {
@@ -114,53 +167,123 @@ pub(crate) fn expand_all<C>(
         for _ in 0..workers.saturating_mul(2) {
             threads.spawn(|| work(&receiver));
         }
-        let mut trees = trees.iter();
-        let mut queues: VecDeque<Receiver<Receiver<Vec<Outcome>>>> = VecDeque::new();
+        let mut feeds: VecDeque<Feed<'_>> = VecDeque::new();
         loop {
-            while queues.len() < workers {
-                let Some(loads) = next_loads(repository(context), &mut trees)? else {
-                    break;
-                };
-                let (results, queue) = sync_channel(QUEUE_BATCHES);
-                queues.push_back(queue);
-                let job = Job {
-                    trees: loads,
-                    scope,
-                    results,
-                    idle: sender.clone(),
-                };
+            while feeds.len() < workers && !trees.is_empty() {
+                let (now, later) = trees.split_at(job_trees(trees));
+                trees = later;
+                let (feed, job) = Feed::of(now, scope, sender.clone());
+                feeds.push_back(feed.begun(repository(context))?);
                 if sender.send(Task::Expand(job)).is_err() {
                     break;
                 }
             }
-            let Some(queue) = queues.pop_front() else {
+            let Some(mut feed) = feeds.pop_front() else {
                 return Ok(());
             };
-            for outcome in queue.into_iter().flatten().flatten() {
-                use_outcome(context, outcome)?;
+            while let Ok(report) = feed.results.recv() {
+                match report {
+                    Report::Took => feed.supply(repository(context))?,
+                    Report::Batch(outcomes) => {
+                        for outcome in outcomes.into_iter().flatten() {
+                            use_outcome(context, outcome)?;
+                        }
+                    }
+                }
             }
         }
     })
 }
 
-/// Reads the next trees from the file, enough to be worth a thread's while.
-fn next_loads<'p>(
-    repo: &Repository,
-    trees: &mut impl Iterator<Item = &'p Vec<Step>>,
-) -> Result<Option<Vec<Vec<Load>>>> {
-    let mut loads = Vec::new();
+/// Returns how many of the next trees are worth a thread's while.
+fn job_trees(trees: &[Tree]) -> usize {
     let mut steps = 0;
-    while steps < JOB_STEPS
-        && let Some(tree) = trees.next()
-    {
+    let enough = trees.iter().position(|tree| {
         steps += tree.len();
-        let tree: Result<Vec<Load>> = tree.iter().map(|&step| load(repo, step)).collect();
-        loads.push(tree?);
-    }
-    Ok(Some(loads).filter(|loads| !loads.is_empty()))
+        steps >= JOB_STEPS
+    });
+    enough.map_or(trees.len(), |last| last + 1)
 }
 
-fn load(repo: &Repository, step: Step) -> Result<Load> {
+/// Expands a tree of long contents on this thread.
+fn expand_alone<C>(
+    context: &mut C,
+    repository: impl for<'c> Fn(&'c C) -> &'c Repository,
+    tree: &Tree,
+    kept_bytes: usize,
+    scope: Scope,
+    mut use_outcome: impl FnMut(&mut C, Outcome) -> Result<()>,
+) -> Result<()> {
+    let mut expansion = Expansion::default();
+    for (index, step) in tree.iter().enumerate() {
+        let repo = repository(context);
+        let load = load(repo, *step, index == 0)?;
+        let content = expansion.expand(load, |rid| repo.expand_afresh(rid));
+        if step.wanted {
+            for outcome in inspect(vec![content], scope) {
+                use_outcome(context, outcome)?;
+            }
+        }
+        expansion.give_up_over(kept_bytes);
+    }
+    Ok(())
+}
+
+impl<'p> Feed<'p> {
+    fn of(trees: &'p [Tree], scope: Scope, idle: SyncSender<Task>) -> (Self, Job) {
+        let (portions, taken) = sync_channel(PORTIONS);
+        let (results, reports) = sync_channel(QUEUE);
+        let job = Job {
+            portions: taken,
+            scope,
+            results,
+            idle,
+        };
+        let feed = Self {
+            trees,
+            next: 0,
+            portions: Some(portions),
+            results: reports,
+        };
+        (feed, job)
+    }
+
+    /// Lays the first portions ready.
+    fn begun(mut self, repo: &Repository) -> Result<Self> {
+        for _ in 0..PORTIONS {
+            self.supply(repo)?;
+        }
+        Ok(self)
+    }
+
+    /// Reads the next portion from the file and hands it over; there is room for it.
+    fn supply(&mut self, repo: &Repository) -> Result<()> {
+        let mut portion = Vec::new();
+        let mut bytes = 0;
+        while portion.len() < PORTION_STEPS
+            && bytes < PORTION_BYTES
+            && let Some((tree, others)) = self.trees.split_first()
+        {
+            let Some(step) = tree.get(self.next) else {
+                (self.trees, self.next) = (others, 0);
+                continue;
+            };
+            let load = load(repo, *step, self.next == 0)?;
+            self.next += 1;
+            bytes += load.packed.len();
+            portion.push(load);
+        }
+        if portion.is_empty() {
+            self.portions = None;
+        } else if let Some(portions) = &self.portions {
+            // Fails only after a panic, which ends the job and is passed on when its thread is joined.
+            let _ = portions.send(portion);
+        }
+        Ok(())
+    }
+}
+
+fn load(repo: &Repository, step: Step, begins: bool) -> Result<Load> {
     let mut query = repo
         .conn()
         .prepare_cached("SELECT uuid, content FROM blob WHERE rid=?1")?;
@@ -170,6 +293,7 @@ fn load(repo: &Repository, step: Step) -> Result<Load> {
     let packed = row.get_ref(1)?.as_bytes().unwrap_or_default();
     Ok(Load {
         step,
+        begins,
         name: HashName::parse(name).ok(),
         packed: packed.to_vec(),
     })
@@ -202,14 +326,19 @@ impl Inspection {
 
 impl Job {
     /// Expands the trees one after the other. Returns `None` when nobody wants the results any more.
-    fn run(mut self) -> Option<()> {
+    fn run(self) -> Option<()> {
         let mut batch = Vec::new();
         let mut batch_bytes = 0;
-        for tree in std::mem::take(&mut self.trees) {
-            let mut expansion = Expansion::default();
-            for load in tree {
+        let mut expansion = Expansion::default();
+        while let Ok(portion) = self.portions.recv() {
+            self.results.send(Report::Took).ok()?;
+            for load in portion {
                 let wanted = load.step.wanted;
-                let content = expansion.expand(load);
+                if load.begins {
+                    expansion = Expansion::default();
+                }
+                // Nothing is given up here.
+                let content = expansion.expand(load, |rid| Err(Error::UnknownRid(rid)));
                 if !wanted {
                     continue;
                 }
@@ -227,7 +356,7 @@ impl Job {
     /// Has a batch looked into, elsewhere if a thread is idle.
     fn hand_over(&self, batch: Vec<Expanded>) -> Option<()> {
         let (result, outcomes) = sync_channel(1);
-        self.results.send(outcomes).ok()?;
+        self.results.send(Report::Batch(outcomes)).ok()?;
         let inspection = Inspection {
             batch,
             scope: self.scope,
@@ -241,54 +370,6 @@ impl Job {
         }
         Some(())
     }
-}
-
-/// The contents of a tree that later ones are deltas on, with how many of these are still to come.
-#[derive(Default)]
-struct Expansion {
-    texts: Vec<(Option<Bytes>, usize)>,
-}
-
-impl Expansion {
-    /// Expands the next content of the tree.
-    fn expand(&mut self, load: Load) -> Expanded {
-        let Load { step, name, packed } = load;
-        let source = step.source.and_then(|source| self.texts.get_mut(source));
-        let source = source.map(|(text, uses)| {
-            *uses = uses.saturating_sub(1);
-            if *uses == 0 {
-                text.take()
-            } else {
-                text.clone()
-            }
-        });
-        let text = match (name, source) {
-            (None, _) => Err(Error::BadName(step.rid)),
-            (_, None) => unpack(step.rid, &packed),
-            (Some(name), Some(None)) => Err(Error::Missing { name }),
-            (_, Some(Some(source))) => apply(step.rid, &source, &packed),
-        };
-        let kept = text.as_ref().ok().filter(|_| step.uses > 0).cloned();
-        self.texts.push((kept, step.uses));
-        Expanded {
-            rid: step.rid,
-            name,
-            text,
-        }
-    }
-}
-
-fn unpack(rid: Rid, packed: &[u8]) -> Result<Bytes> {
-    let text = codec::unpack(packed, MAX_CONTENT_BYTES);
-    text.map(Bytes::from)
-        .map_err(|source| Error::Codec { rid, source })
-}
-
-fn apply(rid: Rid, source: &[u8], packed: &[u8]) -> Result<Bytes> {
-    let change = unpack(rid, packed)?;
-    let text = delta::apply(source, &change, MAX_CONTENT_BYTES);
-    text.map(Bytes::from)
-        .map_err(|source| Error::Delta { rid, source })
 }
 
 /// Looks into contents: first whether they are what their names say, then what they are.
