@@ -1,3 +1,5 @@
+//! What comes out of contents does not depend on how they are expanded, nor does memory on how many there are.
+
 use std::collections::BTreeMap;
 
 use super::plan::{Bounds, Plan, Scope};
@@ -126,7 +128,7 @@ fn what_depends_on_damage_is_damaged_however_it_is_expanded() {
 #[test]
 fn a_rebuild_holds_one_long_content_at_a_time() {
     const MIB: usize = 1 << 20;
-    const LENGTH: usize = 18 * MIB;
+    const LENGTH: usize = 24 * MIB;
     let folder = tempfile::tempdir().expect("a folder");
     let (mut repo, _) = branching(&folder);
     for number in 0..5_u8 {
