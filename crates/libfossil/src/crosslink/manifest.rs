@@ -31,8 +31,15 @@ struct Entry {
     permission: Permission,
 }
 
+impl Entry {
+    /// Whether nothing changed since `before`, which has the same name.
+    fn is_as(&self, before: &Self) -> bool {
+        before.hash == self.hash && before.permission == self.permission && self.old_name.is_none()
+    }
+}
+
 /// A piece of the buffer of names. Artifacts are shorter than 4 GiB, and so are the names in them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
     start: u32,
     end: u32,
@@ -127,6 +134,15 @@ impl Manifest {
             .unwrap_or_default()
     }
 
+    /// Whether the cards of both are for the same names, one by one, as those of most check-ins and their parents are.
+    fn has_names_of(&self, other: &Self) -> bool {
+        let (own, others) = (self.entries.iter(), other.entries.iter());
+        self.names == other.names
+            && own
+                .map(|entry| entry.name)
+                .eq(others.map(|entry| entry.name))
+    }
+
     fn weight(&self) -> usize {
         self.names.len() + self.entries.len() * size_of::<Entry>()
     }
@@ -147,6 +163,12 @@ impl<'m> Differences<'m> {
             changed: Vec::new(),
             gone: Vec::new(),
         };
+        if old.has_names_of(new) {
+            let both = old.entries.iter().zip(&new.entries);
+            let changed = both.filter(|(before, entry)| !entry.is_as(before));
+            differences.changed = changed.map(|(_, entry)| new.file(entry)).collect();
+            return differences;
+        }
         let mut olds = old.entries.iter().peekable();
         for entry in &new.entries {
             let name = new.name(entry.name);
@@ -154,12 +176,7 @@ impl<'m> Differences<'m> {
                 differences.gone.push(old.file(before));
             }
             let before = olds.next_if(|before| old.name(before.name) == name);
-            let is_same = before.is_some_and(|before| {
-                before.hash == entry.hash
-                    && before.permission == entry.permission
-                    && entry.old_name.is_none()
-            });
-            if !is_same {
+            if !before.is_some_and(|before| entry.is_as(before)) {
                 differences.changed.push(new.file(entry));
             }
         }
