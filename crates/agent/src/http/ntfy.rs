@@ -50,8 +50,11 @@ const REFUSED: &[(&[&str], &str)] = &[
 /// The header that asks not to keep a message.
 const CACHE: &[&str] = &["cache", "x-cache"];
 
+/// The kind of ntfy's actions that leads to an address.
+const VIEW: &str = "view";
+
 /// The kinds of ntfy's actions.
-const ACTION_KINDS: [&str; 4] = ["view", "broadcast", "http", "copy"];
+const ACTION_KINDS: [&str; 4] = [VIEW, "broadcast", "http", "copy"];
 
 /// `POST` or `PUT /notify/{project}`.
 pub(super) async fn publish(
@@ -125,8 +128,15 @@ fn wish(project: String, headers: &HeaderMap, body: &[u8]) -> Result<SendNotify,
         .map(|it| priority(&it))
         .transpose()?;
     wish.tags = list(header(headers, TAGS)?.as_deref());
-    wish.actions = actions(header(headers, ACTIONS)?.as_deref().unwrap_or_default())?;
+    let actions = actions(header(headers, ACTIONS)?.as_deref().unwrap_or_default())?;
+    wish.actions = actions.labels;
     wish.click = header(headers, CLICK)?;
+    for link in actions.links {
+        wish.body
+            .push_str(&format!("\n{}: {}", link.label, link.url));
+        // A message has one address beside its text.
+        wish.click.get_or_insert(link.url);
+    }
     wish.thread = header(headers, THREAD)?;
     wish.from_name = header(headers, FROM_NAME)?;
     wish.default = header(headers, DEFAULT)?;
@@ -198,29 +208,74 @@ fn list(text: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// Returns the labels of actions: plain ones with commas between them, or those of ntfy's actions, as a list in JSON or with semicolons
-/// between them. What those would call is left alone: an answer is data here, never a command.
-fn actions(text: &str) -> Result<Vec<String>, Error> {
+/// What the header of actions says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Actions {
+    /// The answers that are offered.
+    labels: Vec<String>,
+    /// What can be looked at.
+    links: Vec<Link>,
+}
+
+/// An address of the web, and what its action is called.
+#[derive(Debug, PartialEq, Eq)]
+struct Link {
+    label: String,
+    url: String,
+}
+
+impl Actions {
+    /// Takes one of ntfy's actions: one that leads to an address is a link, any other an answer.
+    fn take(&mut self, kind: &str, label: String, url: Option<&str>) -> Result<(), Error> {
+        if !kind.eq_ignore_ascii_case(VIEW) {
+            self.labels.push(label);
+            return Ok(());
+        }
+        let url = url.ok_or_else(|| {
+            Error::bad_request(format!("the action {label:?} has no address to view"))
+        })?;
+        // What else there is would start a program on the reader's machine.
+        if !["https://", "http://"]
+            .iter()
+            .any(|web| url.starts_with(web))
+        {
+            let words = format!("the action {label:?} leads to no page of the web");
+            return Err(Error::new(Code::Unsupported, words)
+                .with_hint("give an address that begins with https:// or http://"));
+        }
+        let url = url.to_owned();
+        self.links.push(Link { label, url });
+        Ok(())
+    }
+}
+
+/// Returns what actions say: plain labels with commas between them, or ntfy's actions, as a list in JSON or with semicolons between them.
+/// What those would call is left alone: an answer is data here, never a command.
+fn actions(text: &str) -> Result<Actions, Error> {
     if text.starts_with('[') {
         return actions_of_json(text);
     }
-    let mut labels = Vec::new();
+    let mut actions = Actions::default();
     for parts in parts(text) {
-        let kind = parts.first().map(|it| it.to_ascii_lowercase());
-        let is_ntfys = kind.is_some_and(|it| {
-            ACTION_KINDS.contains(&it.as_str()) && parts.len() > 1 || it.starts_with("action=")
-        });
-        if is_ntfys {
-            let named = parts.iter().find_map(|it| it.strip_prefix("label="));
-            let plain = parts.get(1).filter(|it| !it.contains('='));
-            let label = named.or(plain.map(String::as_str));
-            let none = || Error::bad_request("an action has no label");
-            labels.push(label.ok_or_else(none)?.to_owned());
+        let first = parts.first().map(String::as_str).unwrap_or_default();
+        let named = |name: &str| parts.iter().find_map(|it| it.strip_prefix(name));
+        let by_name = first.to_ascii_lowercase().starts_with("action=");
+        let by_place = ACTION_KINDS
+            .iter()
+            .any(|kind| first.eq_ignore_ascii_case(kind));
+        if by_name || by_place && parts.len() > 1 {
+            let kind = first.get("action=".len()..).filter(|_| by_name);
+            // A place holds what is meant there, unless it has a name of its own.
+            let place = |at: usize| parts.get(at).map(String::as_str);
+            let label = named("label=").or(place(1).filter(|it| !it.contains('=')));
+            let label = label.ok_or_else(|| Error::bad_request("an action has no label"))?;
+            let url = named("url=").or(place(2).filter(|it| it.contains("://")));
+            actions.take(kind.unwrap_or(first), label.to_owned(), url)?;
         } else {
-            labels.extend(parts);
+            actions.labels.extend(parts);
         }
     }
-    Ok(labels)
+    Ok(actions)
 }
 
 /// Returns what stands between commas, for each of what stands between semicolons. A part may be in quotation marks.
@@ -257,17 +312,27 @@ fn parts(text: &str) -> Vec<Vec<String>> {
 #[serde(untagged)]
 enum JsonAction {
     Label(String),
-    Ntfys { label: String },
+    Ntfys {
+        action: Option<String>,
+        label: String,
+        url: Option<String>,
+    },
 }
 
-fn actions_of_json(text: &str) -> Result<Vec<String>, Error> {
-    let actions: Vec<JsonAction> = serde_json::from_str(text).map_err(|error| {
+fn actions_of_json(text: &str) -> Result<Actions, Error> {
+    let listed: Vec<JsonAction> = serde_json::from_str(text).map_err(|error| {
         Error::bad_request(format!("the actions are no list of actions: {error}"))
     })?;
-    let label = |action| match action {
-        JsonAction::Label(label) | JsonAction::Ntfys { label } => label,
-    };
-    Ok(actions.into_iter().map(label).collect())
+    let mut actions = Actions::default();
+    for action in listed {
+        match action {
+            JsonAction::Label(label) => actions.labels.push(label),
+            JsonAction::Ntfys { action, label, url } => {
+                actions.take(action.as_deref().unwrap_or_default(), label, url.as_deref())?;
+            }
+        }
+    }
+    Ok(actions)
 }
 
 /// Reads `500ms`, `5s`, `10m`, `2h` or `1d`; bare digits are seconds.
@@ -310,16 +375,19 @@ mod tests {
             ("X-Tags", "disk, night"),
             (
                 "Actions",
-                "http, Retry, https://example.org/retry; view, Open, https://example.org",
+                "http, Retry, https://example.org/retry; view, Look, https://example.org/disk",
             ),
             ("Click", "https://example.org/log"),
             ("Expires-In", "10m"),
         ]);
         let wish = wish("demo".to_owned(), &headers, "failed: é".as_bytes()).expect("a wish");
-        assert_eq!(wish.body, "Backup\nfailed: é");
+        assert_eq!(
+            wish.body,
+            "Backup\nfailed: é\nLook: https://example.org/disk"
+        );
         assert_eq!(wish.priority, Some(Priority::Urgent));
         assert_eq!(wish.tags, ["disk", "night"]);
-        assert_eq!(wish.actions, ["Retry", "Open"]);
+        assert_eq!(wish.actions, ["Retry"]);
         assert_eq!(wish.click.as_deref(), Some("https://example.org/log"));
         assert_eq!(wish.expires_in_ms, Some(600_000));
     }
@@ -335,19 +403,19 @@ mod tests {
             ("view", &["view"]),
             (
                 "view, Open, https://example.org, clear=true; http, 'Turn down, a bit', https://example.org, body='{\"a\": 1, \"b\": \"x; y\"}'",
-                &["Open", "Turn down, a bit"],
+                &["Turn down, a bit"],
             ),
             (
-                "action=http, label=Shut it, url=https://example.org?a=b; action=view, label=\"Look, now\"",
+                "action=http, label=Shut it, url=https://example.org?a=b; action=broadcast, label=\"Look, now\"",
                 &["Shut it", "Look, now"],
             ),
             ("http, url=https://example.org, label=Shut", &["Shut"]),
             (
                 r#"[{"action": "view", "label": "Open", "url": "https://example.org"}, {"label": "Shut", "action": "http"}, "Wait"]"#,
-                &["Open", "Shut", "Wait"],
+                &["Shut", "Wait"],
             ),
         ] {
-            assert_eq!(actions(text).expect(text), labels, "{text}");
+            assert_eq!(actions(text).expect(text).labels, labels, "{text}");
         }
         for text in [
             "action=view, url=https://example.org",
@@ -356,6 +424,58 @@ mod tests {
             r#"[{"action": "view"}]"#,
             "[1]",
         ] {
+            let error = actions(text).expect_err(text);
+            assert_eq!(error.code, Code::BadRequest, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_action_that_shows_a_page_is_a_link_and_no_answer() {
+        let link = |label: &str, url: &str| Link {
+            label: label.to_owned(),
+            url: url.to_owned(),
+        };
+        for text in [
+            "view, Open, https://a.example/x?y=1, clear=true",
+            "VIEW, 'Open', 'https://a.example/x?y=1'",
+            "action=view, label=Open, url=https://a.example/x?y=1",
+            "view, url=https://a.example/x?y=1, label=Open",
+            r#"[{"action": "view", "label": "Open", "url": "https://a.example/x?y=1"}]"#,
+        ] {
+            let links = vec![link("Open", "https://a.example/x?y=1")];
+            let labels = vec![];
+            assert_eq!(actions(text).expect(text), Actions { labels, links });
+        }
+        let two = [(
+            "Actions",
+            "view, One, https://a.example; view, Two, http://b.example",
+        )];
+        let wish = wish("demo".to_owned(), &headers(&two), b"Look").expect("a wish");
+        let body = "Look\nOne: https://a.example\nTwo: http://b.example";
+        assert_eq!(wish.body, body);
+        assert_eq!(wish.click.as_deref(), Some("https://a.example"));
+        assert!(wish.actions.is_empty(), "nothing is asked");
+    }
+
+    #[test]
+    fn a_link_leads_to_the_web_or_is_refused() {
+        for url in [
+            "javascript://x",
+            "file:///etc/passwd",
+            "app://open",
+            "HTTPS//x://",
+        ] {
+            for text in [
+                format!("view, Open, {url}"),
+                format!("action=view, label=Open, url={url}"),
+                format!(r#"[{{"action": "view", "label": "Open", "url": "{url}"}}]"#),
+            ] {
+                let error = actions(&text).expect_err(&text);
+                assert_eq!(error.code, Code::Unsupported, "{text}");
+                assert!(error.message.contains("Open") && error.hint.is_some());
+            }
+        }
+        for text in ["view, Open", r#"[{"action": "view", "label": "Open"}]"#] {
             let error = actions(text).expect_err(text);
             assert_eq!(error.code, Code::BadRequest, "{text}");
         }

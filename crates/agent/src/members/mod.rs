@@ -13,6 +13,8 @@ mod store;
 
 pub(crate) use book::Members;
 pub(crate) use record::{Record, Statement};
+#[cfg(test)]
+pub(crate) use roll::Roll;
 pub(crate) use roll::{Member, Place, Revoked, View};
 pub(crate) use spread::{Offered, Spread};
 pub(crate) use store::TABLES;

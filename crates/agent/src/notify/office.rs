@@ -1,7 +1,7 @@
 //! Desk and store together. What the desk wants stored is stored here, in order and before anything else follows; the rest is
 //! handed to whoever has a bus and people to show things to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use edgesync_notify::desk::{Desk, Effect, Me, Now, Refusal};
 use edgesync_notify::keyring::{Author, Device, Keyring, Scope};
@@ -11,6 +11,7 @@ use edgesync_notify::name::{Key, MessageId, Project};
 use edgesync_notify::sign::Signature;
 use edgesync_notify::store::{Store, StoreError, attachment_path};
 use edgesync_notify::subject::Address;
+use libfossil::auth::Capabilities;
 use libfossil::db::Repository;
 use libfossil::time::Timestamp;
 
@@ -21,9 +22,6 @@ use crate::api::{Code, Error, ReplyNotify, SendNotify};
 use crate::clock;
 use crate::identity::Identity;
 use crate::trust::{EndpointId, Register};
-
-/// The right that an answer needs: to write.
-const ANSWERS: char = 'i';
 
 /// What follows from an input, once everything that had to be is stored.
 #[derive(Debug, Default)]
@@ -44,16 +42,18 @@ pub(crate) struct Carried {
 /// Who has rights here, as the office is told.
 #[derive(Debug, Clone)]
 pub(crate) struct Rights {
-    /// Letters of the identities that are known.
-    pub(crate) letters: HashMap<EndpointId, String>,
+    /// Whose messages are taken: who may write in their repository, into which they go.
+    pub(crate) writers: HashSet<EndpointId>,
     /// Projects in which unsigned messages are taken.
     pub(crate) unsigned: Vec<String>,
 }
 
-/// Returns the rights that a register tells.
-pub(super) fn rights(register: &Register) -> Rights {
+/// Returns the rights that a register tells in the repository of messages with this project code.
+pub(super) fn rights(register: &Register, project: &str) -> Rights {
+    let everyone = register.everyone(project).into_iter();
+    let writers = everyone.filter(|(_, letters)| Capabilities::from_letters(letters).may_write());
     Rights {
-        letters: register.everyone().into_iter().collect(),
+        writers: writers.map(|(id, _)| id).collect(),
         unsigned: register.unsigned_projects().map(str::to_owned).collect(),
     }
 }
@@ -122,12 +122,12 @@ impl Office {
     fn keyring(&self) -> Keyring {
         let mut keyring = Keyring::new();
         for (key, id) in &self.proven {
-            if let Some(letters) = self.rights.letters.get(id) {
+            if self.rights.writers.contains(id) {
                 keyring.admit(Device {
                     key: *key,
                     id: id.to_string(),
                     scope: Scope::Everything,
-                    may_answer: letters.contains(ANSWERS),
+                    may_answer: true,
                 });
             }
         }
@@ -158,7 +158,7 @@ impl Office {
         if !self.proven.contains_key(&key)
             && let Some(voucher) = &signature.voucher
             && let Some(id) = vouch::owner(from, key, voucher)
-            && self.rights.letters.contains_key(&id)
+            && self.rights.writers.contains(&id)
         {
             self.proven.insert(key, id);
             self.desk.set_keyring(self.keyring());
@@ -402,8 +402,7 @@ impl Office {
 
     /// Returns how many other devices may answer here.
     pub(super) fn answering(&self) -> usize {
-        let letters = self.rights.letters.values();
-        letters.filter(|letters| letters.contains(ANSWERS)).count()
+        self.rights.writers.len()
     }
 
     /// Returns the thread's questions that wait, oldest first.

@@ -98,7 +98,8 @@ impl Post {
     /// # Errors
     /// `repository` when the file cannot be used.
     pub(crate) async fn open(setting: Setting) -> Result<Arc<Self>, Error> {
-        let rights = rights(&setting.trust.register);
+        let project = setting.hosted.project_code().unwrap_or_default();
+        let rights = rights(&setting.trust.register, &project);
         let (identity, name) = (setting.identity.clone(), setting.name.clone());
         let opened = setting.hosted.write(move |repo| {
             let (office, follows) = Office::open(repo, &identity, &name, rights)?;
@@ -319,8 +320,9 @@ impl Post {
         work: impl FnOnce(&mut Office, &mut Repository) -> Result<(T, Follows), Error> + Send + 'static,
     ) -> Result<T, Error> {
         let office = Arc::clone(&self.office);
-        let rights = rights(&self.setting.trust.register);
         let hosted = self.hosted();
+        let project = hosted.project_code().unwrap_or_default();
+        let rights = rights(&self.setting.trust.register, &project);
         let done = hosted.write(move |repo| {
             let mut office = locked(&office);
             office.set_rights(rights);

@@ -193,7 +193,8 @@ impl Post {
         let statement = statement_of(Context::Announcement, heard);
         let signer = trust.identify(heard.headers.get(HEADER), &statement, Time::now());
         let Ok(Some(proof)) = signer else { return };
-        if proof.id.to_string() != peer || !trust.rights(Some(&proof.id), "").may_write() {
+        let code = self.hosted().project_code().unwrap_or_default();
+        if proof.id.to_string() != peer || !trust.rights(Some(&proof.id), &code).may_write() {
             return;
         }
         let Ok(said) = serde_json::from_slice::<Saying>(&heard.payload) else {

@@ -48,6 +48,15 @@ fn file(folder: &tempfile::TempDir, name: &str) -> PathBuf {
 
 /// Starts the agent `name`, which trusts the others.
 async fn start(folder: &tempfile::TempDir, name: &str, trusts: &[&Identity]) -> Agent {
+    let ids = trusts
+        .iter()
+        .map(|it| it.endpoint_id().parse().expect("an id"));
+    let trust = Trust::new(Register::of_run(ids, []));
+    start_with(folder, name, Arc::new(trust)).await
+}
+
+/// Starts the agent `name`, which trusts as `trust` says.
+async fn start_with(folder: &tempfile::TempDir, name: &str, trust: Arc<Trust>) -> Agent {
     let identity = identity(folder, name);
     let path = file(folder, name);
     if !path.exists() {
@@ -62,16 +71,13 @@ async fn start(folder: &tempfile::TempDir, name: &str, trusts: &[&Identity]) -> 
         stopped.clone(),
     );
     let hosted = Arc::new(hosted.expect("a thread"));
-    let ids = trusts
-        .iter()
-        .map(|it| it.endpoint_id().parse().expect("an id"));
     let (state, _) = StateDb::open(&folder.path().join(name).join("agent.db")).expect("a database");
     let tasks = TaskTracker::new();
     let post = Post::open(Setting {
         hosted: Arc::clone(&hosted),
         events: Arc::clone(&events),
         state: Arc::new(state),
-        trust: Arc::new(Trust::new(Register::of_run(ids, []))),
+        trust,
         identity: identity.clone(),
         name: name.to_owned(),
         tasks: tasks.clone(),

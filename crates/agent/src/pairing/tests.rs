@@ -88,7 +88,7 @@ impl Side {
     fn has_nothing(&self) -> bool {
         let alive = |it: &crate::api::PendingAgent| it.state != PendingState::Ended;
         self.pairings.parts.members.have().is_empty()
-            && self.trust.register.everyone().is_empty()
+            && self.trust.register.everyone("").is_empty()
             && !self.pairings.show().pending.iter().any(alive)
             && locked(&self.pairings.names).is_empty()
     }

@@ -102,12 +102,13 @@ impl Register {
         *self.members.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 
-    /// Returns every identity that is known, with its letters in all projects.
-    pub(crate) fn everyone(&self) -> BTreeMap<EndpointId, String> {
+    /// Returns every identity that has rights in a project, with its letters there.
+    pub(crate) fn everyone(&self, project: &str) -> BTreeMap<EndpointId, String> {
         let named: Vec<EndpointId> = self.all().into_iter().map(|entry| entry.id).collect();
         let members = self.members();
         let ids = named.iter().chain(members.members.keys());
-        ids.filter_map(|id| Some((*id, self.letters(id, "")?)))
+        ids.filter_map(|id| Some((*id, self.letters(id, project)?)))
+            .filter(|(_, letters)| !letters.is_empty())
             .collect()
     }
 
@@ -198,6 +199,8 @@ mod tests {
         assert_eq!(register.letters(&id(1), "p").as_deref(), Some("gio"));
         assert_eq!(register.letters(&id(2), "p").as_deref(), Some("o"));
         assert_eq!(register.letters(&id(3), "p"), None);
+        let everyone = [(id(1), "gio".to_owned()), (id(2), "o".to_owned())];
+        assert_eq!(register.everyone("p"), everyone.into());
         assert!(register.accepts_unsigned("p") && !register.accepts_unsigned("a"));
         assert_eq!(register.all().get(1), Some(&entry("o")));
         assert!(register.remove(&id(2)).expect("removed"));

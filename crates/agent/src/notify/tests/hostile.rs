@@ -11,6 +11,7 @@ use super::super::vouch;
 use super::*;
 use crate::api::Priority;
 use crate::clock;
+use crate::members::{Record, Roll, Statement, View};
 
 /// Returns an answer to a question by one of its actions, in the name of `from`.
 fn answer(asked: &NotifyMessage, from: &Identity, seed: u8) -> Fields {
@@ -124,6 +125,67 @@ async fn ask_keeps_waiting_on_every_kind_of_answer_that_does_not_count() {
     }
     // One that counts is the answer; the next one comes too late and changes nothing.
     let good = signed(&answer(&asked, &ada, 10), &by_ada);
+    publish(&bus, &good).await;
+    let decided = asker.post.answer(id(&asked), SOON).await.expect("decided");
+    assert_eq!(resolved(&decided).message, Some(good.id.to_string()));
+    asker.stop().await;
+}
+
+/// What `asker` says of who may do what: these letters, in these projects or, without any, everywhere.
+fn vouched(asker: &Identity, whom: &[(&Identity, &str, &[&str])]) -> View {
+    let member = |(who, letters, projects): &(&Identity, &str, &[&str])| {
+        let says = Statement::Vouch {
+            member: who.endpoint_id().parse().expect("an id"),
+            name: "somebody".parse().expect("a name"),
+            capabilities: (*letters).to_owned(),
+            projects: projects.iter().map(|&code| code.to_owned()).collect(),
+            at: 1,
+        };
+        Record::sign(asker.keys(), says).expect("signed")
+    };
+    let me = asker.endpoint_id().parse().expect("an id");
+    Roll::new(me, whom.iter().map(member)).view()
+}
+
+#[tokio::test]
+async fn rights_in_another_project_or_to_read_are_none_to_say_something_here() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [ci, ada, eve, bob] = ["ci", "ada", "eve", "bob"].map(|name| identity(&folder, name));
+    let trust = Arc::new(Trust::new(Register::of_run([], [])));
+    let asker = start_with(&folder, "ci", Arc::clone(&trust)).await;
+    let here = asker.hosted.project_code().expect("a code");
+    let elsewhere = "ab".repeat(20);
+    trust.register.set_members(vouched(
+        &ci,
+        &[
+            (&ada, "gio", &[here.as_str()]),
+            (&eve, "gio", &[elsewhere.as_str()]),
+            (&bob, "go", &[]),
+        ],
+    ));
+    let hub = Hub::default();
+    asker.join(&hub, "ci").await;
+    let bus: SharedBus = Arc::new(hub.join("everybody"));
+    let asked = asker.post.send(question()).await.expect("sent");
+    let mut refused = 0;
+    for (seed, who) in [(1, &eve), (3, &bob)] {
+        let mut says = answer(&asked, who, seed);
+        says.kind = Kind::Message;
+        says.action_response = false;
+        for fields in [answer(&asked, who, seed + 1), says] {
+            publish(&bus, &signed(&fields, &vouch::signer(who))).await;
+            refused += 1;
+            refuses(&asker, refused).await;
+        }
+    }
+    let status = asker.post.status().await.expect("a status");
+    assert_eq!(
+        (status.messages, status.waiting, status.answering),
+        (1, 1, 1),
+        "nothing of theirs is stored"
+    );
+    // Who may write in this repository alone is heard.
+    let good = signed(&answer(&asked, &ada, 9), &vouch::signer(&ada));
     publish(&bus, &good).await;
     let decided = asker.post.answer(id(&asked), SOON).await.expect("decided");
     assert_eq!(resolved(&decided).message, Some(good.id.to_string()));
