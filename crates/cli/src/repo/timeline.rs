@@ -1,17 +1,22 @@
 //! `edgesync timeline`: what happened, newest first, in stock's words.
 
+use std::collections::HashSet;
+
 use clap::Args;
 use edgesync_agent::api;
-use libfossil::db::{Access, Repository};
+use libfossil::db::{Access, Repository, Rid};
 use libfossil::history::{
-    Change, ChangedFile, EventKind, EventRow, Timeline as Events, describe, recent,
+    Change, ChangedFile, EventKind, EventRow, Moment, Selection, Timeline as Events, describe,
+    recent, resolve,
 };
 use libfossil::name::HashName;
+use libfossil::time::Timestamp;
 
-use crate::error::Failure;
-use crate::locate::{RepositoryArg, checked_out};
+use crate::error::{Failure, Kind};
+use crate::locate::{RepositoryArg, checked_out, version_or_default};
 use crate::output::{Output, printable};
 use crate::repo::failure::{database, version};
+use crate::repo::now;
 
 /// Rows read from the repository at a time.
 const PAGE_ROWS: usize = 200;
@@ -22,6 +27,11 @@ const INDENT: usize = 9;
 /// Show what happened, newest first
 #[derive(Args)]
 pub(crate) struct Timeline {
+    /// before, after, ancestors (parents) or descendants (children), and of what: a version, `current`, `now`, or for the first two
+    /// a date; a version or date alone means before it
+    #[arg(value_names = ["WHEN", "VERSION|DATE"], num_args = 0..=2)]
+    when: Vec<String>,
+
     /// At most N entries, or with -N at most N lines; 0 shows all
     #[arg(short = 'n', long, value_name = "N", default_value_t = -20, allow_negative_numbers = true)]
     limit: i64,
@@ -34,9 +44,13 @@ pub(crate) struct Timeline {
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = Kinds::parse)]
     kinds: Option<Kinds>,
 
-    /// Only check-ins of this branch
+    /// Only check-ins of this branch, and edits of their tags
     #[arg(short, long)]
     branch: Option<String>,
+
+    /// Only check-ins that changed this file, or a file in this folder
+    #[arg(short, long)]
+    path: Option<String>,
 
     /// List the files that each check-in changed
     #[arg(short, long)]
@@ -71,18 +85,66 @@ impl Kinds {
     }
 }
 
+/// How events lie to the point of reference.
+#[derive(Clone, Copy)]
+enum When {
+    Before,
+    After,
+    Ancestors,
+    Descendants,
+}
+
+impl When {
+    /// The words for it; each may be cut short while only one begins so, as with stock.
+    const WORDS: [(&str, Self); 6] = [
+        ("before", Self::Before),
+        ("after", Self::After),
+        ("ancestors", Self::Ancestors),
+        ("parents", Self::Ancestors),
+        ("descendants", Self::Descendants),
+        ("children", Self::Descendants),
+    ];
+
+    fn parse(word: &str) -> Result<Self, Failure> {
+        let mut fit = Self::WORDS.iter().filter(|(it, _)| it.starts_with(word));
+        match (fit.next(), fit.next()) {
+            (Some((_, when)), None) if !word.is_empty() => Ok(*when),
+            _ => Err(Failure::new(
+                Kind::Usage,
+                format!("not a place in time: {}", printable(word)),
+            )
+            .hint("it is one of before, after, ancestors, parents, descendants, children")),
+        }
+    }
+}
+
+/// Returns the moment that a date, `now`, `current` or a version stands for. A date means its beginning, as with stock.
+fn moment(repository: &Repository, point: &str) -> Result<Moment, Failure> {
+    if point == "now" {
+        return Ok(Moment::At(now()));
+    }
+    if let Ok(time) = Timestamp::parse(point.as_bytes()) {
+        return Ok(Moment::At(time));
+    }
+    let rid = match point {
+        "current" => version_or_default(repository, None)?,
+        name => resolve(repository, name).map_err(version)?,
+    };
+    Ok(Moment::Of(rid))
+}
+
 impl Timeline {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         let repository = self.repository.open(Access::ReadOnly)?;
         let kind = match self.kinds {
             Some(Kinds::Only(kind)) => Some(kind),
-            Some(Kinds::All) => None,
-            None => self.branch.is_some().then_some(EventKind::CheckIn),
+            Some(Kinds::All) | None => None,
         };
+        let wanted = self.wanted(&repository)?;
         if out.json {
             let events = Events::read(&repository, kind).map_err(database)?;
             let page = |offset| events.page(&repository, offset, PAGE_ROWS);
-            let rows = self.rows(page, self.entries_max())?;
+            let rows = self.rows(page, wanted.as_ref(), self.entries_max())?;
             return out.json(&api::Timeline {
                 total: count(events.len()),
                 offset: count(self.offset),
@@ -91,7 +153,7 @@ impl Timeline {
             });
         }
         let page = |offset| recent(&repository, kind, offset, PAGE_ROWS);
-        let rows = self.rows(page, self.entries_max().saturating_add(1))?;
+        let rows = self.rows(page, wanted.as_ref(), self.entries_max().saturating_add(1))?;
         let current = checked_out(&repository)?;
         out.bytes(self.text(&repository, &rows, current.as_ref())?.as_bytes())
     }
@@ -104,10 +166,57 @@ impl Timeline {
         }
     }
 
+    /// Returns the artifacts whose events fit all conditions; `None` when there are no conditions.
+    fn wanted(&self, repository: &Repository) -> Result<Option<HashSet<Rid>>, Failure> {
+        let branch = self.branch.clone().map(Selection::Branch);
+        let path = self.path.clone().map(Selection::Path);
+        let mut wanted: Option<HashSet<Rid>> = None;
+        for selection in [branch, path, self.around(repository)?]
+            .into_iter()
+            .flatten()
+        {
+            let fit = selection.rows(repository).map_err(database)?;
+            wanted = Some(match wanted {
+                Some(before) => before.intersection(&fit).copied().collect(),
+                None => fit,
+            });
+        }
+        Ok(wanted)
+    }
+
+    /// Returns what WHEN and its point of reference ask for.
+    fn around(&self, repository: &Repository) -> Result<Option<Selection>, Failure> {
+        let (when, point) = match self.when.as_slice() {
+            [] => return Ok(None),
+            [point] => (When::Before, point),
+            [when, point, ..] => (When::parse(when)?, point),
+        };
+        let moment = moment(repository, point)?;
+        // Stock looks for no more relatives than it may show, and so shows no limit as reached.
+        let max = self.entries_max();
+        Ok(Some(match (when, moment) {
+            (When::Before, moment) => Selection::Before(moment),
+            (When::After, moment) => Selection::After(moment),
+            (When::Ancestors, Moment::Of(of)) => Selection::Ancestors { of, max },
+            (When::Descendants, Moment::Of(of)) => Selection::Descendants { of, max },
+            (When::Ancestors | When::Descendants, Moment::At(_)) => {
+                return Err(Failure::new(
+                    Kind::Usage,
+                    format!(
+                        "a date has no ancestors and no descendants: {}",
+                        printable(point)
+                    ),
+                )
+                .hint("name a version, or ask for what is before or after the date"));
+            }
+        }))
+    }
+
     /// Returns the rows asked for, at most `max`; `page` reads the next of them from an offset on.
     fn rows(
         &self,
         page: impl Fn(usize) -> libfossil::db::Result<Vec<EventRow>>,
+        wanted: Option<&HashSet<Rid>>,
         max: usize,
     ) -> Result<Vec<EventRow>, Failure> {
         let mut rows = Vec::new();
@@ -118,7 +227,7 @@ impl Timeline {
                 break;
             }
             for row in found {
-                if self.branch.is_some() && row.branch != self.branch {
+                if wanted.is_some_and(|wanted| !wanted.contains(&row.rid)) {
                     continue;
                 }
                 if skip > 0 {

@@ -68,6 +68,11 @@ enum UvVerb {
         #[command(flatten)]
         repository: RepositoryArg,
     },
+    /// Print the hash over all files, equal where the files are
+    Hash {
+        #[command(flatten)]
+        repository: RepositoryArg,
+    },
     /// Exchange unversioned files, and nothing else, with a server or another file
     Sync {
         #[command(flatten)]
@@ -107,6 +112,7 @@ impl Uv {
                 file,
                 repository,
             } => export(&repository.open(Access::ReadOnly)?, &name, &file, out),
+            UvVerb::Hash { repository } => hash(&repository.open(Access::ReadOnly)?, out),
             UvVerb::Sync { peer } => peer.exchange(
                 "Sync",
                 Goal {
@@ -189,6 +195,11 @@ fn list(repository: &Repository, long: bool, out: Output) -> Result<(), Failure>
         text.push_str(&format!("{}\n", printable(&file.name)));
     }
     out.bytes(text.as_bytes())
+}
+
+fn hash(repository: &Repository, out: Output) -> Result<(), Failure> {
+    let hash = repository.unversioned_hash().map_err(database)?;
+    out.print(&json!({ "hash": hash }), |_| format!("{hash}\n"))
 }
 
 fn seconds_words(seconds: i64) -> edgesync_agent::api::Time {

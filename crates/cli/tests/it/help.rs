@@ -55,6 +55,7 @@ const COMMANDS: &[&str] = &[
     "uv cat",
     "uv export",
     "uv rm",
+    "uv hash",
     "uv sync",
     "clone",
     "repo sync",

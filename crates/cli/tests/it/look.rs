@@ -28,8 +28,21 @@ fn the_timeline_is_like_stocks() {
             &["timeline", "-W", "60"],
             &["timeline", "--oneline"],
             &["timeline", "-b", "feature"],
+            &["timeline", "-p", "src"],
+            &["timeline", "-p", "walk.sh", "-b", "trunk"],
+            &["timeline", "before", "2024-05-01 12:03:30"],
+            &["timeline", "after", "2024-05-01 12:02:30", "-n", "2"],
         ],
     );
+    for (args, code, word) in [
+        (&["children", "2024-05-01"][..], 64, "a date has no"),
+        (&["between", "tip"], 64, "not a place in time"),
+        (&["before", "nonsense"], 1, "nonsense"),
+    ] {
+        let ran = lab.run(&[&["timeline"], args, &["-R", "a.fossil"]].concat());
+        assert_eq!(ran.code, code, "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(word), "{args:?}: {}", ran.stderr);
+    }
 }
 
 #[test]
@@ -66,6 +79,33 @@ fn a_repository_with_something_of_everything_reads_like_stocks() {
     let types = ["all", "ci", "w", "t", "e", "g", "f"];
     for kind in types {
         assert_like_stock(&lab, &[&["timeline", "-n", "0", "-t", kind]]);
+    }
+    for branch in ["trunk", "feature", "renamed", "side", "nowhere"] {
+        assert_like_stock(
+            &lab,
+            &[
+                &["timeline", "-n", "0", "-b", branch],
+                &["timeline", "-n", "0", "-b", branch, "-t", "ci"],
+            ],
+        );
+    }
+    for path in ["branch.txt", "dir with space", "source.c", "nothing"] {
+        assert_like_stock(&lab, &[&["timeline", "-n", "0", "-p", path]]);
+    }
+    for point in ["tip", "root:feature", "release-1"] {
+        for when in [
+            "before",
+            "after",
+            "parents",
+            "ancestors",
+            "children",
+            "desc",
+        ] {
+            for limit in ["0", "3"] {
+                assert_like_stock(&lab, &[&["timeline", when, point, "-n", limit]]);
+            }
+        }
+        assert_like_stock(&lab, &[&["timeline", point]]);
     }
     let check_ins = lab.json(&["timeline", "-n", "0", "-t", "ci", "-R", "a.fossil"]);
     let rows = check_ins["rows"].as_array().expect("rows");

@@ -15,6 +15,7 @@ fn unversioned_files_are_like_stocks() {
         &["uv", "ls", "-l"],
         &["uv", "list"],
         &["uv", "cat", "deep/er.txt"],
+        &["uv", "hash"],
     ] {
         let args = [args, &["-R", "a.fossil"]].concat();
         assert_eq!(lab.edgesync(&args), lab.fossil(&args), "{args:?}");

@@ -4,6 +4,7 @@
 //!
 //! - [`resolve`]: from what a person types to a check-in.
 //! - [`recent`], [`count`]: events, newest first; [`Timeline`]: all of them, in pages, with a [`graph`].
+//! - [`Selection`]: which of them, by branch, path, moment or relation.
 //! - [`describe`]: one check-in with its relatives and the files it changed.
 //! - [`files`], [`file`], [`first_seen`]: what a version consists of, and since when; [`file_versions`]: what was ever in any.
 
@@ -13,6 +14,7 @@ mod events;
 mod ever;
 mod files;
 pub mod graph;
+mod select;
 mod timeline;
 mod version;
 
@@ -21,6 +23,7 @@ pub use describe::{Change, ChangedFile, CheckInDetails, Relative, describe};
 pub use events::{EventKind, EventRow, LaidOutLine, count, recent};
 pub use ever::{FileVersion, file_versions};
 pub use files::{FileEntry, file, files};
+pub use select::{Moment, Selection};
 pub use timeline::Timeline;
 pub use version::{VersionError, resolve};
 
