@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::FalseyValueParser;
 use edgesync_agent::notify::FILE_NAME;
-use edgesync_agent::{Config, Home, MeshConfig, neighbours_folder};
+use edgesync_agent::{Config, Home, MeshConfig, hosting_folder, neighbours_folder};
 
 /// Keeps Fossil repositories equal on every machine, from the tray.
 ///
@@ -67,6 +67,7 @@ impl Arguments {
                 .or_else(machine_name)
                 .unwrap_or_else(|| defaults.peer_id.clone()),
             notify,
+            hosting: hosting_folder(),
             mesh: MeshConfig {
                 neighbours: neighbours_folder(),
                 ..defaults.mesh

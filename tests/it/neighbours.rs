@@ -118,3 +118,45 @@ fn one_that_was_told_whose_leaf_it_is_keeps_to_that() {
     told.receives("to-the-leaf");
     assert!(found(&one).is_empty() && found(&told).is_empty());
 }
+
+#[test]
+fn one_repository_file_in_two_agents_is_told_by_the_second_and_by_the_doctor_of_each() {
+    let (place, runtime) = (Place::new(2), runtime());
+    let one = start(&place, runtime.path(), 0, &[]);
+    let file = place.repository(0);
+    let file = file.to_str().expect("text");
+    let other = start(&place, runtime.path(), 1, &["-R", file]);
+    let doctor = |number| {
+        let mut command = place.edgesync(number);
+        command.env("XDG_RUNTIME_DIR", runtime.path());
+        let report = command
+            .args(["doctor", "--json"])
+            .output()
+            .expect("it runs");
+        let report: Value = serde_json::from_slice(&report.stdout).expect("JSON");
+        let checks = report["checks"].as_array().expect("checks").clone();
+        let told = |check: &Value| {
+            check["message"]
+                .as_str()
+                .is_some_and(|it| it.contains("another agent"))
+        };
+        checks.into_iter().filter(told).collect::<Vec<_>>()
+    };
+    for (number, its) in [(0, &other), (1, &one)] {
+        let told = doctor(number);
+        let [check] = told.as_slice() else {
+            panic!("{told:?}")
+        };
+        assert_eq!(check["verdict"], "warn");
+        let message = check["message"].as_str().expect("a message");
+        let process = format!("process {}", its.process_id());
+        assert!(
+            message.contains(file) && message.contains(&process),
+            "{message}"
+        );
+    }
+    let id = one.process_id().to_string();
+    let killed = Command::new("kill").args(["-s", "KILL", &id]).status();
+    assert!(killed.expect("kill runs").success());
+    wait(|| doctor(1).is_empty());
+}

@@ -18,6 +18,7 @@ use crate::api::{self, Level, Status, Time};
 use crate::core::Core;
 use crate::events::{Events, Subscription};
 use crate::home::{Home, HomeError};
+use crate::hosting::Hosting;
 use crate::http;
 use crate::identity::{Identity, IdentityError};
 use crate::jobs::Jobs;
@@ -80,6 +81,8 @@ pub struct Config {
     pub identity: Option<PathBuf>,
     /// The agent's part of the mesh.
     pub mesh: MeshConfig,
+    /// The folder in which agents of this user tell what they host, see [`hosting_folder`](crate::hosting_folder); without it, nothing is told.
+    pub hosting: Option<PathBuf>,
     /// The log of this process, which is then kept in the home; without one, the agent shows none.
     pub log: Option<Log>,
 }
@@ -104,6 +107,7 @@ impl Config {
             notify: None,
             identity: None,
             mesh: MeshConfig::default(),
+            hosting: None,
             log: None,
         }
     }
@@ -228,6 +232,7 @@ impl Agent {
         };
         let begun = notify::begin(&core, mesh.bus()).await;
         begun.map_err(StartError::Repository)?;
+        tell_hosted(&core).await?;
         let router = http::router(Arc::clone(&core), api_address, &runtime.token);
         let door = Door {
             name: "api",
@@ -396,6 +401,16 @@ impl Drop for Agent {
     }
 }
 
+/// Tells other agents of this user what the agent hosts.
+async fn tell_hosted(core: &Arc<Core>) -> Result<(), StartError> {
+    let core = Arc::clone(core);
+    blocking(move || {
+        core.tell_hosted();
+        Ok(())
+    })
+    .await
+}
+
 /// Opens what is on the disk: identity, `agent.db`, repositories.
 fn build(
     config: &Config,
@@ -423,9 +438,15 @@ fn build(
     let notify_path = config.notify.as_deref().map(notify::ready).transpose();
     let notify_path = notify_path.map_err(StartError::Repository)?;
     let trust = Arc::new(Trust::new(register));
+    let mark = text::random().map_err(IdentityError::Random)?;
     let members = open_members(config, &identity, &state, &trust, &events)?;
     let core = Arc::new(Core {
         home: config.home.clone(),
+        hosting: Hosting::new(
+            config.hosting.clone(),
+            config.home.data().to_path_buf(),
+            mark,
+        ),
         log: config.log.clone(),
         peer_id: config.peer_id.clone(),
         identity,

@@ -18,6 +18,7 @@ use crate::api::{
 };
 use crate::events::Events;
 use crate::home::Home;
+use crate::hosting::Hosting;
 use crate::identity::Identity;
 use crate::jobs::Jobs;
 use crate::log::Log;
@@ -38,6 +39,8 @@ use crate::watch::FileWatch;
 /// The running agent's parts.
 pub(crate) struct Core {
     pub(crate) home: Home,
+    /// What is told to other agents of this user.
+    pub(crate) hosting: Hosting,
     /// What this process says, where it is kept.
     pub(crate) log: Option<Log>,
     pub(crate) peer_id: String,
@@ -216,6 +219,24 @@ impl Core {
         Ok(hosted)
     }
 
+    /// Tells other agents of this user what this one hosts, and people which of it another one hosts too. Blocks on files.
+    pub(crate) fn tell_hosted(&self) {
+        let hosted = self.all();
+        let paths = hosted.iter().map(|it| it.path().to_path_buf()).collect();
+        let found = match self.hosting.tell(paths) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "other agents are not told what this one hosts");
+                return;
+            }
+        };
+        for (path, other) in found {
+            if let Some(hosted) = hosted.iter().find(|it| it.path() == path) {
+                hosted.log(Level::Warn, other.words());
+            }
+        }
+    }
+
     /// Returns what the mesh takes from here.
     pub(crate) fn for_mesh(&self) -> Parts {
         Parts {
@@ -301,6 +322,7 @@ impl Core {
             .keep(hosted.name())
             .map_err(|error| state_failure(&error))?;
         hosted.log(Level::Info, how);
+        self.tell_hosted();
         Ok(hosted)
     }
 
@@ -319,6 +341,7 @@ impl Core {
             .forget(name)
             .map_err(|error| state_failure(&error))?;
         self.unhost(hosted.name());
+        self.tell_hosted();
         // One that comes back under this name is another one.
         self.pauses
             .set(Some(hosted.name()), None)

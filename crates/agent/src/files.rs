@@ -1,7 +1,7 @@
 //! Private files and folders: readable by their owner alone, and replaced whole or not at all.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Creates `path` and its parents, readable by the owner alone. A folder that exists is left as it is.
@@ -56,6 +56,44 @@ pub(crate) fn private_file(
     let file = written?;
     sync_parent(path)?;
     Ok(file)
+}
+
+/// Makes sure that nobody but the user can put something into the folder.
+///
+/// # Errors
+/// When others could, or it is no folder.
+pub(crate) fn check_private(folder: &Path) -> io::Result<()> {
+    let meta = fs::symlink_metadata(folder)?;
+    let open = || io::Error::other("others may write there");
+    if !meta.is_dir() {
+        return Err(open());
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let parent = folder.parent().map(fs::metadata).transpose()?;
+        let alike = parent.is_none_or(|parent| parent.uid() == meta.uid());
+        if meta.mode() & 0o077 != 0 || !alike {
+            return Err(open());
+        }
+    }
+    Ok(())
+}
+
+/// Returns what is in a file at whose path a process holds a lock on it, at most `max_bytes`; nothing of one that a process left behind
+/// which was killed.
+pub(crate) fn read_while_held(path: &Path, max_bytes: u64) -> Option<Vec<u8>> {
+    if !fs::symlink_metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let file = File::open(path).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => {}
+        Ok(()) | Err(TryLockError::Error(_)) => return None,
+    }
+    let mut text = Vec::new();
+    file.take(max_bytes).read_to_end(&mut text).ok()?;
+    Some(text)
 }
 
 /// Opens `path` for writing, creating it readable by the owner alone; what is in it stays.

@@ -16,6 +16,7 @@ mod exchange;
 mod files;
 mod frames;
 mod home;
+mod hosting;
 mod http;
 mod identity;
 mod jobs;
@@ -55,6 +56,7 @@ pub use agent::{Agent, Config, StartError};
 pub use edgesync_tunnel::Relay;
 pub use events::Subscription;
 pub use home::{HOME_VARIABLE, Home, HomeError};
+pub use hosting::hosting_folder;
 pub use identity::{Identity, IdentityError};
 pub use mesh::{
     JoinUrl, JoinUrlError, MeshConfig, MeshError, TunnelConfig, UpstreamUrl, UpstreamUrlError,

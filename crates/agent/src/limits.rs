@@ -223,6 +223,9 @@ pub(crate) const NEIGHBOURS: usize = 64;
 /// Longest file in which one of them tells where it is, in bytes.
 pub(crate) const NEIGHBOUR_BYTES: u64 = 4096;
 
+/// Longest file in which one of them tells what it hosts, in bytes: room for some thousand paths.
+pub(crate) const HOSTING_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Longest message of the exchange of records over a stream; the names of all records are one.
 pub(crate) const MEMBER_FRAME_BYTES: usize = 512 * 1024;
 

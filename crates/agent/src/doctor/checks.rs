@@ -9,6 +9,7 @@ use super::{Found, Running};
 use crate::api::{AddressKind, Check, NotifierInfo, Time};
 use crate::clock;
 use crate::home::Home;
+use crate::hosting::{Host, hosting_folder, shared};
 use crate::text::{error_chain, format_size, random, to_hex};
 
 /// Less free space than this is worth a warning, in bytes.
@@ -115,6 +116,26 @@ fn writing(path: &Path) -> Check {
         // Somebody else is writing right now, or what failed is shown by other checks.
         Ok(()) | Err(_) => Check::pass("repository", format!("{place} is sound")),
     }
+}
+
+/// Names the repositories that an agent with another home hosts.
+pub(super) fn hosted_twice(home: &Path, repositories: &[PathBuf]) -> Vec<Check> {
+    let Some(folder) = hosting_folder() else {
+        return Vec::new();
+    };
+    let canonical: Vec<PathBuf> = repositories
+        .iter()
+        .filter_map(|path| path.canonicalize().ok())
+        .collect();
+    let shared = shared(&folder, home, &canonical).into_iter();
+    let check = |(path, other): (PathBuf, Host)| {
+        Check::warn(
+            "repository",
+            format!("{}: {}", path.display(), other.words()),
+            "let one agent have it: remove it from the list of the other, or quit that one",
+        )
+    };
+    shared.map(check).collect()
 }
 
 pub(super) fn disk_space(home: &Path, repositories: &[PathBuf]) -> Vec<Check> {

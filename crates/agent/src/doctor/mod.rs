@@ -118,6 +118,7 @@ async fn files(home: &Path, repositories: Vec<PathBuf>) -> Vec<Check> {
             .iter()
             .map(|path| checks::repository(path))
             .collect();
+        found.extend(checks::hosted_twice(&home, &repositories));
         found.extend(checks::disk_space(&home, &repositories));
         found.push(checks::stock_fossil());
         found

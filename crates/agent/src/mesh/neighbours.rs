@@ -3,8 +3,8 @@
 //! A file counts as long as its writer holds a lock on it, which ends with the process however that ends.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _};
+use std::fs::{self, File};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use super::join::{JoinUrl, Way};
 use super::{Mesh, locked};
 use crate::api::Role;
-use crate::files::{create_private_dir, private_file};
+use crate::files::{check_private, create_private_dir, private_file, read_while_held};
 use crate::limits;
 use crate::net::reachable;
 use crate::trust::EndpointId;
@@ -155,40 +155,9 @@ fn is_news(event: notify::Result<notify::Event>) -> bool {
     event.is_ok_and(|event| event.need_rescan() || is_change(event.kind))
 }
 
-/// Makes sure that nobody but the user can put something into the folder.
-fn check_private(folder: &Path) -> io::Result<()> {
-    let meta = fs::symlink_metadata(folder)?;
-    let open = || io::Error::other("others may write there");
-    if !meta.is_dir() {
-        return Err(open());
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let parent = folder.parent().map(fs::metadata).transpose()?;
-        let alike = parent.is_none_or(|parent| parent.uid() == meta.uid());
-        if meta.mode() & 0o077 != 0 || !alike {
-            return Err(open());
-        }
-    }
-    Ok(())
-}
-
 /// Returns what a file says, if its writer lives.
 fn read(path: &Path) -> Option<Place> {
-    if !fs::symlink_metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let file = File::open(path).ok()?;
-    match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => {}
-        // Nobody holds it: its writer was killed.
-        Ok(()) | Err(TryLockError::Error(_)) => return None,
-    }
-    let mut text = Vec::new();
-    file.take(limits::NEIGHBOUR_BYTES)
-        .read_to_end(&mut text)
-        .ok()?;
+    let text = read_while_held(path, limits::NEIGHBOUR_BYTES)?;
     serde_json::from_slice(&text).ok()
 }
 

@@ -561,7 +561,7 @@ async fn touched_after(moment: Instant, touched: &Notify) {
     touched.notified().await;
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is guarded here changes by single assignments.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

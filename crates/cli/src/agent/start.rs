@@ -11,7 +11,7 @@ use edgesync_agent::api::Level;
 use edgesync_agent::log::Log;
 use edgesync_agent::notify::FILE_NAME;
 use edgesync_agent::sync::Remote;
-use edgesync_agent::{Agent, Config, Headless, MeshError, StartError};
+use edgesync_agent::{Agent, Config, Headless, MeshError, StartError, hosting_folder};
 use serde_json::json;
 
 use crate::agent::bus_flags::list;
@@ -125,6 +125,7 @@ impl Start {
     /// Returns what the agent is told by these flags.
     pub(crate) fn config(self) -> Result<Config, Failure> {
         let mut config = Config::new(home()?);
+        config.hosting = hosting_folder();
         config.repositories = match self.repositories {
             given if !given.is_empty() => given,
             _ => match std::env::var_os("EDGESYNC_REPO") {
