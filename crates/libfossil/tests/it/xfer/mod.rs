@@ -14,3 +14,4 @@ pub(crate) mod rig;
 mod server_rights;
 mod server_rules;
 mod stock_client;
+mod traps;
