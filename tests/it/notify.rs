@@ -164,6 +164,40 @@ fn a_device_whose_clock_is_wrong_by_hours_is_shown_questions_and_answers_them() 
 }
 
 #[test]
+fn an_answer_that_comes_by_replication_counts_though_the_clock_of_its_device_is_hours_off() {
+    let place = Place::new(2);
+    for who in [CI, ADA] {
+        let init = ["notify", "init", "--project-code", CODE];
+        run(place.edgesync(who).args(init));
+    }
+    let wrong = || {
+        let mut command = place.edgesync(ADA);
+        let file = place.home(ADA).join("clock");
+        let mut clock = Clock::of(&mut command, &file).expect("a clock");
+        clock.advance_minutes(180).expect("set");
+        command
+    };
+    let ci = start(&place, CI, &[]);
+    let join = ["--join", ci.address("leaf")];
+    let ada = start_by(&place, wrong(), ADA, &join);
+    let ask = Ask::start(
+        &place,
+        CI,
+        &["--timeout", "10m", "--action", "Yes", "Deploy?"],
+    );
+    let asked = question(&ada, "Deploy?");
+    // She answers where nobody hears her.
+    ada.stop();
+    let thread = asked["thread"].as_str().expect("a thread");
+    let reply = ["notify", "reply", "--thread", thread, "--action", "Yes"];
+    run(wrong().args(reply));
+    let _ada = start_by(&place, wrong(), ADA, &join);
+    let (status, answer) = ask.end();
+    assert!(status.success(), "{answer}");
+    assert_eq!(answer["by"], json!(place.ids[ADA]));
+}
+
+#[test]
 fn a_question_expires_in_time_though_the_clock_is_put_back_meanwhile() {
     let place = Place::new(2);
     let mut command = place.edgesync(CI);

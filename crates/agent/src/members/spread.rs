@@ -345,7 +345,6 @@ impl Spread {
             reply.headers.get(HEADER),
             &heard(Context::Reply, &reply),
             &nonce,
-            Time::now(),
         );
         match signer {
             Ok(Some(signer)) if signer == *from => serde_json::from_slice(&reply.payload)

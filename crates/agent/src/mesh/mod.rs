@@ -3,6 +3,7 @@
 //! The [`role`] says what is listened on and dialled; it and the [joins](dial) can change while traffic flows. The [`gate`] lets those in
 //! over links whom this agent trusts, by the key that their identity vouched for; clients want the token of the runtime file.
 
+mod clocks;
 mod dial;
 mod gate;
 mod join;
@@ -277,6 +278,8 @@ impl Mesh {
         self.parts.tasks.spawn(Arc::clone(self).watch_bridges());
         self.parts.tasks.spawn(Arc::clone(self).watch_members());
         self.parts.tasks.spawn(Arc::clone(self).watch_told());
+        self.parts.tasks.spawn(Arc::clone(self).tell_time());
+        self.parts.tasks.spawn(Arc::clone(self).ask_times());
         self.parts.tasks.spawn(Arc::clone(self).watch_neighbours());
         self.parts.tasks.spawn(Arc::clone(&self.pairings).keep());
         self.spawn(Arc::clone(self).watch_place());

@@ -21,7 +21,7 @@ pub use address::{BusAddress, BusServer};
 pub(super) use address::{SCHEME, exchange as exchange_once};
 
 use super::exchange::{Came, with_agent};
-use crate::api::{Code, Error, Time};
+use crate::api::{Code, Error};
 use crate::limits;
 use crate::repository::Writer;
 use crate::text;
@@ -184,7 +184,7 @@ impl Line {
         }
         let statement = heard(Context::Reply, answer);
         let header = answer.headers.get(HEADER);
-        let signer = verify_reply(header, &statement, nonce, Time::now())
+        let signer = verify_reply(header, &statement, nonce)
             .map_err(|error| failure(format!("the answer of {}: {error}", self.who())))?;
         self.check_signer(signer.as_ref())?;
         let content_type = content_type(answer)

@@ -38,6 +38,8 @@ pub(crate) enum Context {
     Reply,
     /// An announcement, which nobody answers.
     Announcement,
+    /// What a clock shows; its nonce is that of who asked.
+    Clock,
 }
 
 impl Context {
@@ -46,6 +48,7 @@ impl Context {
             Self::Request => "request",
             Self::Reply => "reply",
             Self::Announcement => "announcement",
+            Self::Clock => "clock",
         }
     }
 }
@@ -70,6 +73,24 @@ pub(crate) struct Statement<'a> {
 pub(crate) struct Proof {
     pub(crate) id: EndpointId,
     pub(crate) nonce: [u8; NONCE_BYTES],
+    /// When it was signed, by the signer's clock.
+    pub(crate) time: Time,
+}
+
+impl Proof {
+    /// Checks that it was signed within minutes of `now`, which is what the signer's clock shows.
+    ///
+    /// # Errors
+    /// [`AuthError::Time`].
+    pub(crate) fn check_time(&self, now: Time) -> Result<(), AuthError> {
+        let difference = now.unix_millis().saturating_sub(self.time.unix_millis());
+        if u128::from(difference.unsigned_abs()) > WINDOW.as_millis() {
+            return Err(AuthError::Time {
+                seconds: difference.saturating_abs() / 1000,
+            });
+        }
+        Ok(())
+    }
 }
 
 /// A signature that does not count.
@@ -144,20 +165,16 @@ pub(crate) fn sign(
     .join(" ")
 }
 
-/// Returns what a header proves about a message.
+/// Returns what a header proves about a message, whenever that was signed.
 ///
 /// # Errors
-/// [`AuthError`], never [`AuthError::Replayed`].
-pub(crate) fn verify(
-    header: &str,
-    statement: &Statement<'_>,
-    now: Time,
-) -> Result<Proof, AuthError> {
+/// [`AuthError::Malformed`], [`AuthError::Wrong`].
+pub(crate) fn read(header: &str, statement: &Statement<'_>) -> Result<Proof, AuthError> {
     let words: Vec<&str> = header.split(' ').collect();
     let [VERSION, id, nkey, message, binding, time, nonce, signature] = words.as_slice() else {
         return Err(AuthError::Malformed);
     };
-    let read = || {
+    let parse = || {
         let binding = Binding {
             nkey: from_hex(nkey)?,
             message: from_hex(message)?,
@@ -172,22 +189,18 @@ pub(crate) fn verify(
             from_hex(signature)?,
         ))
     };
-    let (id, binding, time, nonce, signature) = read().ok_or(AuthError::Malformed)?;
-    let difference = now.unix_millis().saturating_sub(time);
-    if u128::from(difference.unsigned_abs()) > WINDOW.as_millis() {
-        return Err(AuthError::Time {
-            seconds: difference.saturating_abs() / 1000,
-        });
-    }
+    let (id, binding, time, nonce, signature) = parse().ok_or(AuthError::Malformed)?;
     let signed = statement.signed_bytes(time, &nonce);
     if binding.is_of(&id) && verify_signature(&binding.message, &signed, &signature) {
-        Ok(Proof { id, nonce })
+        let time = Time::from_unix_millis(time);
+        Ok(Proof { id, nonce, time })
     } else {
         Err(AuthError::Wrong)
     }
 }
 
-/// Returns who answered a request with this `nonce`, `None` when the answer is not signed.
+/// Returns who answered a request with this `nonce`, `None` when the answer is not signed. When it was signed does not matter: the nonce was made
+/// for this request, so it cannot have been before.
 ///
 /// # Errors
 /// [`AuthError`] when the header is not what it has to be.
@@ -195,12 +208,11 @@ pub(crate) fn verify_reply(
     header: Option<&str>,
     statement: &Statement<'_>,
     nonce: &[u8; NONCE_BYTES],
-    now: Time,
 ) -> Result<Option<EndpointId>, AuthError> {
     let Some(header) = header else {
         return Ok(None);
     };
-    let proof = verify(header, statement, now)?;
+    let proof = read(header, statement)?;
     if proof.nonce == *nonce {
         Ok(Some(proof.id))
     } else {
@@ -213,6 +225,11 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 1_700_000_000_000;
+
+    fn verify(header: &str, statement: &Statement<'_>, now: Time) -> Result<Proof, AuthError> {
+        let proof = read(header, statement)?;
+        proof.check_time(now).map(|()| proof)
+    }
 
     fn statement() -> Statement<'static> {
         Statement {
@@ -239,6 +256,7 @@ mod tests {
         let proof = Proof {
             id: keys(1).id(),
             nonce: [5; NONCE_BYTES],
+            time: at(NOW),
         };
         assert_eq!(verify(&header, &statement(), at(NOW + 1000)), Ok(proof));
         assert!(
@@ -310,6 +328,19 @@ mod tests {
             let judged = verify(&header, &statement(), at(NOW + shift));
             assert_eq!(judged, Err(AuthError::Time { seconds: 301 }));
         }
+    }
+
+    #[test]
+    fn an_answer_counts_by_its_nonce_whatever_the_clock_of_its_signer_shows() {
+        let nonce = [5; NONCE_BYTES];
+        let reply = Statement {
+            context: Context::Reply,
+            ..statement()
+        };
+        let header = sign(&keys(1), &reply, &nonce, at(0));
+        let judged = |nonce| verify_reply(Some(&header), &reply, nonce);
+        assert_eq!(judged(&nonce), Ok(Some(keys(1).id())));
+        assert_eq!(judged(&[6; NONCE_BYTES]), Err(AuthError::Replayed));
     }
 
     #[test]

@@ -49,6 +49,7 @@ mod tests {
         Proof {
             id: EndpointId::from([1; KEY_BYTES]),
             nonce: [nonce; NONCE_BYTES],
+            time: Time::from_unix_millis(0),
         }
     }
 
