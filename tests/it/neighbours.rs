@@ -160,3 +160,21 @@ fn one_repository_file_in_two_agents_is_told_by_the_second_and_by_the_doctor_of_
     assert!(killed.expect("kill runs").success());
     wait(|| doctor(1).is_empty());
 }
+
+#[test]
+fn who_wants_to_be_the_leaf_of_one_that_is_joined_already_is_told_what_to_do() {
+    let (place, runtime) = (Place::new(2), runtime());
+    let one = start(&place, runtime.path(), 0, &[]);
+    let other = start(&place, runtime.path(), 1, &[]);
+    stands(&one);
+    let wish = json!({ "url": other.address("leaf") });
+    let refused = one.refused("POST", "mesh/joins", &wish);
+    assert_eq!(refused["code"], json!("conflict"), "{refused}");
+    let hint = refused["hint"].as_str().expect("a hint");
+    assert!(hint.contains("--no-neighbours"), "{hint}");
+    // So started, it may.
+    one.stop();
+    let one = start(&place, runtime.path(), 0, &["--no-neighbours"]);
+    one.api("POST", "mesh/joins", Some(&wish));
+    wait(|| one.mesh()["joins"][0]["state"]["kind"] == "connected");
+}

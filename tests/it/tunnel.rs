@@ -279,3 +279,39 @@ fn a_tunnel_is_switched_on_changed_and_off_while_the_agent_runs_and_stays_so() {
     second.receives("while-the-second-is-away");
     assert_eq!(second.mesh()["tunnel"]["from"], json!("app"));
 }
+
+#[test]
+fn a_leaf_answers_on_streams_only_those_that_it_has_joined() {
+    let (place, ids) = two();
+    let clones = place.repository(1);
+    std::fs::remove_file(&clones).expect("removed");
+    run(place
+        .fossil()
+        .args(["new", "--admin-user", "ada"])
+        .arg(&clones));
+    // It trusts the other and has not joined it.
+    let leaf = start(
+        &place,
+        0,
+        None,
+        &["--nats-role", "leaf", "--trust", &ids[1]],
+    );
+    let ticket = leaf.address("ticket").to_owned();
+    let status = leaf.api("GET", "status", None);
+    let code = status["repositories"][0]["project_code"].clone();
+    let other = start(&place, 1, None, &["--trust", &ids[0]]);
+    let clone = |file: &str| {
+        let address = format!("iroh:{ticket}/{}", code.as_str().expect("a code"));
+        let file = place.home(1).join(file);
+        let mut command = place.edgesync(1);
+        command.args(["clone", &address]).arg(file);
+        command.output().expect("it runs")
+    };
+    let refused = clone("of-the-leaf.fossil");
+    assert!(!refused.status.success(), "{refused:?}");
+    // The same request is answered once it is no leaf.
+    leaf.api("PUT", "mesh/role", Some(&json!({ "role": "peer" })));
+    let cloned = clone("of-the-peer.fossil");
+    assert!(cloned.status.success(), "{cloned:?}");
+    drop(other);
+}

@@ -120,10 +120,18 @@ fn text_form(bytes: &[u8]) -> String {
 
 /// Returns a signed statement, as `nsc` writes them.
 fn jwt(issuer: &Key, subject: &Key, nats: &Value) -> String {
-    let claims = json!({
+    jwt_until(None, issuer, subject, nats)
+}
+
+/// Returns a signed statement that counts until this second since 1970.
+fn jwt_until(end: Option<u64>, issuer: &Key, subject: &Key, nats: &Value) -> String {
+    let mut claims = json!({
         "jti": "x", "iat": 1, "name": "test",
         "iss": issuer.public, "sub": subject.public, "nats": nats,
     });
+    if let Some(end) = end {
+        claims["exp"] = json!(end);
+    }
     let encode = |json: &Value| BASE64URL_NOPAD.encode(json.to_string().as_bytes());
     let head = encode(&json!({ "typ": "JWT", "alg": "ed25519-nkey" }));
     let text = format!("{head}.{}", encode(&claims));
@@ -160,6 +168,8 @@ fn a_creds_file_opens_both_ports_of_a_server_with_an_operator() {
     // Signed by an account that the server does not know.
     let stranger = Key::new(0, 4);
     let bad = write("bad.creds", creds(&jwt(&stranger, &user, &of_user)));
+    let expired = jwt_until(Some(1_700_000_000), &account, &user, &of_user);
+    let expired = write("expired.creds", creds(&expired));
     let operator = write("operator.jwt", of_operator);
     let ports = Ports::new();
     let section = format!(
@@ -172,8 +182,11 @@ fn a_creds_file_opens_both_ports_of_a_server_with_an_operator() {
     let by = |url| ["--nats-upstream", url, "--nats-creds", &good];
     equal_by(&by(&leaf), &by(&client));
     let message = "does not let in the credentials of --nats-creds";
-    for url in [&leaf, &client] {
-        let flags = ["--nats-upstream", url, "--nats-creds", &bad];
+    for (url, creds) in [&leaf, &client]
+        .into_iter()
+        .flat_map(|url| [(url, &bad), (url, &expired)])
+    {
+        let flags = ["--nats-upstream", url, "--nats-creds", creds];
         is_told(&flags, message, "Compare it with");
     }
 }

@@ -81,9 +81,9 @@ beforeEach(() => {
     peers: [
       peer("studio-mac", { endpoint_id: ids.studio, dialled: true, round_trip_ms: 3.2, last_ok: ago(12), repositories: ["notes"], role: "hub" }),
       peer("tablet", { endpoint_id: ids.tablet, link: "via", round_trip_ms: 41, last_ok: ago(5000), role: "leaf", error: { ...refused(), message: "the reply's signature does not match" } }),
-      peer("stranger\u202etxt", { endpoint_id: ids.stranger, link: "leaf", trusted: false, round_trip_ms: 0.4 }),
+      peer("stranger\u202etxt", { endpoint_id: ids.stranger, link: "leaf", trusted: false, capabilities: "", round_trip_ms: 0.4 }),
       peer("old-desktop", { endpoint_id: "bb".repeat(32), link: null, state: { kind: "gone", since: ago(4000) }, last_ok: ago(90_000) }),
-      peer("nats-server", { endpoint_id: null, kind: "server", role: null, link: "leaf", trusted: false, address: "10.0.0.2:7422" }),
+      peer("nats-server", { endpoint_id: null, kind: "server", capabilities: "", role: null, link: "leaf", trusted: false, address: "10.0.0.2:7422" }),
     ],
     counters: {
       since: ago(90_000), messages_in: 12_345, messages_out: 2_210, bytes_in: 8_388_608, bytes_out: 1_048_576, announced: 40, heard: 128, pulls: 131, pulls_over_tunnel: 12,
@@ -102,7 +102,7 @@ function bridge(digits, more) {
 function peer(name, more) {
   return {
     endpoint_id: null, name, kind: "agent", role: "peer", state: { kind: "connected", since: ago(4000) }, link: "route", dialled: false, address: "192.168.1.9:51020",
-    round_trip_ms: null, tunnel: null, trusted: true, repositories: [], available: [], heard_at: ago(3), last_ok: null, error: null, ...more,
+    round_trip_ms: null, tunnel: null, trusted: true, capabilities: "gio", projects: {}, repositories: [], available: [], heard_at: ago(3), last_ok: null, error: null, ...more,
   };
 }
 

@@ -53,6 +53,17 @@ pub(crate) async fn write(
     body: &[u8],
 ) -> Result<(), FrameError> {
     frames::write(stream, head).await?;
+    write_body(stream, body).await
+}
+
+/// Says these bytes, and that nothing follows.
+///
+/// # Errors
+/// [`FrameError`] when the other end does not take them.
+pub(crate) async fn write_body(
+    stream: &mut (impl AsyncWrite + Unpin),
+    body: &[u8],
+) -> Result<(), FrameError> {
     for piece in body.chunks(limits::STREAM_PIECE_BYTES) {
         let written = timeout(limits::XFER_BODY_STALL, stream.write_all(piece));
         written.await.map_err(|_| FrameError::Silent)??;

@@ -39,6 +39,8 @@ pub struct Arrival {
     pub peer: PeerId,
     /// For what.
     pub protocol: Protocol,
+    /// Whether it began as streams of this crate do; one of another make begins with its protocol's own bytes.
+    pub ours: bool,
     /// The stream.
     pub stream: Stream,
 }

@@ -194,6 +194,8 @@ export interface Peer {
   round_trip_ms: number | null;
   tunnel: TunnelWay | null;
   trusted: boolean;
+  capabilities: string;
+  projects: Record<string, string>;
   repositories: string[];
   available: Available[];
   heard_at: string | null;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Join, LinkState, Mesh, Peer } from "../lib/types";
 import { spots } from "./picture";
-import { changeWords, isJoin, linkKind, linkWords, memberRights, meetingOf, roundTrip, tunnelChoice, tunnelWords, unheardWords } from "./words";
+import { changeWords, isJoin, linkKind, linkWords, memberRights, meetingOf, rightsLetters, roundTrip, tunnelChoice, tunnelWords, unheardWords } from "./words";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
 const since = "2026-11-22T11:57:00Z";
@@ -18,6 +18,8 @@ const peer = (more: Partial<Peer> = {}): Peer => ({
   round_trip_ms: 3.2,
   tunnel: null,
   trusted: true,
+  capabilities: "gio",
+  projects: {},
   repositories: [],
   available: [],
   heard_at: null,
@@ -104,4 +106,12 @@ test("the tunnel is told as it is, and chosen as it is told", () => {
     expect(tunnelChoice(meetingOf(choice), choice.relays.join(" "))).toEqual(choice);
   }
   expect(tunnelChoice("relay", " https://r, https://s ").relays).toEqual(["https://r", "https://s"]);
+});
+
+test("rights are told in Fossil's letters too", () => {
+  const [one, other] = ["ab", "cd"].map((each) => each.repeat(20));
+  expect(rightsLetters({ capabilities: "gio", projects: {} })).toBe("gio");
+  expect(rightsLetters({ capabilities: "", projects: { [one as string]: "go", [other as string]: "go" } })).toBe("go in 2 projects");
+  expect(rightsLetters({ capabilities: "o", projects: { [one as string]: "gio" } })).toBe("o; gio in 1 project");
+  expect(rightsLetters({ capabilities: "", projects: {} })).toBe("");
 });

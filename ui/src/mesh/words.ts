@@ -114,6 +114,13 @@ export function memberRights(member: Pick<Member, "capabilities" | "projects">):
   return all === "" ? single : `${all}; ${single.toLowerCase()} besides`;
 }
 
+/** The same in Fossil's letters: `gio`, `go in 1 project`. */
+export function rightsLetters(of: Pick<Member, "capabilities" | "projects">): string {
+  const single = Object.values(of.projects);
+  const some = single.length === 0 ? "" : `${[...new Set(single)].sort().join(", ")} in ${plural(single.length, "project")}`;
+  return [of.capabilities, some].filter(Boolean).join("; ");
+}
+
 function verbs(letters: string): string {
   const words = [letters.includes("g") ? "clones" : "", letters.includes("o") ? "reads" : "", letters.includes("i") ? "writes" : ""].filter(Boolean);
   const said = words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : (words[0] ?? "sees");

@@ -332,6 +332,10 @@ pub struct Peer {
     pub tunnel: Option<TunnelWay>,
     /// Whether its content is taken.
     pub trusted: bool,
+    /// What it may here in all projects, in Fossil's letters.
+    pub capabilities: String,
+    /// What it may besides in single projects, by code.
+    pub projects: BTreeMap<String, String>,
     /// Those of this agent's repositories that it has as well, by name.
     pub repositories: Vec<String>,
     /// What this agent can clone from it, as it has last told.

@@ -422,7 +422,8 @@ impl Mesh {
         if self.neighbours.as_ref().is_some_and(|it| it.has(&url)) {
             let message =
                 format!("{url} is an agent of yours on this machine, which is joined already");
-            return Err(Error::new(api::Code::Conflict, message));
+            let hint = "Nothing is left to do. To have it joined at this address alone, start this agent with --no-neighbours.";
+            return Err(Error::new(api::Code::Conflict, message).with_hint(hint));
         }
         let id = self.dialler.add(&url)?;
         let (state, kept) = (Arc::clone(&self.parts.state), url.to_string());

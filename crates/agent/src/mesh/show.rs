@@ -99,11 +99,7 @@ impl Mesh {
             endpoint_id: id.to_string(),
             name: member.name.to_string(),
             capabilities: member.everywhere.iter().collect(),
-            projects: member
-                .in_projects
-                .iter()
-                .map(|(project, letters)| (project.clone(), letters.iter().collect()))
-                .collect(),
+            projects: projects_of(member),
             vouched_by: member.vouched_by.iter().map(ToString::to_string).collect(),
             since: Time::from_unix_millis(member.since),
             told_at: self.parts.members.told(id).map(|told| told.at),
@@ -253,6 +249,11 @@ impl Mesh {
         // What people here call it, or those who vouch for it, or else it itself, if anybody trusts it.
         let known = id.and_then(|id| register.name_of(&id));
         let own_name = known.or_else(|| Some(told.as_ref()?.hello.name().to_string()));
+        let letters = id.and_then(|id| register.letters(&id, ""));
+        let letters = letters.map(|it| it.chars().collect::<BTreeSet<char>>());
+        let members = register.members();
+        let member = id.and_then(|id| members.members.get(&id));
+        let in_projects = member.map(projects_of);
         Peer {
             endpoint_id: id.map(|id| id.to_string()),
             name: own_name.unwrap_or_else(|| name.get(..16).unwrap_or(name).to_owned()),
@@ -268,6 +269,8 @@ impl Mesh {
             round_trip_ms: None,
             tunnel: None,
             trusted: id.is_some_and(|id| register.knows(&id)),
+            capabilities: letters.unwrap_or_default().into_iter().collect(),
+            projects: in_projects.unwrap_or_default(),
             repositories: Vec::new(),
             available: id.map(|id| self.available(&id)).unwrap_or_default(),
             heard_at: None,
@@ -302,6 +305,14 @@ impl Mesh {
             lost: self.bus().lost(),
         }
     }
+}
+
+/// Returns what a member may in single projects.
+fn projects_of(member: &crate::members::Member) -> BTreeMap<String, String> {
+    let projects = member.in_projects.iter();
+    projects
+        .map(|(project, letters)| (project.clone(), letters.iter().collect()))
+        .collect()
 }
 
 /// Whether a link runs over TCP, which alone has an address and a port.

@@ -207,7 +207,10 @@ impl Mesh {
                     if locked(&self.role).0 != Role::Leaf || streams::stands(&tunnel.endpoint, &id)
                     {
                         // It ends by itself: each of its waits has a limit.
-                        tokio::spawn(door.clone().answer(id, arrival.stream));
+                        match arrival.ours {
+                            true => tokio::spawn(door.clone().answer(id, arrival.stream)),
+                            false => tokio::spawn(door.clone().answer_bare(id, arrival.stream)),
+                        };
                     }
                     continue;
                 }

@@ -382,7 +382,7 @@ impl Member {
 
     /// Makes an exchange over a stream of the tunnel. Returns nothing when the bus is to be asked: no tunnel leads to the peer, it may not
     /// write here, which the bus tells better, or the stream failed.
-    async fn exchange_on_stream(
+    pub(super) async fn exchange_on_stream(
         &self,
         peer: Option<&Peer>,
         goal: Goal,

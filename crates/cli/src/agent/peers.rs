@@ -1,5 +1,6 @@
 //! `edgesync peers` and `unpair`, and the mesh's lines in `sync status`: whom the running agent hears, and how.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -183,6 +184,7 @@ fn table(peers: &[Peer], now: Time) -> String {
         "NAME",
         "STATE",
         "LINK",
+        "RIGHTS",
         "ROUND TRIP",
         "EXCHANGED",
         "REPOSITORIES",
@@ -209,7 +211,7 @@ fn table(peers: &[Peer], now: Time) -> String {
 }
 
 /// Returns what the table says of a peer.
-fn row(peer: &Peer, now: Time) -> [String; 6] {
+fn row(peer: &Peer, now: Time) -> [String; 7] {
     let state = match &peer.error {
         Some(error) => format!("error: {}", printable(&error.message)),
         None if peer.kind == PeerKind::Agent && !peer.trusted => {
@@ -222,12 +224,27 @@ fn row(peer: &Peer, now: Time) -> [String; 6] {
         printable(&peer.name),
         state,
         peer.link.map_or_else(dash, |link| link_word(link, peer)),
+        rights_words(peer).unwrap_or_else(dash),
         peer.round_trip_ms
             .map_or_else(dash, |millis| format!("{millis:.1} ms")),
         peer.last_ok
             .map_or_else(dash, |at| format!("{} ago", age(at, now))),
         peer.repositories.join(", "),
     ]
+}
+
+/// Returns what a peer may here, in Fossil's letters; nothing when it has no rights.
+fn rights_words(peer: &Peer) -> Option<String> {
+    let everywhere = Some(peer.capabilities.clone()).filter(|it| !it.is_empty());
+    let single: BTreeSet<&str> = peer.projects.values().map(String::as_str).collect();
+    let single: Vec<&str> = single.into_iter().collect();
+    let single = match peer.projects.len() {
+        0 => None,
+        1 => Some(format!("{} in 1 project", single.join(", "))),
+        many => Some(format!("{} in {many} projects", single.join(", "))),
+    };
+    let both: Vec<String> = [everywhere, single].into_iter().flatten().collect();
+    (!both.is_empty()).then(|| printable(&both.join("; ")))
 }
 
 fn role_word(role: Role) -> &'static str {
@@ -277,6 +294,8 @@ fn age(at: Time, now: Time) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use edgesync_agent::api::{Code, PeerError};
 
     use super::*;
@@ -298,6 +317,8 @@ mod tests {
             tunnel: None,
             round_trip_ms: Some(3.24),
             trusted: true,
+            capabilities: "gio".to_owned(),
+            projects: BTreeMap::new(),
             repositories: vec!["docs".to_owned(), "src".to_owned()],
             available: vec![],
             heard_at: None,
@@ -310,6 +331,7 @@ mod tests {
     fn each_peer_has_a_line_with_its_state_link_and_age() {
         let stranger = Peer {
             trusted: false,
+            capabilities: String::new(),
             link: Some(LinkKind::Via),
             round_trip_ms: None,
             last_ok: None,
@@ -324,13 +346,15 @@ mod tests {
                 since: at(0),
                 retry_at: None,
             }),
+            capabilities: String::new(),
+            projects: [("ab".repeat(20), "go".to_owned())].into(),
             ..peer("tablet")
         };
         insta::assert_snapshot!(table(&[peer("studio-mac"), stranger, failing], at(122)), @r"
-        NAME              STATE                                        LINK            ROUND TRIP  EXCHANGED  REPOSITORIES
-        studio-mac        connected for 2 min                          route           3.2 ms      12 s ago   docs, src
-        stranger\u{202e}  connected for 2 min, not trusted             through others  -           -
-        tablet            error: the reply's signature does not match  route           3.2 ms      12 s ago   docs, src
+        NAME              STATE                                        LINK            RIGHTS           ROUND TRIP  EXCHANGED  REPOSITORIES
+        studio-mac        connected for 2 min                          route           gio              3.2 ms      12 s ago   docs, src
+        stranger\u{202e}  connected for 2 min, not trusted             through others  -                -           -
+        tablet            error: the reply's signature does not match  route           go in 1 project  3.2 ms      12 s ago   docs, src
         ");
     }
 

@@ -138,6 +138,28 @@ async fn an_nkey_signs_the_nonce_of_this_very_connection() {
 }
 
 #[tokio::test]
+async fn a_jwt_lets_nobody_in_whether_it_has_expired_or_not() {
+    let keys = KeyPair::from_seed(&[9; 32]).expect("keys");
+    let users = vec![User::new(Credential::Nkey(keys.public()))];
+    let server = guarded(Rules::Users(users), Limits::default()).await;
+    let address = server.addresses().clients.expect("an address");
+    let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+    for end in [1_u64, 4_000_000_000] {
+        let (mut wire, info) = Wire::dial(address).await;
+        let nonce = info["nonce"].as_str().expect("a nonce");
+        let head = encode(r#"{"typ":"JWT","alg":"ed25519-nkey"}"#);
+        let claims = format!(r#"{{"sub":"{}","exp":{end}}}"#, keys.public());
+        let text = format!("{head}.{}", encode(&claims));
+        let signed = |what: &str| BASE64URL_NOPAD.encode(&keys.sign(what.as_bytes()));
+        let (by, sig) = (signed(&text), signed(nonce));
+        // Both signatures are good; but nobody here is told whose word counts.
+        let connect = format!(r#"CONNECT {{"jwt":"{text}.{by}","sig":"{sig}"}}"#);
+        wire.send(format!("{connect}\r\n")).await;
+        wire.expect_end("-ERR 'Authorization Violation'").await;
+    }
+}
+
+#[tokio::test]
 async fn permissions_are_kept_word_for_word() {
     let mut permissions = Permissions::default();
     permissions.publish.allow = Some(vec![filter("out.>")]);

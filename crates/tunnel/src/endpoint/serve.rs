@@ -116,10 +116,12 @@ async fn arrive(
         Ok(Ok(first)) => (true, first),
         _ => (false, Vec::new()),
     };
+    let ours = first.is_empty();
     let stream = Stream::new(connection, send, receive, first).holding(open);
     let arrival = Arrival {
         peer,
         protocol,
+        ours,
         stream,
     };
     if good {

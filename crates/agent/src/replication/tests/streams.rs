@@ -126,3 +126,86 @@ async fn who_has_no_rights_gets_nothing_by_a_stream() {
     let name = libfossil::name::HashName::sha3_of(b"secret");
     assert!(b.rid(&name).expect("read").is_none());
 }
+
+/// Asks as an agent of another make does: the packed message on a stream, and its end; the answer is all that comes back.
+async fn ask_bare(door: &Door, id: EndpointId, message: &str) -> String {
+    use libfossil::xfer::frame::{ContentType, decode, encode};
+    let (here, there) = tokio::io::duplex(1 << 16);
+    tokio::spawn(door.clone().answer_bare(id, there));
+    let (mut reader, mut writer) = tokio::io::split(here);
+    let packed = encode(ContentType::Packed, message.as_bytes().to_vec());
+    crate::streams::write_body(&mut writer, &packed)
+        .await
+        .expect("asked");
+    let mut answer = Vec::new();
+    let read = tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut answer);
+    timeout(PATIENCE, read)
+        .await
+        .expect("in time")
+        .expect("read");
+    let message = decode(ContentType::Packed, answer.into()).expect("a packed message");
+    String::from_utf8_lossy(&message).into_owned()
+}
+
+#[tokio::test]
+async fn a_request_without_our_frame_is_answered_in_its_own_form_to_whom_may_ask() {
+    let lab = Lab::new();
+    let a = lab.start(1, &[2], HOUR).await;
+    a.joins().await;
+    a.store("for those who may");
+    let replication = Arc::clone(&a.replication);
+    let trust = Arc::clone(&replication.setup.wire.trust);
+    let door = Door::new(replication, trust);
+    let (friend, stranger) = (keys(2).id(), keys(3).id());
+    let pull = format!("pull {} {}\n", "0".repeat(40), project());
+    let name = libfossil::name::HashName::sha3_of(b"for those who may");
+    let gimme = format!("{pull}gimme {name}\n");
+    let answer = ask_bare(&door, friend, &gimme).await;
+    assert!(answer.contains("for those who may"), "{answer}");
+    let answer = ask_bare(&door, friend, "clone 3 1\n").await;
+    assert!(answer.contains(&format!(" {}\n", project())), "{answer}");
+    // Who may nothing learns nothing, and neither does who asks for another project.
+    let refusal = "error the\\sproject\\sis\\snot\\sserved\\shere";
+    let other = format!("pull {} {}\n", "0".repeat(40), "f".repeat(40));
+    for (id, message) in [
+        (stranger, gimme.as_str()),
+        (stranger, "clone 3 1\n"),
+        (friend, &other),
+    ] {
+        let answer = ask_bare(&door, id, message).await;
+        assert!(answer.starts_with(refusal), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_stores_that_may_only_read_here_is_not_taken_on_a_stream() {
+    let lab = Lab::new();
+    let (tunnel_a, streams_a) = open(1, &[Protocol::Route, Protocol::Xfer]).await;
+    let (tunnel_b, _streams_b) = open(2, &[]).await;
+    let a = lab.start(1, &[2], HOUR).await;
+    let b = lab.start_over(2, &[], HOUR, Some(tunnel_b.clone())).await;
+    let reads = crate::trust::TrustedId {
+        id: keys(1).id(),
+        name: None,
+        capabilities: "go".to_owned(),
+        since: None,
+    };
+    let register = &b.replication.setup.wire.trust.register;
+    register.add(reads).expect("added");
+    answer(&a, streams_a);
+    let _link = link(&tunnel_b, &tunnel_a).await;
+    b.joins().await;
+    a.store("not for b");
+    let peer = Peer::parse(&keys(1).id().to_string()).expect("a name");
+    let member = locked(&b.replication.members).values().next().cloned();
+    let goal = Goal {
+        pull: true,
+        ..Goal::default()
+    };
+    let member = member.expect("a member");
+    let exchanged = member
+        .exchange_on_stream(Some(&peer), goal, &mut |_| {})
+        .await;
+    assert!(exchanged.is_none(), "it is not asked");
+    assert!(!b.holds("not for b"));
+}
