@@ -61,3 +61,6 @@ pub const MAX_SENDERS: usize = 1_000;
 
 /// The longest time until a question expires, in milliseconds: a year.
 pub const MAX_EXPIRY_MS: i64 = 366 * 86_400_000;
+
+/// Longest address that is offered for more, in bytes; what browsers take.
+pub const MAX_CLICK_BYTES: usize = 2_000;

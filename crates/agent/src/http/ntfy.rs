@@ -53,8 +53,11 @@ const CACHE: &[&str] = &["cache", "x-cache"];
 /// The kind of ntfy's actions that leads to an address.
 const VIEW: &str = "view";
 
+/// The kind of ntfy's actions that puts a text into the clipboard.
+const COPY: &str = "copy";
+
 /// The kinds of ntfy's actions.
-const ACTION_KINDS: [&str; 4] = [VIEW, "broadcast", "http", "copy"];
+const ACTION_KINDS: [&str; 4] = [VIEW, "broadcast", "http", COPY];
 
 /// `POST` or `PUT /notify/{project}`.
 pub(super) async fn publish(
@@ -225,8 +228,13 @@ struct Link {
 }
 
 impl Actions {
-    /// Takes one of ntfy's actions: one that leads to an address is a link, any other an answer.
+    /// Takes one of ntfy's actions: one that leads to an address is a link, any other an answer. What only copies is neither.
     fn take(&mut self, kind: &str, label: String, url: Option<&str>) -> Result<(), Error> {
+        if kind.eq_ignore_ascii_case(COPY) {
+            let words = format!("the action {label:?} copies a text, which does not work here");
+            return Err(Error::new(Code::Unsupported, words)
+                .with_hint("write what is to be copied into the message"));
+        }
         if !kind.eq_ignore_ascii_case(VIEW) {
             self.labels.push(label);
             return Ok(());
@@ -475,6 +483,8 @@ mod tests {
                 assert!(error.message.contains("Open") && error.hint.is_some());
             }
         }
+        let copies = actions("copy, Code, 123456").expect_err("refused");
+        assert!(copies.code == Code::Unsupported && copies.hint.is_some());
         for text in ["view, Open", r#"[{"action": "view", "label": "Open"}]"#] {
             let error = actions(text).expect_err(text);
             assert_eq!(error.code, Code::BadRequest, "{text}");

@@ -2,7 +2,9 @@
 
 use super::ActionError;
 use crate::json::JsonError;
-use crate::limits::{MAX_ACTIONS, MAX_BODY_BYTES, MAX_LABEL_BYTES, MAX_MEDIA, MAX_MESSAGE_BYTES};
+use crate::limits::{
+    MAX_ACTIONS, MAX_BODY_BYTES, MAX_CLICK_BYTES, MAX_LABEL_BYTES, MAX_MEDIA, MAX_MESSAGE_BYTES,
+};
 use crate::name::NameError;
 
 /// Which rule a message breaks.
@@ -21,6 +23,11 @@ pub enum MessageError {
     /// A member with a value of another type or form.
     #[error("the member {0:?} has a value that it cannot have")]
     Malformed(&'static str),
+    /// A link that leads elsewhere than to the web, or seems to lead to another host than it does.
+    #[error(
+        "the link is no address that begins with http:// or https://, without a user before the host and at most {MAX_CLICK_BYTES} bytes long"
+    )]
+    Link,
     /// A name that means something else where it would go.
     #[error("the member {member:?}: {source}")]
     Name {

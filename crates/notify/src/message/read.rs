@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::fields::VERSION;
 use super::{Action, Fields, Kind, MessageError, Priority, Resolution, SIG, Source};
 use crate::limits::{
-    MAX_ACTIONS, MAX_BODY_BYTES, MAX_LABEL_BYTES, MAX_MEDIA, MAX_MEDIA_NAME_BYTES,
+    MAX_ACTIONS, MAX_BODY_BYTES, MAX_CLICK_BYTES, MAX_LABEL_BYTES, MAX_MEDIA, MAX_MEDIA_NAME_BYTES,
 };
 use crate::name::{MessageId, NameError, Project, ThreadId};
 use crate::sign::{ALGORITHM, Signature};
@@ -14,9 +14,6 @@ use crate::text::acts;
 
 /// Longest id of a sender; the Go product falls back to names of hosts.
 const MAX_FROM_BYTES: usize = 255;
-
-/// Longest address that is offered for more, in bytes; what browsers take.
-const MAX_CLICK_BYTES: usize = 2_000;
 
 /// Years that a message may come from: what the forms of dates in repositories can hold.
 const TIMESTAMPS_MS: std::ops::Range<i64> = 0..253_402_300_800_000;
@@ -124,7 +121,7 @@ fn check(fields: &Fields) -> Result<(), MessageError> {
         .as_ref()
         .is_some_and(|click| !is_address(click))
     {
-        return Err(MessageError::Malformed("click"));
+        return Err(MessageError::Link);
     }
     let bad_tag = |tag: &String| tag.len() > MAX_LABEL_BYTES || tag.contains(acts);
     if fields.tags.len() > MAX_ACTIONS || fields.tags.iter().any(bad_tag) {
@@ -133,10 +130,15 @@ fn check(fields: &Fields) -> Result<(), MessageError> {
     Ok(())
 }
 
-/// Returns whether a link leads to the web, and not to a program or a file.
+/// Returns whether a link leads to the web, and not to a program or a file, and to the host that a reader takes it to lead to: browsers
+/// take what is before an `@` for a user, and a backslash for a slash.
 fn is_address(click: &str) -> bool {
-    let web = click.starts_with("https://") || click.starts_with("http://");
-    web && click.len() <= MAX_CLICK_BYTES && !click.contains(|c: char| c.is_whitespace() || acts(c))
+    let schemes = ["https://", "http://"];
+    let rest = schemes.iter().find_map(|it| click.strip_prefix(it));
+    let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    host.is_some_and(|host| !host.is_empty() && !host.contains('@'))
+        && click.len() <= MAX_CLICK_BYTES
+        && !click.contains(|c: char| c == '\\' || c.is_whitespace() || acts(c))
 }
 
 fn actions(members: &Members) -> Result<Vec<Action>, MessageError> {
