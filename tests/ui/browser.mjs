@@ -87,22 +87,29 @@ export async function inspect(page, name) {
   assert.deepEqual(broken, [], `${name}: accessibility`);
 }
 
+/** From how far away a camera looks at a code: it moves until it can read it. */
+const DISTANCES = [1, 1.5, 2, 3];
+
 /** What a camera reads of the code that the page shows. @param {Page} page */
 export async function readCode(page) {
   const picture = (await page.locator("img.qr").screenshot()).toString("base64");
   const paper = await page.context().newPage();
-  const { data, width, height } = await paper.evaluate(async (png) => {
-    const image = new Image();
-    image.src = `data:image/png;base64,${png}`;
-    await image.decode();
-    const canvas = new OffscreenCanvas(image.width, image.height);
-    const context = canvas.getContext("2d");
-    if (!context) throw new Error("no canvas");
-    context.drawImage(image, 0, 0);
-    return { data: [...context.getImageData(0, 0, image.width, image.height).data], width: image.width, height: image.height };
-  }, picture);
+  let found;
+  for (const scale of DISTANCES) {
+    const { data, width, height } = await paper.evaluate(async ({ png, scale }) => {
+      const image = new Image();
+      image.src = `data:image/png;base64,${png}`;
+      await image.decode();
+      const canvas = new OffscreenCanvas(Math.round(image.width * scale), Math.round(image.height * scale));
+      const context = canvas.getContext("2d");
+      if (!context) throw new Error("no canvas");
+      context.drawImage(image, 0, 0, canvas.width, canvas.height);
+      return { data: [...context.getImageData(0, 0, canvas.width, canvas.height).data], width: canvas.width, height: canvas.height };
+    }, { png: picture, scale });
+    found = (jsqr.default ?? jsqr)(Uint8ClampedArray.from(data), width, height);
+    if (found) break;
+  }
   await paper.close();
-  const found = (jsqr.default ?? jsqr)(Uint8ClampedArray.from(data), width, height);
   assert.ok(found, "the code can be read");
   return found.data;
 }
