@@ -109,17 +109,31 @@ export async function* events(signal: AbortSignal): AsyncGenerator<AgentEvent> {
   for await (const line of lines(response.body)) yield JSON.parse(line) as AgentEvent;
 }
 
+/** A Fossil server, and whom it is asked as. */
+export interface Server {
+  url: string;
+  user?: string;
+  password?: string;
+}
+
+/** The server as a person typed it; what stayed empty is left out. */
+export const serverOf = (url: string, user: string, password: string): Server => ({
+  url: url.trim(),
+  ...(user.trim() ? { user: user.trim() } : {}),
+  ...(password ? { password } : {}),
+});
+
 export const add = (path: string) => json<Repository>("POST", "/repositories/add", { path });
 
 export const create = (body: { path: string; project_name?: string; user?: string }) =>
   json<Created>("POST", "/repositories/create", body);
 
-export const clone = (body: { url: string; path?: string; user?: string; password?: string }) =>
+export const clone = (body: Server & { path?: string }) =>
   json<Job>("POST", "/repositories/clone", body);
 
 export const forget = (name: string) => nothing("DELETE", repository(name));
 
-export const setRemote = (name: string, remote: { url: string; user?: string; password?: string } | { url: null }) =>
+export const setRemote = (name: string, remote: Server | { url: null }) =>
   json<Repository>("PUT", `${repository(name)}/remote`, remote);
 
 export const sync = (name: string) => json<Repository>("POST", `${repository(name)}/sync`);
@@ -180,7 +194,7 @@ export const addJoin = (url: string) => json<Join>("POST", "/mesh/joins", { url 
 
 export const removeJoin = (id: string) => nothing("DELETE", `/mesh/joins/${encodeURIComponent(id)}`);
 
-export const addBridge = (server: { url: string; user?: string; password?: string }) => json<Bridge>("POST", "/mesh/bridges", server);
+export const addBridge = (server: Server) => json<Bridge>("POST", "/mesh/bridges", server);
 
 export const removeBridge = (id: string) => nothing("DELETE", `/mesh/bridges/${encodeURIComponent(id)}`);
 
