@@ -40,6 +40,8 @@ mod replication;
 mod repository;
 mod request_line;
 mod runtime;
+#[cfg(test)]
+mod samples;
 mod serve;
 mod share;
 mod shell;

@@ -24,6 +24,19 @@ pub(crate) struct RepositoryArg {
     pub(crate) repo: Option<PathBuf>,
 }
 
+/// `-R`, for commands about everything that the running agent keeps, or one repository of it.
+#[derive(Args)]
+pub(crate) struct OneArg {
+    /// Only this repository
+    #[arg(
+        short = 'R',
+        long = "repo",
+        visible_alias = "repository",
+        value_name = "FILE"
+    )]
+    pub(crate) repo: Option<PathBuf>,
+}
+
 impl RepositoryArg {
     /// Returns the file that is meant.
     pub(crate) fn path(&self) -> Result<PathBuf, Failure> {

@@ -36,6 +36,8 @@ pub mod limits;
 pub mod name;
 pub mod pieces;
 pub mod rebuild;
+#[cfg(test)]
+mod samples;
 pub mod text;
 pub mod time;
 pub mod uv;

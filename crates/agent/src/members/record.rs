@@ -294,10 +294,7 @@ mod endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn keys(seed: u8) -> Keys {
-        Keys::from_secret(&[seed; 32]).expect("keys")
-    }
+    use crate::samples::keys;
 
     fn record() -> Record {
         let member = keys(2).id();

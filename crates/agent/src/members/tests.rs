@@ -9,11 +9,8 @@ use super::*;
 use crate::api::Role;
 use crate::limits;
 use crate::pair::DeviceName;
-use crate::trust::{EndpointId, Keys};
-
-fn keys(seed: u8) -> Keys {
-    Keys::from_secret(&[seed; 32]).expect("keys")
-}
+use crate::samples::keys;
+use crate::trust::EndpointId;
 
 fn id(seed: u8) -> EndpointId {
     keys(seed).id()

@@ -126,11 +126,8 @@ fn read(shown: &str) -> Option<(EndpointId, [u8; 32])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::keys;
     use crate::trust::Register;
-
-    fn keys(seed: u8) -> Keys {
-        Keys::from_secret(&[seed; 32]).expect("keys")
-    }
 
     fn connect(shown: &str) -> Connect {
         let mut connect = Connect::default();

@@ -15,7 +15,8 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::api::{ClaimOffer, PendingState};
-use crate::trust::{Keys, Register, Trust};
+use crate::samples;
+use crate::trust::{Register, Trust};
 use claim::Aim;
 
 /// Long enough for any machine; nothing waits for it when all is well.
@@ -36,7 +37,7 @@ impl Side {
         let folder = tempfile::tempdir().expect("a folder");
         let (state, _) = StateDb::open(&folder.path().join("agent.db")).expect("a database");
         let state = Arc::new(state);
-        let keys = Arc::new(Keys::from_secret(&[seed; 32]).expect("keys"));
+        let keys = Arc::new(samples::keys(seed));
         let trust = Arc::new(Trust::new(Register::of_run([], None)));
         let events = Arc::new(Events::new());
         let id = keys.id();

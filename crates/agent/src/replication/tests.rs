@@ -9,9 +9,8 @@ use edgesync_bus::{Fate, Hub, Message, Publish, SharedBus};
 use edgesync_replica::{
     Announcement, Arrivals, Fingerprint, Hello, Project, Stamp, Tip, Topic, Why,
 };
-use libfossil::db::{Access, NewRepository, Repository, Visibility};
+use libfossil::db::{Access, Repository, Visibility};
 use libfossil::fingerprint::Fingerprints;
-use libfossil::name::ProjectCode;
 use libfossil::xfer::client::{Client, Goal};
 use tokio::time::{sleep, timeout};
 
@@ -19,8 +18,9 @@ use super::*;
 use crate::api::State;
 use crate::clock;
 use crate::repository::Writer;
+use crate::samples::{self, keys, project};
 use crate::sync::bus::{Accepts, Line};
-use crate::trust::{EndpointId, Keys, Register, Trust};
+use crate::trust::{EndpointId, Register, Trust};
 use crate::watch::FileWatch;
 
 /// Long enough for any machine; nothing waits for it when all is well.
@@ -72,16 +72,7 @@ impl Lab {
     /// Makes a repository that all agents of a lab could have cloned from each other.
     fn repository(&self, name: &str) -> PathBuf {
         let path = self.folder.path().join(name);
-        let new = NewRepository {
-            project_code: Some(project()),
-            server_code: ProjectCode::from_random([2; 20]),
-            project_name: None,
-            admin: "ada",
-            password: "secret",
-            initial_check_in: true,
-            now: libfossil::time::Timestamp::from_unix_millis(1_700_000_000_000),
-        };
-        drop(Repository::create(&path, &new).expect("created"));
+        drop(samples::repository(&path));
         path.canonicalize().expect("there")
     }
 
@@ -237,14 +228,6 @@ impl Member {
             Err(_) => panic!("it is not counted: {:#?}", self.replication.standings()),
         }
     }
-}
-
-fn project() -> ProjectCode {
-    ProjectCode::from_random([1; 20])
-}
-
-fn keys(seed: u8) -> Keys {
-    Keys::from_secret(&[seed; 32]).expect("keys")
 }
 
 fn peer(seed: u8) -> edgesync_replica::Peer {

@@ -296,24 +296,10 @@ impl FileId {
 
 #[cfg(test)]
 mod tests {
-    use libfossil::db::NewRepository;
-    use libfossil::name::ProjectCode;
     use libfossil::time::Timestamp;
 
     use super::*;
-
-    fn repository(path: &Path) -> Repository {
-        let new = NewRepository {
-            project_code: Some(ProjectCode::from_random([1; 20])),
-            server_code: ProjectCode::from_random([2; 20]),
-            project_name: None,
-            admin: "ada",
-            password: "secret",
-            initial_check_in: true,
-            now: Timestamp::from_unix_millis(1_700_000_000_000),
-        };
-        Repository::create(path, &new).expect("created")
-    }
+    use crate::samples::repository;
 
     #[tokio::test]
     async fn a_panic_is_reported_and_the_thread_lives_on() {

@@ -223,6 +223,7 @@ pub(crate) fn verify_reply(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::keys;
 
     const NOW: i64 = 1_700_000_000_000;
 
@@ -244,10 +245,6 @@ mod tests {
 
     fn at(millis: i64) -> Time {
         Time::from_unix_millis(millis)
-    }
-
-    fn keys(seed: u8) -> Keys {
-        Keys::from_secret(&[seed; 32]).expect("keys")
     }
 
     #[test]

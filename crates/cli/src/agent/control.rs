@@ -12,33 +12,22 @@ use crate::agent::api::{AgentApi, kind};
 use crate::agent::peers;
 use crate::agent::runtime;
 use crate::error::{Failure, Kind, OrFail, hint_from_page};
+use crate::locate::OneArg;
 use crate::output::{Output, printable};
 use crate::units::{format_age, format_clock, format_size};
 
 /// Make the running agent sync now, and wait until it has
 #[derive(Args)]
 pub(crate) struct Now {
-    /// Only this repository
-    #[arg(
-        short = 'R',
-        long = "repo",
-        visible_alias = "repository",
-        value_name = "FILE"
-    )]
-    repo: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    only: OneArg,
 }
 
 /// Show what the running agent does
 #[derive(Args)]
 pub(crate) struct Status {
-    /// Only this repository
-    #[arg(
-        short = 'R',
-        long = "repo",
-        visible_alias = "repository",
-        value_name = "FILE"
-    )]
-    repo: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    only: OneArg,
 }
 
 /// Show the app: open its window, or print the address of its page where there is no desktop
@@ -52,7 +41,7 @@ impl Now {
             let started = Time::now();
             // Subscribed before the request, so that no change falls between the two.
             let mut events = agent.lines("events").await?;
-            let asked: Vec<Repository> = match &self.repo {
+            let asked: Vec<Repository> = match &self.only.repo {
                 Some(path) => {
                     let status: api::Status = agent.get("status").await?;
                     let name = named(&status, path)?.name.clone();
@@ -109,7 +98,7 @@ impl Status {
             let status: api::Status = agent.get("status").await?;
             Ok::<_, Failure>((status, peers::mesh(&agent).await?))
         })?;
-        if let Some(path) = &self.repo {
+        if let Some(path) = &self.only.repo {
             let name = named(&status, path)?.name.clone();
             status.repositories.retain(|it| it.name == name);
         }

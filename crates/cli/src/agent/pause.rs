@@ -1,6 +1,6 @@
 //! `edgesync sync pause` and `sync resume`: for a while the running agent pulls and pushes nothing by itself.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +10,7 @@ use crate::agent::api::AgentApi;
 use crate::agent::control::{named, repository_line, state_words};
 use crate::agent::runtime;
 use crate::error::Failure;
+use crate::locate::OneArg;
 use crate::output::Output;
 use crate::units::parse_duration;
 
@@ -23,27 +24,15 @@ pub(crate) struct Pause {
     #[arg(value_name = "DURATION", value_parser = parse_duration)]
     duration: Option<Duration>,
 
-    /// Only this repository
-    #[arg(
-        short = 'R',
-        long = "repo",
-        visible_alias = "repository",
-        value_name = "FILE"
-    )]
-    repo: Option<PathBuf>,
+    #[command(flatten)]
+    only: OneArg,
 }
 
 /// End a pause of the running agent
 #[derive(Args)]
 pub(crate) struct Resume {
-    /// Only the pause of this repository
-    #[arg(
-        short = 'R',
-        long = "repo",
-        visible_alias = "repository",
-        value_name = "FILE"
-    )]
-    repo: Option<PathBuf>,
+    #[command(flatten)]
+    only: OneArg,
 }
 
 impl Pause {
@@ -53,18 +42,23 @@ impl Pause {
             for_ms: millis.map(|millis| u64::try_from(millis).unwrap_or(u64::MAX)),
             until: None,
         };
-        act("pause", self.repo, wish, out)
+        act("pause", self.only.repo.as_deref(), wish, out)
     }
 }
 
 impl Resume {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        act("resume", self.repo, SetPause::default(), out)
+        act(
+            "resume",
+            self.only.repo.as_deref(),
+            SetPause::default(),
+            out,
+        )
     }
 }
 
 /// Asks for it, and prints how the agent or the repository is now.
-fn act(verb: &str, repo: Option<PathBuf>, body: SetPause, out: Output) -> Result<(), Failure> {
+fn act(verb: &str, repo: Option<&Path>, body: SetPause, out: Output) -> Result<(), Failure> {
     let agent = AgentApi::find()?;
     runtime()?.block_on(async {
         let Some(path) = repo else {
@@ -72,7 +66,7 @@ fn act(verb: &str, repo: Option<PathBuf>, body: SetPause, out: Output) -> Result
             return out.print(&status, |status| words(status, Time::now()));
         };
         let status: api::Status = agent.get("status").await?;
-        let name = &named(&status, &path)?.name;
+        let name = &named(&status, path)?.name;
         let path = format!("repositories/{name}/{verb}");
         let repository: Repository = agent.post_json(&path, &body).await?;
         out.print(&repository, |it| repository_line(it, Time::now()))

@@ -111,9 +111,8 @@ impl Repository {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::{Access, NewRepository, Visibility};
-    use crate::name::ProjectCode;
-    use crate::time::Timestamp;
+    use crate::db::Visibility;
+    use crate::samples::{self, NOW};
 
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 1_u64;
@@ -129,23 +128,11 @@ mod tests {
     #[test]
     fn a_long_content_is_stored_and_damage_to_it_is_noticed() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("r.fossil");
-        let now = Timestamp::from_unix_millis(1_700_000_000_000);
-        let new = NewRepository {
-            project_code: Some(ProjectCode::from_random([1; 20])),
-            server_code: ProjectCode::from_random([2; 20]),
-            project_name: None,
-            admin: "ada",
-            password: "",
-            initial_check_in: false,
-            now,
-        };
-        drop(Repository::create(&path, &new).expect("created"));
-        let mut repo = Repository::open(&path, Access::ReadWrite).expect("opened");
+        let mut repo = samples::repository(folder.path());
         for policy in ["0", "2"] {
             let content = [policy.as_bytes(), &noise(3 * LARGE_BYTES)].concat();
             let rid = repo
-                .write(now, |tx| {
+                .write(NOW, |tx| {
                     tx.set_config("hash-policy", policy)?;
                     Ok::<_, Error>(tx.store(&content, Visibility::Public)?.rid)
                 })
@@ -153,7 +140,7 @@ mod tests {
             assert_eq!(repo.content(rid).expect("content"), content);
             assert!(repo.check_if_large(rid).expect("sound"));
 
-            let damaged = repo.write(now, |tx| {
+            let damaged = repo.write(NOW, |tx| {
                 let mut row = tx.open_content(rid, false)?;
                 let middle = row.len() / 2;
                 row.write_all_at(&[0xaa; 64], middle)?;

@@ -3,24 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::db::NewRepository;
-use crate::name::{HashName, ProjectCode};
+use crate::name::HashName;
+use crate::samples::repository;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_millis(1_700_000_000_000 + seconds * 1000)
-}
-
-fn repository(folder: &Path) -> Repository {
-    let new = NewRepository {
-        project_code: Some(ProjectCode::from_random([1; 20])),
-        server_code: ProjectCode::from_random([2; 20]),
-        project_name: None,
-        admin: "ada",
-        password: "secret",
-        initial_check_in: false,
-        now: at(0),
-    };
-    Repository::create(folder.join("r.fossil"), &new).unwrap()
 }
 
 fn name(text: &str) -> ContentName {

@@ -4,25 +4,13 @@ use std::collections::BTreeMap;
 
 use super::plan::{Bounds, Plan, Scope};
 use super::stream::{self, Found};
-use crate::db::{Error, NewRepository, Repository, Rid, Visibility};
-use crate::name::ProjectCode;
-use crate::time::Timestamp;
-
-const NOW: Timestamp = Timestamp::from_unix_millis(1_700_000_000_000);
+use crate::db::{Error, Repository, Rid, Visibility};
+use crate::samples::{self, NOW};
 
 /// Versions of a text, each a delta on the one with half its number: a tree in which whatever is expanded first, something else has to wait
 /// for a second delta.
 fn branching(folder: &tempfile::TempDir) -> (Repository, Vec<Rid>) {
-    let new = NewRepository {
-        project_code: Some(ProjectCode::from_random([1; 20])),
-        server_code: ProjectCode::from_random([2; 20]),
-        project_name: None,
-        admin: "ada",
-        password: "",
-        initial_check_in: false,
-        now: NOW,
-    };
-    let mut repo = Repository::create(folder.path().join("r.fossil"), &new).expect("created");
+    let mut repo = samples::repository(folder.path());
     let version = |number: usize| -> Vec<u8> {
         let line = |at: usize| {
             format!(

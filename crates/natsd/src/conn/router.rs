@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::MutexGuard;
 
 use super::memory::Memory;
+use super::outbound::State;
 use super::{Batch, Conn, SharedPayload, Sub};
 use crate::limits::SHARED_PAYLOAD_BYTES;
 use crate::link::LinkState;
@@ -249,7 +251,7 @@ impl Sending<'_> {
         let conn = &sub.owner;
         let message = self.message;
         let (header_len, payload) = message.for_receiver(conn);
-        let mut state = conn.out.lock();
+        let state = conn.out.lock();
         if state.is_closed() {
             return false;
         }
@@ -258,8 +260,6 @@ impl Sending<'_> {
             Delivery::Counted => {}
             Delivery::Last => self.batch.finished.push(Arc::clone(sub)),
         }
-        state.messages += 1;
-        state.bytes += payload.len() as u64;
         let head = |out: &mut Vec<u8>| {
             out.extend_from_slice(if header_len > 0 { b"HMSG " } else { b"MSG " });
             out.extend_from_slice(message.subject);
@@ -278,18 +278,41 @@ impl Sending<'_> {
             out.extend_from_slice(write::CRLF);
         };
         let fields = message.subject.len() + sub.sid.len() + message.reply.map_or(0, <[u8]>::len);
-        append(
-            &mut state.queue,
-            fields,
-            head,
-            payload,
-            self.shared.as_mut().map(|shared| (shared, message.payload)),
-        );
+        let from_client = self.from.conn.kind == Kind::Client;
+        self.append(conn, state, payload, fields, head, from_client);
+        true
+    }
+
+    /// Puts the message behind what waits for `conn` already; with `stall` a publisher that is faster waits for it.
+    fn append(
+        &mut self,
+        conn: &Arc<Conn>,
+        mut state: MutexGuard<'_, State>,
+        payload: &[u8],
+        fields: usize,
+        head: impl FnOnce(&mut Vec<u8>),
+        stall: bool,
+    ) {
+        state.messages += 1;
+        state.bytes += payload.len() as u64;
+        match &mut self.shared {
+            Some(shared) => {
+                let tail = shared.get(self.message.payload, payload.len());
+                state.queue.append(fields + HEAD_BYTES, head);
+                state.queue.share(tail);
+            }
+            None => {
+                let room = fields + HEAD_BYTES + payload.len();
+                state.queue.append(room, |out| {
+                    head(out);
+                    out.extend_from_slice(payload);
+                    out.extend_from_slice(write::CRLF);
+                });
+            }
+        }
         let appended = conn.out.appended(&mut state);
         drop(state);
-        self.batch
-            .note(conn, appended, self.from.conn.kind == Kind::Client);
-        true
+        self.batch.note(conn, appended, stall);
     }
 
     /// Sends over a link, and says whether it was taken.
@@ -312,52 +335,21 @@ impl Sending<'_> {
             header_len,
             total: payload.len(),
         };
-        let mut state = conn.out.lock();
+        let state = conn.out.lock();
         if state.is_closed() {
             return false;
         }
-        state.messages += 1;
-        state.bytes += payload.len() as u64;
         let fields = message.subject.len()
             + message.reply.map_or(0, <[u8]>::len)
             + head.origin.map_or(0, <[u8]>::len);
         let head = |out: &mut Vec<u8>| write::link_message(out, &head);
-        append(
-            &mut state.queue,
-            fields,
-            head,
-            payload,
-            self.shared.as_mut().map(|shared| (shared, message.payload)),
-        );
-        let appended = conn.out.appended(&mut state);
-        drop(state);
-        self.batch.note(conn, appended, false);
+        self.append(conn, state, payload, fields, head, false);
         true
     }
 }
 
 /// Bytes that a first line has apart from its subject, reply and sid, generously.
 const HEAD_BYTES: usize = 64;
-
-fn append(
-    queue: &mut super::queue::Queue,
-    fields: usize,
-    head: impl FnOnce(&mut Vec<u8>),
-    payload: &[u8],
-    shared: Option<(&mut SharedPayload, &[u8])>,
-) {
-    match shared {
-        Some((shared, whole)) => {
-            queue.append(fields + HEAD_BYTES, head);
-            queue.share(shared.get(whole, payload.len()));
-        }
-        None => queue.append(fields + HEAD_BYTES + payload.len(), |out| {
-            head(out);
-            out.extend_from_slice(payload);
-            out.extend_from_slice(write::CRLF);
-        }),
-    }
-}
 
 impl<'a> Message<'a> {
     /// Returns the length of the header block and the payload as this receiver gets it: without the block if it does not

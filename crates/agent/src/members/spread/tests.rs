@@ -6,6 +6,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::events::Events;
 use crate::pair::Rights;
+use crate::samples;
 use crate::state::StateDb;
 use crate::trust::{Keys, Register, Trust};
 
@@ -38,7 +39,7 @@ impl Lab {
     }
 
     fn start(&self, seed: u8, hub: &Hub) -> Agent {
-        let keys = Arc::new(Keys::from_secret(&[seed; 32]).expect("keys"));
+        let keys = Arc::new(samples::keys(seed));
         let (state, _) =
             StateDb::open(&self.folder.path().join(format!("{seed}.db"))).expect("a database");
         let (state, events) = (Arc::new(state), Arc::new(Events::new()));
@@ -261,7 +262,7 @@ async fn many_records_come_in_several_answers() {
     let (one, two) = (lab.start(1, &Hub::default()), lab.start(2, &Hub::default()));
     pair(&one, &two);
     for seed in 10..40 {
-        let other = Keys::from_secret(&[seed; 32]).expect("keys").id();
+        let other = samples::keys(seed).id();
         let rights = Rights {
             capabilities: "gio".to_owned(),
             projects: vec![],

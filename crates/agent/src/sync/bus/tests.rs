@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use edgesync_bus::{Bus as _, Headers, Hub, Message, Publish, SharedBus};
 use futures_util::FutureExt as _;
-use libfossil::db::{Access, NewRepository, Repository, Visibility};
-use libfossil::name::{HashName, ProjectCode};
+use libfossil::db::{Access, Repository, Visibility};
+use libfossil::name::HashName;
 use libfossil::xfer::client::{Client, Goal, Summary};
 use libfossil::xfer::frame::{self, ContentType};
 use tokio::time::{Duration, timeout};
@@ -20,8 +20,9 @@ use crate::clock;
 use crate::events::Events;
 use crate::limits;
 use crate::repository::{Hosted, Writer};
+use crate::samples::{self, keys, project};
 use crate::serve::bus::serve;
-use crate::trust::{EndpointId, HEADER, Keys, Register, Trust};
+use crate::trust::{EndpointId, HEADER, Register, Trust};
 use crate::wire::{CONTENT_TYPE, STATUS, Wire};
 
 /// Long enough for any machine; nothing waits for it when all is well.
@@ -56,16 +57,7 @@ impl Lab {
     }
 
     fn repository(&self, name: &str, texts: &[&str]) -> Repository {
-        let new = NewRepository {
-            project_code: Some(project()),
-            server_code: ProjectCode::from_random([2; 20]),
-            project_name: None,
-            admin: "ada",
-            password: "secret",
-            initial_check_in: true,
-            now: libfossil::time::Timestamp::from_unix_millis(1_700_000_000_000),
-        };
-        let mut repository = Repository::create(self.path(name), &new).expect("created");
+        let mut repository = samples::repository(&self.path(name));
         let stored: libfossil::db::Result<()> = repository.write(clock::now(), |tx| {
             for text in texts {
                 tx.store(text.as_bytes(), Visibility::Public)?;
@@ -136,14 +128,6 @@ impl Drop for Lab {
     fn drop(&mut self) {
         self.stop.cancel();
     }
-}
-
-fn project() -> ProjectCode {
-    ProjectCode::from_random([1; 20])
-}
-
-fn keys(seed: u8) -> Keys {
-    Keys::from_secret(&[seed; 32]).expect("keys")
 }
 
 fn wire(bus: SharedBus, seed: u8, trusts: &[u8], unsigned: bool) -> Wire {
