@@ -5,9 +5,10 @@ mod net;
 
 use std::time::Instant;
 
-use net::{Authority, Nat, RELAY_URL, Relay, ip, is_inside, on, set_nat, wait_on};
+use net::{Authority, BUILD, Nat, RELAY_URL, Relay, set_nat};
 use serde_json::Value;
 
+use crate::machines::{ip, is_inside, on, wait_on};
 use crate::mesh::{Agent, Place};
 use crate::tunnel::{peer, two};
 
@@ -92,6 +93,7 @@ impl Pair {
 fn two_nats_that_keep_ports_let_agents_talk_directly_and_again_after_each_trouble() {
     if !is_inside(
         "nat::two_nats_that_keep_ports_let_agents_talk_directly_and_again_after_each_trouble",
+        BUILD,
     ) {
         return;
     }
@@ -129,7 +131,10 @@ fn two_nats_that_keep_ports_let_agents_talk_directly_and_again_after_each_troubl
 
 #[test]
 fn nats_that_let_nobody_through_keep_agents_on_the_relay_and_that_works() {
-    if !is_inside("nat::nats_that_let_nobody_through_keep_agents_on_the_relay_and_that_works") {
+    if !is_inside(
+        "nat::nats_that_let_nobody_through_keep_agents_on_the_relay_and_that_works",
+        BUILD,
+    ) {
         return;
     }
     for nats in [

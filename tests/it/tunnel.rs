@@ -247,7 +247,7 @@ fn a_tunnel_is_switched_on_changed_and_off_while_the_agent_runs_and_stays_so() {
     let mesh = switch(&second, json!({ "on": true }));
     assert_eq!(
         mesh["tunnel"],
-        json!({ "on": true, "from": "app", "public": false, "relays": [] })
+        json!({ "on": true, "from": "app", "public": false, "relays": [], "lan": false })
     );
     second.meets(1);
     let is_direct = |agent: &Agent| peer(agent, &ids[0])["tunnel"]["path"] == "direct";

@@ -58,7 +58,7 @@ beforeEach(() => {
       { kind: "leaf", url: "nats-leaf://192.168.1.7:7422", local: false },
       { kind: "route", url: "nats-route://192.168.1.7:7423", local: false },
     ],
-    tunnel: { on: true, from: "app", public: false, relays: ["https://relay.example.org/"] },
+    tunnel: { on: true, from: "app", public: false, relays: ["https://relay.example.org/"], lan: false },
     ticket,
     joins: [
       { id: "1", url: "nats-route://studio.local:7423", from: "app", state: { kind: "connected", since: ago(7300) }, peer: ids.studio },
@@ -121,6 +121,7 @@ async function answer(page) {
     const reply = (/** @type {number} */ status, /** @type {unknown} */ json) => route.fulfill(json === undefined ? { status } : { status, json });
     if (request.method() === "GET") return reply(200, place === "" ? mesh : place === "/pairing" ? pairing : trusted);
     if (place === "/role") return reply(200, (mesh = { ...mesh, role: body.role, role_from: "app" }));
+    if (place === "/tunnel") return reply(200, (mesh = { ...mesh, tunnel: { ...body, from: "app" } }));
     if (place === "/joins" && body.url.includes("taken")) return reply(409, { error: { code: "conflict", message: "this address is joined already", hint: null, retryable: false } });
     if (place === "/joins") {
       const join = { id: `${mesh.joins.length + 9}`, url: body.url, from: "app", state: { kind: "connecting", since: ago(0) }, peer: null };
@@ -260,6 +261,27 @@ test("a join is added, refused with its reason, and removed", { timeout }, () =>
     await page.locator("[data-join='nats-route://10.0.0.9:7423']").waitFor({ state: "detached" });
     assert.ok(asked.includes("DELETE /joins/3"));
   }));
+
+test("computers on this network are found when somebody wants that, and told as such", { timeout }, async () => {
+  const found = { id: "4", url: `iroh:${ids.studio}`, from: "network", state: { kind: "connected", since: ago(60) }, peer: ids.studio };
+  mesh = { ...mesh, joins: [...mesh.joins, found] };
+  await on({}, "/mesh", async (page) => {
+    await ready(page);
+    const row = page.locator(`[data-join='${found.url}']`);
+    assert.match(await row.innerText(), /studio-mac[^]*on this network/);
+    assert.equal(await row.getByRole("button", { name: /Remove/ }).count(), 0);
+    const box = page.getByRole("checkbox", { name: "Find computers on this network" });
+    assert.ok(!(await box.isChecked()));
+    await box.check();
+    await page.getByRole("button", { name: "Change it" }).click();
+    await page.getByText("Computers that are trusted find each other on this network").waitFor();
+    const [, wish] = asked.find((each) => each.startsWith("PUT /tunnel"))?.split("/tunnel ") ?? [];
+    assert.deepEqual(JSON.parse(wish ?? "null"), { on: true, public: false, relays: ["https://relay.example.org/"], lan: true });
+    await inspect(page, "mesh-found-light");
+    await page.emulateMedia({ colorScheme: "dark" });
+    await inspect(page, "mesh-found-dark");
+  });
+});
 
 test("a stranger is trusted by its id, and let go again", { timeout }, () =>
   on({}, "/mesh", async (page) => {

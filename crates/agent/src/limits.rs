@@ -220,6 +220,16 @@ pub(crate) const MEMBER_REPLY: Duration = Duration::from_secs(10);
 /// Agents of one user on one machine that are looked at; people run two or three.
 pub(crate) const NEIGHBOURS: usize = 64;
 
+/// Agents of which it is kept what they say of themselves on a network; a household or an office has a few. Beyond that, trusted ones are kept.
+pub(crate) const LAN_AGENTS: usize = 64;
+
+/// Most addresses of one of them; a machine has one or two in each network.
+pub(crate) const LAN_ADDRESSES: usize = 8;
+
+/// Most records of other machines that are kept of what was said on a network. Printers, televisions and agents have a dozen each; beyond that somebody
+/// fills the memory.
+pub(crate) const LAN_RECORDS: i64 = 10_000;
+
 /// Longest file in which one of them tells where it is, in bytes.
 pub(crate) const NEIGHBOUR_BYTES: u64 = 4096;
 

@@ -6,10 +6,10 @@ mod serve;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use iroh::Endpoint;
-use iroh::endpoint::{ConnectionError, VarInt};
+use iroh::endpoint::{Connection, ConnectionError, VarInt};
+use iroh::{Endpoint, EndpointAddr};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::time::timeout;
@@ -105,6 +105,8 @@ pub(crate) struct Inner {
     last_port: Mutex<Option<u16>>,
     /// Where peers are, as tickets said.
     known: Mutex<HashMap<PeerId, Ticket>>,
+    /// Where somebody says that they are who need not be right.
+    hints: Mutex<HashMap<PeerId, Ticket>>,
     connections: Connections,
     events: broadcast::Sender<Event>,
     arrivals: mpsc::Sender<Arrival>,
@@ -141,6 +143,7 @@ impl Tunnel {
             endpoint: RwLock::new(Some(endpoint.clone())),
             last_port: Mutex::default(),
             known: Mutex::default(),
+            hints: Mutex::default(),
             connections: Connections::default(),
             events,
             arrivals,
@@ -200,6 +203,12 @@ impl Tunnel {
     /// Remembers where a peer is. What was known of it before is forgotten.
     pub fn know(&self, ticket: Ticket) {
         self.0.known.lock().insert(ticket.peer, ticket);
+    }
+
+    /// Remembers where a peer may be, as somebody says of whom nothing is known. The peer is looked for there once what is known of it has
+    /// led nowhere, so that a lie delays nobody who can be reached otherwise; its key decides who is there. What was said of it before is forgotten.
+    pub fn hint(&self, ticket: Ticket) {
+        self.0.hints.lock().insert(ticket.peer, ticket);
     }
 
     /// Opens a stream to a peer, over the connection that stands or a new one.
@@ -354,11 +363,7 @@ impl Tunnel {
     }
 
     /// Connects to a peer, unless somebody else has just done so.
-    async fn connect(
-        &self,
-        peer: PeerId,
-        protocol: Protocol,
-    ) -> Result<iroh::endpoint::Connection, StreamError> {
+    async fn connect(&self, peer: PeerId, protocol: Protocol) -> Result<Connection, StreamError> {
         let turn = self.0.connections.turn(peer, protocol);
         let _alone = turn.lock().await;
         if let Some(connection) = self.0.connections.dialled(peer, protocol) {
@@ -377,21 +382,20 @@ impl Tunnel {
                 address = address.with_relay_url(relay.url().clone());
             }
         }
-        let nowhere = address.is_empty();
+        let nowhere = address.is_empty() && !self.0.config.public;
         let endpoint = self.endpoint().ok_or(StreamError::Closed)?;
-        let connecting = endpoint.connect(address, protocol.alpn());
-        let connection = match timeout(limits::CONNECT, connecting).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => {
-                let why = format!("{error:#}");
-                return Err(if nowhere && !self.0.config.public {
-                    StreamError::NoAddress(peer)
-                } else {
-                    StreamError::Failed { peer, why }
-                });
-            }
-            Err(_) => return Err(StreamError::TimedOut(peer)),
-        };
+        let mut dialled = dial(&endpoint, address, protocol, limits::CONNECT).await;
+        if nowhere && matches!(dialled, Err(StreamError::Failed { .. })) {
+            dialled = Err(StreamError::NoAddress(peer));
+        }
+        let hint = self.0.hints.lock().get(&peer).cloned();
+        if dialled.is_err()
+            && let Some(address) = hint.and_then(|it| it.endpoint_addr())
+            && !address.is_empty()
+        {
+            dialled = dial(&endpoint, address, protocol, limits::CONNECT_HINTED).await;
+        }
+        let connection = dialled?;
         let number = self.0.connections.add(connection.clone(), protocol, true);
         self.0.tell(Event::Up {
             peer,
@@ -423,7 +427,25 @@ impl Inner {
     }
 }
 
-async fn open(connection: &iroh::endpoint::Connection) -> Result<Stream, ConnectionError> {
+/// Connects to a peer at these addresses, for as long as this.
+async fn dial(
+    endpoint: &Endpoint,
+    address: EndpointAddr,
+    protocol: Protocol,
+    patience: Duration,
+) -> Result<Connection, StreamError> {
+    let peer = PeerId::from(address.id);
+    match timeout(patience, endpoint.connect(address, protocol.alpn())).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(StreamError::Failed {
+            peer,
+            why: format!("{error:#}"),
+        }),
+        Err(_) => Err(StreamError::TimedOut(peer)),
+    }
+}
+
+async fn open(connection: &Connection) -> Result<Stream, ConnectionError> {
     let (mut send, receive) = connection.open_bi().await?;
     if send.write_all(&PREAMBLE).await.is_err() {
         return Err(connection.closed().await);

@@ -6,6 +6,10 @@ use std::time::Duration;
 /// asks may ask again.
 pub const CONNECT: Duration = Duration::from_secs(5);
 
+/// Longest wait for a connection to a peer where somebody said that it may be. That is on the same network, where a handshake takes milliseconds; after
+/// [`CONNECT`], both are over before whoever dials gives up, which is after ten seconds.
+pub const CONNECT_HINTED: Duration = Duration::from_secs(3);
+
 /// Longest wait for the handshake of a peer that dials.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 

@@ -1,13 +1,9 @@
-//! Two laptops, each behind a router with NAT, and a relay that both reach: network namespaces of this process.
-//!
-//! A thread that enters a namespace is on that machine, and so are the programs that it starts.
+//! Two laptops, each behind a router with NAT, and a public machine that both reach, with a relay.
 
-use std::fs::File;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -15,21 +11,13 @@ use iroh_relay::server::{
     CertConfig, QuicConfig, RelayConfig, Server, ServerConfig as RelayServerConfig, TlsConfig,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::sync::oneshot;
 
-use crate::mesh::{run, wait};
-use crate::namespace;
-
-/// Set for a test that is inside its own network.
-const INSIDE: &str = "EDGESYNC_TEST_INSIDE";
+use crate::machines::{command, enter, on};
 
 /// Makes the machines and the wires between them.
-const BUILD: &str = r#"
-set -eu
-PATH=$PATH:/usr/sbin:/sbin
-mount -t tmpfs none /run
+pub(crate) const BUILD: &str = r#"
 ip netns add public
 ip -n public link set lo up
 ip -n public link add net type bridge
@@ -53,7 +41,6 @@ for x in a b; do
   ip -n $x route add default via 10.77.$n.1
   ip netns exec router-$x sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
 done
-exec "$@"
 "#;
 
 /// How a router translates addresses.
@@ -65,50 +52,6 @@ pub(crate) enum Nat {
     Symmetric,
     /// Lets no UDP through.
     NoUdp,
-}
-
-/// Returns whether this process is the test itself. Outside of it the whole test is run first, in a network of its own.
-pub(crate) fn is_inside(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let program = std::env::current_exe().expect("a running test has a path");
-    let mut command = namespace::unshare();
-    command
-        .args(["sh", "-c", BUILD, "build"])
-        .arg(program)
-        .args([test, "--exact", "--nocapture"])
-        .env(INSIDE, "1");
-    let said = namespace::run(&mut command, "ip and nft");
-    assert!(said.contains("1 passed"), "{test} was not run: {said}");
-    println!("{said}");
-    false
-}
-
-/// Does something on one of the machines.
-pub(crate) fn on<T: Send>(machine: &str, act: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let there = scope.spawn(|| {
-            enter(machine);
-            act()
-        });
-        match there.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
-}
-
-fn enter(machine: &str) {
-    let namespace = File::open(format!("/run/netns/{machine}")).expect("a machine of this name");
-    let network = Some(LinkNameSpaceType::Network);
-    move_into_link_name_space(namespace.as_fd(), network).expect("entered");
-}
-
-/// Changes addresses on a machine.
-pub(crate) fn ip(machine: &str, words: &str) {
-    let words = words.split_whitespace();
-    run(command("ip").args(["-n", machine]).args(words));
 }
 
 /// Has the router of a laptop translate addresses in this way; what it knew is forgotten.
@@ -149,14 +92,6 @@ pub(crate) fn set_nat(laptop: &str, nat: Nat) {
         drop(input);
         assert!(nft.wait().expect("it ends").success(), "{rules}");
     });
-}
-
-/// Returns a command of which Debian keeps the program where only root's PATH looks.
-fn command(program: &str) -> Command {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let mut command = Command::new(program);
-    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
-    command
 }
 
 /// Who signs the relay's certificate, and the file in which agents find that.
@@ -271,9 +206,4 @@ async fn serve(certificate: &CertificateDer<'static>, key: &PrivateKeyDer<'stati
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     panic!("no relay: {last}");
-}
-
-/// Waits until something is so on a machine.
-pub(crate) fn wait_on(machine: &str, done: impl FnMut() -> bool + Send) {
-    on(machine, || wait(done));
 }

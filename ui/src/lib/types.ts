@@ -102,7 +102,7 @@ export interface Created {
 
 export type Role = "peer" | "hub" | "leaf";
 
-export type Chosen = "default" | "flag" | "app" | "mesh" | "machine";
+export type Chosen = "default" | "flag" | "app" | "mesh" | "machine" | "network";
 
 export type LinkState =
   | { kind: "connected"; since: string }
@@ -122,7 +122,7 @@ export interface Failure {
 }
 
 export interface Address {
-  kind: "client" | "leaf" | "route" | "tunnel";
+  kind: "client" | "leaf" | "route" | "tunnel" | "lan";
   url: string;
   local: boolean;
 }
@@ -159,6 +159,7 @@ export interface SetTunnel {
   on: boolean;
   public: boolean;
   relays: string[];
+  lan: boolean;
 }
 
 /** The tunnel as it is, and who chose that. */

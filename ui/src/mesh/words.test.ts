@@ -98,14 +98,16 @@ test("who has not heard of an end is named", () => {
 });
 
 test("the tunnel is told as it is, and chosen as it is told", () => {
-  const tunnel = { on: true, from: "app", public: false, relays: [] as string[] } as const;
+  const tunnel = { on: true, from: "app", public: false, relays: [] as string[], lan: false } as const;
   expect(tunnelWords({ ...tunnel, on: false, relays: [] })).toMatch(/^Off\./);
   expect(tunnelWords({ ...tunnel, relays: [] })).toMatch(/^On, without a relay\./);
   expect(tunnelWords({ ...tunnel, relays: ["https://r/"], from: "flag" })).toMatch(/with the relay https:\/\/r\/.*A flag chose this/);
-  for (const choice of [tunnelChoice("direct", "https://r"), tunnelChoice("relay", " https://r, https://s "), tunnelChoice("public", "")]) {
-    expect(tunnelChoice(meetingOf(choice), choice.relays.join(" "))).toEqual(choice);
+  expect(tunnelWords({ ...tunnel, lan: true })).toMatch(/find each other on this network/);
+  expect(tunnelWords(tunnel)).not.toMatch(/this network/);
+  for (const choice of [tunnelChoice("direct", "https://r", true), tunnelChoice("relay", " https://r, https://s ", false), tunnelChoice("public", "", true)]) {
+    expect(tunnelChoice(meetingOf(choice), choice.relays.join(" "), choice.lan)).toEqual(choice);
   }
-  expect(tunnelChoice("relay", " https://r, https://s ").relays).toEqual(["https://r", "https://s"]);
+  expect(tunnelChoice("relay", " https://r, https://s ", false).relays).toEqual(["https://r", "https://s"]);
 });
 
 test("rights are told in Fossil's letters too", () => {

@@ -73,6 +73,7 @@ export const addressKinds: Record<Address["kind"], string> = {
   leaf: "For leaves",
   client: "For programs",
   tunnel: "Tunnel (UDP)",
+  lan: "Finding agents (mDNS)",
 };
 
 /** Says what taking `role` will do, before it is done. A leaf dials leaf addresses only, a hub addresses of members only. */
@@ -153,7 +154,8 @@ export const meetings: { meeting: Meeting; name: string; about: string }[] = [
 export const meetingOf = (tunnel: Pick<SetTunnel, "public" | "relays">): Meeting => (tunnel.public ? "public" : tunnel.relays.length > 0 ? "relay" : "direct");
 
 /** What a person chose, as the agent is told. */
-export const tunnelChoice = (meeting: Meeting, relays: string): Pick<SetTunnel, "public" | "relays"> => ({
+export const tunnelChoice = (meeting: Meeting, relays: string, lan: boolean): Omit<SetTunnel, "on"> => ({
+  lan,
   public: meeting === "public",
   relays: meeting === "relay" ? relays.split(/[\s,]+/).filter(Boolean) : [],
 });
@@ -163,5 +165,6 @@ export function tunnelWords(tunnel: Tunnel): string {
   const flag = tunnel.from === "flag" ? " A flag chose this, and rules again at the next start." : "";
   if (!tunnel.on) return `Off. Computers cannot be paired, and none is reached through a router.${flag}`;
   const met = { direct: "without a relay", relay: `with ${tunnel.relays.length === 1 ? "the relay" : "the relays"} ${tunnel.relays.join(", ")}`, public: "with iroh’s public relays" }[meetingOf(tunnel)];
-  return `On, ${met}. Switched off, it ends the links that stand on it.${flag}`;
+  const found = tunnel.lan ? " Computers that are trusted find each other on this network." : "";
+  return `On, ${met}.${found} Switched off, it ends the links that stand on it.${flag}`;
 }

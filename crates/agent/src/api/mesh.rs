@@ -55,6 +55,8 @@ pub struct Tunnel {
     pub public: bool,
     /// The relays at which others can be met.
     pub relays: Vec<String>,
+    /// Whether the local network is told of this agent, and trusted ones are looked for there.
+    pub lan: bool,
 }
 
 impl Mesh {
@@ -213,6 +215,8 @@ pub enum Chosen {
     Mesh,
     /// Nobody chose: the other runs on this machine, for the same user, and is trusted.
     Machine,
+    /// Nobody chose: the other is on the same network, as it says there, and is trusted.
+    Network,
 }
 
 /// A listener.
@@ -239,6 +243,8 @@ pub enum AddressKind {
     Route,
     /// Agents, by their keys over the tunnel.
     Tunnel,
+    /// Whoever is on the same network, to learn where agents are.
+    Lan,
 }
 
 /// An address that this agent dials.
@@ -491,6 +497,9 @@ pub struct SetTunnel {
     /// The relays at which others can be met, `https://HOST[:PORT]`.
     #[serde(default)]
     pub relays: Vec<String>,
+    /// Tell the local network of this agent, and join trusted ones that are found there.
+    #[serde(default)]
+    pub lan: bool,
 }
 
 /// The body of `POST /api/v1/mesh/bridges`.

@@ -210,6 +210,9 @@ pub(super) fn listeners(running: &Running) -> Vec<Check> {
             AddressKind::Leaf => "leaves, by the keys of agents that are trusted",
             AddressKind::Route => "peers and hubs, by the keys of agents that are trusted",
             AddressKind::Tunnel => "the tunnel, by the keys of agents that are trusted",
+            AddressKind::Lan => {
+                "everybody on the local network, to learn where agents are; nobody is let in by it"
+            }
         };
         checks.push(at(&address.url, who));
     }

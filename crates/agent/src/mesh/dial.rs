@@ -1,5 +1,5 @@
 //! Keeps the links to the joins: those that the role dials, and for a leaf one at a time, the next when that one fails. Other members of the mesh
-//! are joined at the places of which they tell, and so are trusted agents on this machine.
+//! are joined at the places of which they tell, and so are trusted agents on this machine and on its network.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,6 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::gate::credentials;
 use super::join::{JoinUrl, Way};
+use super::lan::Near;
 use super::neighbours::Place;
 use super::{Mesh, locked, role, twins};
 use crate::api::{self, Chosen, Code, Error, Level, LinkState, Role, Time};
@@ -85,7 +86,7 @@ impl Dialler {
     /// Hangs up and forgets an address, and returns it.
     ///
     /// # Errors
-    /// `not_found` when there is none of this id, `conflict` when it is there because the other is a member.
+    /// `not_found` when there is none of this id, `conflict` when it is there because the other was found.
     pub(super) fn remove(&self, id: &str) -> Result<String, Error> {
         let mut inner = locked(&self.inner);
         let at = inner.entries.iter().position(|entry| entry.id == id);
@@ -96,11 +97,14 @@ impl Dialler {
                 "If it is not to be: edgesync unpair {peer}, or start with --no-neighbours"
             )));
         }
-        let of_member = inner.entries.get(at).filter(|it| it.from == Chosen::Mesh);
-        if let Some(peer) = of_member.and_then(|it| it.url.peer()) {
-            let words = "it is joined because it is a member of the mesh";
+        let found = inner.entries.get(at).filter(|it| it.is_found_by_id());
+        if let Some((entry, peer)) = found.and_then(|it| Some((it, it.url.peer()?))) {
+            let words = match entry.from {
+                Chosen::Network => "it is joined because it is on this network and is trusted",
+                _ => "it is joined because it is a member of the mesh",
+            };
             return Err(Error::new(Code::Conflict, words)
-                .with_hint(format!("If it is to be none: edgesync unpair {peer}")));
+                .with_hint(format!("If it is not to be: edgesync unpair {peer}")));
         }
         Ok(inner.entries.remove(at).url.to_string())
     }
@@ -120,10 +124,12 @@ impl Dialler {
         let mut inner = locked(&self.inner);
         inner.role = role;
         let mut retired = Vec::new();
+        let near = mesh.near();
         if mesh.tunnel.now().is_some() {
             retired = inner.follow_members(&mesh.parts.members.view());
-            inner.tell_places(mesh);
         }
+        retired.extend(inner.follow_lan(&near));
+        inner.tell_places(mesh, &near);
         if let Some(neighbours) = &mesh.neighbours {
             retired.extend(inner.follow_neighbours(&neighbours.found()));
         }
@@ -174,6 +180,11 @@ impl Dialler {
         locked(&self.inner).keeps_apart(role)
     }
 
+    /// Whether a link to this agent stands that was dialled from here.
+    pub(super) fn stands(&self, id: &EndpointId) -> bool {
+        locked(&self.inner).stands(id)
+    }
+
     /// Whether there is a join that a leaf dials.
     pub(super) fn has_leaf_join(&self) -> bool {
         let inner = locked(&self.inner);
@@ -202,12 +213,13 @@ impl Dialler {
 
 impl Inner {
     fn add(&mut self, url: &JoinUrl, from: Chosen) -> Option<String> {
-        let same = self.entries.iter_mut().find(|entry| {
-            entry.url == *url || entry.from == Chosen::Mesh && entry.is_of(url.peer())
-        });
+        let same = self
+            .entries
+            .iter_mut()
+            .find(|entry| entry.url == *url || entry.is_found_by_id() && entry.is_of(url.peer()));
         if let Some(entry) = same {
-            // What was there because the other is a member is now there because somebody wants it, and its link stays.
-            let taken_over = entry.from == Chosen::Mesh && from != Chosen::Mesh;
+            // What was there because the other was found is now there because somebody wants it, and its link stays.
+            let taken_over = entry.is_found_by_id() && from != entry.from;
             return taken_over.then(|| {
                 (entry.url, entry.from) = (url.clone(), from);
                 entry.id.clone()
@@ -239,22 +251,7 @@ impl Inner {
         let wanted: BTreeMap<EndpointId, JoinUrl> = places
             .filter_map(|(id, it)| Some((*id, JoinUrl::over_tunnel(&it.ticket.to_string()).ok()?)))
             .collect();
-        let stays = |it: &Entry| {
-            it.from != Chosen::Mesh || it.url.peer().is_some_and(|peer| wanted.contains_key(&peer))
-        };
-        let mut retired = Vec::new();
-        for entry in self.entries.extract_if(.., |it| !stays(it)) {
-            retired.extend(entry.link);
-        }
-        for (peer, url) in wanted {
-            let known = self.entries.iter_mut().find(|it| it.is_of(Some(peer)));
-            match known {
-                Some(entry) if entry.from == Chosen::Mesh => entry.url = url,
-                Some(_) => {}
-                None => drop(self.add(&url, Chosen::Mesh)),
-            }
-        }
-        retired
+        self.follow(Chosen::Mesh, wanted)
     }
 
     /// Whether somebody gave this agent joins to keep to. Whoever is a leaf of one member and has routes to others hears everything twice.
@@ -276,37 +273,78 @@ impl Inner {
         let wanted: BTreeMap<EndpointId, JoinUrl> = dialled
             .filter_map(|(id, place)| Some((*id, place.url(role)?)))
             .collect();
+        self.follow(Chosen::Machine, wanted)
+    }
+
+    /// Joins those on the network that are trusted, unless they are joined otherwise, and keeps the links to those that are no longer heard.
+    /// Returns the links that are no longer wanted.
+    fn follow_lan(&mut self, found: &BTreeMap<EndpointId, Near>) -> Vec<DropGuard> {
+        let (role, apart) = (self.role, self.keeps_apart(self.role));
+        let dialled = found.iter().filter(|(id, near)| {
+            let is_there = !near.has_gone || self.stands(id);
+            !apart && is_there && role::dials_member(role, near.role)
+        });
+        let wanted = dialled
+            .filter_map(|(id, _)| Some((*id, JoinUrl::over_tunnel(&id.to_string()).ok()?)))
+            .collect();
+        self.follow(Chosen::Network, wanted)
+    }
+
+    /// Has joins to these that are there for this reason, and to nobody else for it; whoever is joined otherwise stays so. Returns the links that are
+    /// no longer wanted.
+    fn follow(&mut self, from: Chosen, wanted: BTreeMap<EndpointId, JoinUrl>) -> Vec<DropGuard> {
         let stays = |it: &Entry| {
-            it.neighbour
-                .is_none_or(|peer| wanted.get(&peer) == Some(&it.url))
+            let peer = it.url.peer().or(it.neighbour);
+            let url = peer.and_then(|peer| wanted.get(&peer));
+            // Over the tunnel the agent is the same wherever it is.
+            it.from != from || url.is_some_and(|url| it.url == *url || url.way() == Way::Tunnel)
         };
         let mut retired = Vec::new();
         for entry in self.entries.extract_if(.., |it| !stays(it)) {
             retired.extend(entry.link);
         }
         for (peer, url) in wanted {
-            if self.entries.iter().any(|it| it.is_of(Some(peer))) {
-                continue;
-            }
-            if let Some(id) = self.add(&url, Chosen::Machine)
-                && let Some(entry) = self.entries.iter_mut().find(|it| it.id == id)
-            {
-                entry.neighbour = Some(peer);
+            let known = self.entries.iter_mut().find(|it| it.is_of(Some(peer)));
+            match known {
+                // A member is one also where it is not heard.
+                Some(entry)
+                    if entry.from == from
+                        || (entry.from, from) == (Chosen::Network, Chosen::Mesh) =>
+                {
+                    (entry.url, entry.from) = (url, from);
+                }
+                Some(_) => {}
+                None => {
+                    let id = self.add(&url, from);
+                    let added = self
+                        .entries
+                        .iter_mut()
+                        .find(|it| Some(&it.id) == id.as_ref());
+                    if let Some(entry) = added.filter(|_| from == Chosen::Machine) {
+                        entry.neighbour = Some(peer);
+                    }
+                }
             }
         }
         retired
     }
 
-    /// Lets the tunnel know where members say that they are, besides what the tickets of joins say.
-    fn tell_places(&self, mesh: &Mesh) {
+    /// Lets the tunnel know where members and those on the network say that they are, besides what the tickets of joins say.
+    fn tell_places(&self, mesh: &Mesh, near: &BTreeMap<EndpointId, Near>) {
         let Some(tunnel) = mesh.tunnel.now() else {
             return;
         };
         let view = mesh.parts.members.view();
         for ticket in self.entries.iter().filter_map(|it| it.url.ticket()) {
-            let place = view.places.get(&EndpointId::from(*ticket.peer.as_bytes()));
-            tunnel.know(ticket, place);
+            let id = EndpointId::from(*ticket.peer.as_bytes());
+            tunnel.know(ticket, view.places.get(&id));
+            tunnel.hint(&id, near.get(&id));
         }
+    }
+
+    fn stands(&self, id: &EndpointId) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|it| it.is_of(Some(*id)) && it.stands())
     }
 
     /// Chooses the one join of a leaf: the present one, else one whose link stands, else the first.
@@ -345,6 +383,11 @@ impl Entry {
     /// Whether it leads to this agent, as far as that is known before it answers.
     fn is_of(&self, peer: Option<EndpointId>) -> bool {
         peer.is_some() && (self.url.peer() == peer || self.neighbour == peer)
+    }
+
+    /// Whether it is there because its agent was found, and not because somebody wants it or where it listens.
+    fn is_found_by_id(&self) -> bool {
+        matches!(self.from, Chosen::Mesh | Chosen::Network)
     }
 
     fn stands(&self) -> bool {

@@ -7,6 +7,7 @@ mod clocks;
 mod dial;
 mod gate;
 mod join;
+mod lan;
 mod neighbours;
 mod offered;
 mod role;
@@ -384,13 +385,16 @@ impl Mesh {
         self.retire_upstream(role);
         self.dialler.dial(self, role);
         self.dial_upstream(role);
-        self.stir_neighbours();
+        self.stir();
     }
 
-    /// Has those on this machine looked at anew: who is trusted, or where this agent listens, has changed perhaps.
-    fn stir_neighbours(&self) {
+    /// Has those on this machine and its network looked at anew: who is trusted, or where this agent listens, has changed perhaps.
+    fn stir(&self) {
         if let Some(neighbours) = &self.neighbours {
             neighbours.stir();
+        }
+        if let Some(lan) = self.tunnel.now().and_then(|it| it.lan()) {
+            lan.stir();
         }
     }
 
@@ -410,7 +414,7 @@ impl Mesh {
         if let Some(tunnel) = self.tunnel.now() {
             tunnel.trust_changed(&self.parts.trust);
         }
-        self.stir_neighbours();
+        self.stir();
         self.publish();
     }
 

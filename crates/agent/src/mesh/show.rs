@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use natsd::ConnectionStats;
 use natsd::proto::Kind;
 
+use super::lan::Lan;
 use super::{Mesh, locked, twins};
 use crate::api::{
     self, Address, AddressKind, Code, Counters, FoundBy, LinkKind, LinkState, Mesh as Shown,
@@ -67,6 +68,8 @@ impl Mesh {
             url: format!("udp://{address}"),
             local: address.ip().is_loopback(),
         });
+        let found = self.tunnel.now().and_then(|it| it.lan());
+        let found = found.map(|_| Lan::listens());
         [
             show(AddressKind::Client, "nats", addresses.clients),
             show(AddressKind::Leaf, "nats-leaf", addresses.leaves),
@@ -75,6 +78,11 @@ impl Mesh {
         .into_iter()
         .flatten()
         .chain(tunnel)
+        .chain(found.map(|address| Address {
+            kind: AddressKind::Lan,
+            url: format!("udp://{address}"),
+            local: false,
+        }))
         .collect()
     }
 

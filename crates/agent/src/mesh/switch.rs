@@ -76,6 +76,7 @@ impl Switch {
             on: inner.tunnel.is_some(),
             from: inner.from,
             public: inner.config.public,
+            lan: inner.config.lan,
             relays: inner
                 .config
                 .relays
@@ -177,5 +178,6 @@ fn config(wish: &SetTunnel, flags: Option<&TunnelConfig>) -> Result<TunnelConfig
         listen: flags.map(|it| it.listen.clone()).unwrap_or_default(),
         relays: relays.map_err(|error| Error::bad_request(error.to_string()))?,
         public: wish.public,
+        lan: wish.lan,
     })
 }

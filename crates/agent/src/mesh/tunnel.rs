@@ -13,6 +13,7 @@ use natsd::proto::Kind;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
+use super::lan::{Lan, Near};
 use super::{Mesh, Parts, locked};
 use crate::api::{self, Level, Role, Time};
 use crate::frames;
@@ -31,6 +32,8 @@ pub struct TunnelConfig {
     pub relays: Vec<Relay>,
     /// Use iroh's public relays and lookup.
     pub public: bool,
+    /// Tell the local network of this agent, and look for trusted ones there.
+    pub lan: bool,
 }
 
 /// The agent's endpoint.
@@ -41,6 +44,8 @@ pub(super) struct Tunnel {
     arrivals: Mutex<Option<Arrivals>>,
     /// Who was turned away, and when last.
     refused: Mutex<BTreeMap<EndpointId, Time>>,
+    /// What is heard on the local network, where somebody listens.
+    lan: Option<Arc<Lan>>,
     /// Done when it is to be closed, with the agent or before.
     closing: CancellationToken,
 }
@@ -57,6 +62,7 @@ impl Tunnel {
             );
             ours && trust.register.knows(&endpoint_id(peer))
         });
+        let lan = config.lan.then(Arc::default);
         let config = edgesync_tunnel::Config {
             secret: *keys.secret(),
             listen: config.listen.clone(),
@@ -75,8 +81,19 @@ impl Tunnel {
             endpoint,
             arrivals: Mutex::new(Some(arrivals)),
             refused: Mutex::default(),
+            lan,
             closing: parts.stopped.child_token(),
         })
+    }
+
+    /// Done when the tunnel is to be closed.
+    pub(super) async fn closing(&self) {
+        self.closing.cancelled().await;
+    }
+
+    /// Returns what is heard on the local network.
+    pub(super) fn lan(&self) -> Option<Arc<Lan>> {
+        self.lan.clone()
     }
 
     /// Closes the endpoint; who has links to it is told.
@@ -145,6 +162,14 @@ impl Tunnel {
             address,
             round_trip_ms: link.round_trip.map(|it| it.as_secs_f64() * 1000.0),
         })
+    }
+
+    /// Remembers where a peer says on the local network that it is.
+    pub(super) fn hint(&self, id: &EndpointId, near: Option<&Near>) {
+        let mut hint = Ticket::of(PeerId::from(*id.as_bytes()));
+        hint.addresses
+            .extend(near.into_iter().flat_map(|it| &it.addresses));
+        self.endpoint.hint(hint);
     }
 
     /// Remembers where a peer is, by the ticket that is known of it and by what it says itself as a member.
@@ -286,6 +311,9 @@ impl Mesh {
         let tasks = &self.parts.tasks;
         tasks.spawn(Arc::clone(self).serve_tunnel(Arc::clone(tunnel)));
         tasks.spawn(Arc::clone(self).watch_tunnel(Arc::clone(tunnel), events));
+        if let Some(lan) = tunnel.lan() {
+            tasks.spawn(Arc::clone(self).watch_lan(Arc::clone(tunnel), lan));
+        }
     }
 
     /// Runs something until it is done or the agent stops.

@@ -123,6 +123,10 @@ pub(crate) struct MeshFlags {
     /// Publish this agent's addresses in iroh's public lookup, and use its public relays
     #[arg(long, env = "EDGESYNC_IROH_PUBLIC", value_parser = FalseyValueParser::new())]
     iroh_public: bool,
+
+    /// Tell the local network of this agent by mDNS, and join the agents there that are trusted
+    #[arg(long, env = "EDGESYNC_IROH_LAN", value_parser = FalseyValueParser::new())]
+    iroh_lan: bool,
 }
 
 impl MeshFlags {
@@ -187,7 +191,7 @@ impl MeshFlags {
         let relays = list(self.relays.clone(), "EDGESYNC_RELAY_URL");
         let listen = list(self.iroh_listen.clone(), "EDGESYNC_IROH_LISTEN");
         let asked = !peers.is_empty() || !relays.is_empty() || !listen.is_empty();
-        if !self.iroh && (asked || self.no_relay || self.iroh_public) {
+        if !self.iroh && (asked || self.no_relay || self.iroh_public || self.iroh_lan) {
             return Err(Failure::new(Kind::Usage, "the tunnel is off").hint("add --iroh"));
         }
         if self.no_relay && (!relays.is_empty() || self.iroh_public) {
@@ -203,6 +207,7 @@ impl MeshFlags {
         if self.iroh {
             let mut tunnel = TunnelConfig {
                 public: self.iroh_public,
+                lan: self.iroh_lan,
                 ..TunnelConfig::default()
             };
             for text in relays {

@@ -179,3 +179,36 @@ async fn the_key_says_who_is_reached_and_no_address_does() {
     d.tunnel.know(mixed);
     d.reaches(b.id(), Protocol::Xfer).await;
 }
+
+#[tokio::test]
+async fn a_hint_leads_to_a_peer_of_which_nothing_else_is_known_and_a_lie_leads_nowhere() {
+    let (b, c) = (Member::open(config(2)).await, Member::open(config(3)).await);
+    let (right, other) = (b.ticket().await, c.ticket().await);
+    let mut lie = right.clone();
+    lie.addresses = other.addresses;
+    let [told, deceived, knowing] = [
+        Member::open(config(1)).await,
+        Member::open(config(4)).await,
+        Member::open(config(5)).await,
+    ];
+    for caller in [&told, &deceived, &knowing] {
+        b.lets_in(caller);
+        c.lets_in(caller);
+    }
+    told.tunnel.hint(right.clone());
+    told.echo(b.id(), Protocol::Xfer).await.expect("an answer");
+    // Somebody else is there.
+    deceived.tunnel.hint(lie.clone());
+    assert!(deceived.echo(b.id(), Protocol::Xfer).await.is_err());
+    assert!(c.tunnel.links().is_empty());
+    // Who knows better does not go there, and so is not delayed.
+    knowing.tunnel.know(right.clone());
+    knowing.tunnel.hint(lie);
+    knowing
+        .echo(b.id(), Protocol::Xfer)
+        .await
+        .expect("an answer");
+    // The last word counts.
+    deceived.tunnel.hint(right);
+    deceived.reaches(b.id(), Protocol::Xfer).await;
+}
