@@ -95,5 +95,14 @@ async fn links_are_made_anew_at_once_when_the_system_says_that_the_machine_has_w
     place.commit(0, "over-the-new-links");
     laptop.receives("over-the-new-links");
     by_tcp.receives("over-the-new-links");
+
+    // It falls asleep again at once, and wakes.
+    for about_to_sleep in [true, false, true, false] {
+        signal(&logind, about_to_sleep).await?;
+    }
+    wait(|| says(&place, 1, anew) == 3);
+    wait(|| peer(&laptop, &ids[0])["tunnel"].is_object());
+    place.commit(0, "over-the-newest-links");
+    laptop.receives("over-the-newest-links");
     Ok(())
 }

@@ -26,7 +26,7 @@ use crate::preamble::PREAMBLE;
 use crate::protocol::Protocol;
 use crate::stream::Stream;
 use crate::ticket::Ticket;
-use crate::wake;
+use crate::wake::{self, Sleep, Witness};
 
 /// The code of an orderly end.
 const DONE: u32 = 0;
@@ -113,8 +113,8 @@ pub(crate) struct Inner {
     handshakes: Arc<Semaphore>,
     /// One making anew at a time.
     rebuilding: tokio::sync::Mutex<()>,
-    /// When it was last made anew after a sleep.
-    woken: Mutex<Option<Instant>>,
+    /// The last sleep that was told of.
+    slept: Mutex<Option<Sleep>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -149,7 +149,7 @@ impl Tunnel {
             arrivals,
             handshakes: Arc::new(Semaphore::new(limits::MAX_HANDSHAKES)),
             rebuilding: tokio::sync::Mutex::default(),
-            woken: Mutex::default(),
+            slept: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -265,17 +265,10 @@ impl Tunnel {
     }
 
     /// Makes the endpoint anew because the machine has slept, once for each sleep: the system may say so, and the clocks show it as well.
-    pub async fn has_slept(&self, why: &str) {
-        let is_news = {
-            let mut woken = self.0.woken.lock();
-            let is_news = woken.is_none_or(|it| it.elapsed() > limits::ONE_WAKING);
-            if is_news {
-                *woken = Some(Instant::now());
-            }
-            is_news
-        };
+    pub async fn has_slept(&self, by: Witness) {
+        let is_news = Sleep::is_news(&mut self.0.slept.lock(), by, Instant::now());
         if is_news {
-            self.rebuild(why).await;
+            self.rebuild(by.words()).await;
         }
     }
 

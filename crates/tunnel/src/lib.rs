@@ -27,3 +27,4 @@ pub use peer::{PeerId, PeerIdError};
 pub use protocol::Protocol;
 pub use stream::Stream;
 pub use ticket::{Ticket, TicketError};
+pub use wake::Witness;

@@ -56,7 +56,7 @@ pub const LOOK: Duration = Duration::from_secs(5);
 /// How much more the wall clock may have gone on than the processor's before the machine counts as having slept.
 pub const SLEPT: Duration = Duration::from_secs(15);
 
-/// How soon after the first word of a sleep another one means the same sleep. The clocks are looked at within [`LOOK`].
+/// How soon after the first word of a sleep that of another witness means the same sleep. The clocks are looked at within [`LOOK`].
 pub const ONE_WAKING: Duration = Duration::from_secs(7);
 
 /// How long every relay may be unreachable before the endpoint is made anew.

@@ -23,7 +23,7 @@ pub(crate) async fn look_after(tunnel: Tunnel) {
             relays_gone = None;
         }
         if clocks.slept_since(then) {
-            tunnel.has_slept("the machine slept").await;
+            tunnel.has_slept(Witness::Clocks).await;
         } else if tunnel
             .endpoint()
             .is_none_or(|endpoint| endpoint.is_closed())
@@ -32,6 +32,56 @@ pub(crate) async fn look_after(tunnel: Tunnel) {
         } else if all_gone && since.elapsed() > limits::RELAY_STALE {
             tunnel.rebuild("no relay was reachable").await;
             relays_gone = None;
+        }
+    }
+}
+
+/// Who says that the machine has slept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Witness {
+    /// The system.
+    System,
+    /// Two clocks that drifted apart.
+    Clocks,
+}
+
+impl Witness {
+    /// Returns why the endpoint is made anew, for people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::System => "the machine has woken",
+            Self::Clocks => "the machine slept",
+        }
+    }
+}
+
+/// A sleep, with who has told of it.
+#[derive(Debug)]
+pub(crate) struct Sleep {
+    first: Instant,
+    told_by: Vec<Witness>,
+}
+
+impl Sleep {
+    /// Takes in the word of a witness. Returns whether it is of another sleep than the last one: no witness tells of one twice.
+    pub(crate) fn is_news(last: &mut Option<Self>, by: Witness, now: Instant) -> bool {
+        let same = last.as_mut().filter(|it| {
+            now.saturating_duration_since(it.first) <= limits::ONE_WAKING
+                && !it.told_by.contains(&by)
+        });
+        match same {
+            Some(sleep) => {
+                sleep.told_by.push(by);
+                false
+            }
+            None => {
+                let told_by = vec![by];
+                *last = Some(Self {
+                    first: now,
+                    told_by,
+                });
+                true
+            }
         }
     }
 }
@@ -79,5 +129,30 @@ mod tests {
             ..later(0, 5)
         };
         assert!(!set_back.slept_since(then));
+    }
+
+    #[test]
+    fn each_sleep_is_news_once_whoever_tells_of_it_first_and_however_soon_the_next_one_comes() {
+        use Witness::{Clocks, System};
+        let begin = Instant::now();
+        let mut last = None;
+        for (seconds, by, is_news) in [
+            (0, System, true),
+            (3, Clocks, false),
+            (5, System, true),
+            (8, Clocks, false),
+            (100, Clocks, true),
+            (101, System, false),
+            (102, System, true),
+            (200, Clocks, true),
+            (208, System, true),
+        ] {
+            let now = begin + Duration::from_secs(seconds);
+            assert_eq!(
+                Sleep::is_news(&mut last, by, now),
+                is_news,
+                "at {seconds} s"
+            );
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use edgesync_tunnel::Witness;
 use futures_util::StreamExt as _;
 
 use super::Mesh;
@@ -53,7 +54,7 @@ impl Mesh {
             }
         }
         if let Some(tunnel) = self.tunnel.now() {
-            tunnel.endpoint().has_slept("the machine has woken").await;
+            tunnel.endpoint().has_slept(Witness::System).await;
         }
     }
 }
