@@ -39,7 +39,7 @@ mod sublist;
 
 pub use conn::Close;
 pub use link::dial::{Link, LinkStatus, Opener, Target, Upgrade};
-pub use options::{Limits, Listeners, Options};
+pub use options::{Advertise, Limits, Listeners, Options};
 pub use probe::{Found, probe};
 pub use route::RouteOptions;
 pub use server::{Addresses, Server, StartError, VERSION};

@@ -106,6 +106,10 @@ pub const LEARNED_ATTEMPTS: u32 = 10;
 /// Longest pause between two attempts to reach such a member. The reference's number for routes with retries.
 pub const LEARNED_PAUSE_MAX: Duration = Duration::from_secs(30);
 
+/// How long a server without routes waits for a member of its cluster to come back before it is in a cluster of its own. A server that is
+/// started anew is back sooner; who left for good is missed no longer than this.
+pub const ABSENCE: Duration = Duration::from_secs(10);
+
 /// Longest nonce that is signed, in characters. Servers make 15 to 32 of them; a signature under more could be meant for
 /// something else.
 pub const MAX_NONCE_CHARACTERS: usize = 64;

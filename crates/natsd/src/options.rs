@@ -24,6 +24,34 @@ pub struct Options {
     pub limits: Limits,
     /// Whether no leafnode is told what the others want.
     pub isolate_leaves: bool,
+    /// Where others are told that it can be reached.
+    pub advertise: Advertise,
+}
+
+/// Where others are told that a server can be reached, if that is elsewhere than where it listens. Without a port, the one that it listens on
+/// is meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Advertise {
+    /// By leafnodes: `HOST` or `HOST:PORT`.
+    pub leaves: Option<String>,
+    /// By members of the cluster that are told of it: `HOST` or `HOST:PORT`.
+    pub routes: Option<String>,
+    /// Not at all by clients of the cluster: they are told of no member, and members not where this one has clients.
+    pub no_clients: bool,
+}
+
+impl Advertise {
+    /// Returns `HOST:PORT` for an address that may have no port.
+    pub(crate) fn with_port(address: &str, port: u16) -> String {
+        let has_port = address
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| !port.contains(']'));
+        if has_port {
+            address.to_owned()
+        } else {
+            format!("{address}:{port}")
+        }
+    }
 }
 
 /// Where a server listens; port 0 picks a free one.
@@ -52,8 +80,12 @@ pub struct Limits {
     pub max_unauthenticated: usize,
     /// Most subscriptions of one client.
     pub max_subscriptions: usize,
-    /// How long a new connection has to authenticate.
+    /// How long a new client has to authenticate.
     pub auth_timeout: Duration,
+    /// How long a new leafnode has to.
+    pub leaf_auth_timeout: Duration,
+    /// How long a new route has to.
+    pub route_auth_timeout: Duration,
     /// How long a connection may be silent before it is pinged.
     pub ping_interval: Duration,
     /// Most unanswered pings.
@@ -72,6 +104,8 @@ impl Default for Limits {
             max_unauthenticated: limits::MAX_UNAUTHENTICATED,
             max_subscriptions: limits::MAX_SUBSCRIPTIONS,
             auth_timeout: limits::AUTH_TIMEOUT,
+            leaf_auth_timeout: limits::AUTH_TIMEOUT,
+            route_auth_timeout: limits::AUTH_TIMEOUT,
             ping_interval: limits::PING_INTERVAL,
             ping_max: limits::PINGS_OUTSTANDING_MAX,
             write_deadline: limits::WRITE_DEADLINE,

@@ -470,11 +470,14 @@ impl Follower {
                     ..
                 } => {}
                 LinkStatus::Down {
-                    why,
                     server_name: Some(name),
+                    server_id: Some(theirs),
                     ..
                 } if name == self.mesh.parts.keys.id().to_string() => {
-                    let message = format!("the agent there has this agent's identity: {why}");
+                    let ours = self.mesh.server.id();
+                    let message = format!(
+                        "the agent there has this agent's identity, {name}: the servers {ours} and {theirs}"
+                    );
                     self.failed(Code::Conflict, message, Some(twins::HINT.to_owned()));
                     self.mesh.dialler.fail_over(&self.mesh, &self.id);
                 }
@@ -482,6 +485,7 @@ impl Follower {
                     why,
                     close,
                     server_name,
+                    ..
                 } => {
                     let hint = self.hint(&why, close, server_name.as_deref());
                     self.failed(Code::Remote, why, hint);

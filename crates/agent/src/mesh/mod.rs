@@ -426,7 +426,7 @@ impl Mesh {
         if self.neighbours.as_ref().is_some_and(|it| it.has(&url)) {
             let message =
                 format!("{url} is an agent of yours on this machine, which is joined already");
-            let hint = "Nothing is left to do. To have it joined at this address alone, start both with --no-neighbours.";
+            let hint = "Nothing is left to do. To have it joined at this address alone, start this agent with --no-neighbours.";
             return Err(Error::new(api::Code::Conflict, message).with_hint(hint));
         }
         let id = self.dialler.add(&url)?;

@@ -7,6 +7,8 @@ use clap::Parser;
 use natsd::auth::{Credential, Rules, Secret, User};
 use natsd::config::{Authorization, Config};
 
+use super::setup;
+
 /// A NATS server: clients, leafnodes and routes.
 #[derive(Debug, Parser)]
 #[command(name = "nats-server", disable_version_flag = true)]
@@ -53,7 +55,7 @@ pub(crate) struct Arguments {
     /// Log more
     #[arg(short = 'D', long)]
     debug: bool,
-    /// Log every operation
+    /// Log every operation that comes in
     #[arg(short = 'V', long)]
     trace: bool,
     /// Check the configuration and end
@@ -109,8 +111,10 @@ impl Arguments {
     pub(crate) fn wanted(&self) -> anyhow::Result<Wanted> {
         let not_supported = [
             (self.http_port.is_some(), "-m, --http_port"),
-            (self.tls || self.tlsverify, "--tls"),
-            (self.tlscert.is_some() || self.tlskey.is_some(), "--tlscert"),
+            (self.tls, "--tls"),
+            (self.tlsverify, "--tlsverify"),
+            (self.tlscert.is_some(), "--tlscert"),
+            (self.tlskey.is_some(), "--tlskey"),
             (self.tlscacert.is_some(), "--tlscacert"),
         ];
         for (asked, flag) in not_supported {
@@ -157,24 +161,20 @@ impl Arguments {
         if self.name.is_some() {
             config.server_name.clone_from(&self.name);
         }
-        config.debug = config.debug.or(self.debug.then_some(true));
-        config.trace = config.trace.or(self.trace.then_some(true));
+        config.debug = self.debug.then_some(true).or(config.debug);
+        config.trace = self.trace.then_some(true).or(config.trace);
         self.put_authorization(&mut config);
         self.put_cluster(&mut config)?;
         Ok(config)
     }
 
     fn put_authorization(&self, config: &mut Config) {
-        let credential = match (&self.auth, &self.user) {
-            (Some(token), _) => Credential::Token(Secret::new(token)),
-            (None, Some(user)) => Credential::Password {
-                user: user.clone(),
-                password: Secret::new(self.pass.as_deref().unwrap_or_default()),
-            },
+        let authorization = match (&self.auth, &self.user) {
+            (Some(token), _) => only(Credential::Token(Secret::new(token))),
+            (None, Some(user)) => password_of(user, self.pass.as_deref().unwrap_or_default()),
             (None, None) => return,
         };
-        let rules = Rules::Users(vec![User::new(credential)]);
-        config.authorization = Some(Authorization::new(rules));
+        config.authorization = Some(authorization);
     }
 
     fn put_cluster(&self, config: &mut Config) -> anyhow::Result<()> {
@@ -183,22 +183,43 @@ impl Arguments {
         }
         let cluster = config.cluster.get_or_insert_default();
         if let Some(url) = &self.cluster {
-            let address = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+            let (login, address) = setup::login(url);
             let (host, port) = address
                 .rsplit_once(':')
-                .with_context(|| format!("--cluster {url}: HOST:PORT is expected"))?;
+                .with_context(|| format!("--cluster {address}: HOST:PORT is expected"))?;
             cluster.listen.host = Some(host.to_owned());
             cluster.listen.port = Some(match port {
                 "-1" => 0,
-                port => port.parse().with_context(|| format!("--cluster {url}"))?,
+                port => port
+                    .parse()
+                    .with_context(|| format!("--cluster {address}"))?,
             });
+            if let Some((user, password)) = login.and_then(|login| login.split_once(':')) {
+                cluster.authorization = Some(password_of(user, password));
+            }
         }
         if self.cluster_name.is_some() {
             cluster.name.clone_from(&self.cluster_name);
         }
         if !self.routes.is_empty() {
+            ensure!(
+                cluster.listen.port.is_some(),
+                "--routes: members have to be accepted as well; say where by --cluster"
+            );
             cluster.routes.clone_from(&self.routes);
         }
         Ok(())
     }
+}
+
+/// Returns that whoever shows this may connect, and nobody else.
+fn only(credential: Credential) -> Authorization {
+    Authorization::new(Rules::Users(vec![User::new(credential)]))
+}
+
+fn password_of(user: &str, password: &str) -> Authorization {
+    only(Credential::Password {
+        user: user.to_owned(),
+        password: Secret::new(password),
+    })
 }

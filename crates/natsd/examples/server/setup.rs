@@ -3,12 +3,12 @@
 use std::fs;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use natsd::auth::{Credentials, Policy, Rules};
 use natsd::config::{Authorization, Config, Listen};
 use natsd::leaf::LeafRemote;
 use natsd::nkey::KeyPair;
-use natsd::{Limits, Link, Listeners, Options, RouteOptions, Server, Target};
+use natsd::{Advertise, Limits, Link, Listeners, Options, RouteOptions, Server, Target};
 
 /// Where the reference listens unless told otherwise.
 const HOST: &str = "0.0.0.0";
@@ -23,7 +23,16 @@ const ROUTE_PORT: u16 = 6222;
 pub(crate) fn options(config: &Config) -> anyhow::Result<Options> {
     let leafnodes = config.leafnodes.as_ref();
     let leaves = leafnodes.and_then(|leafnodes| leafnodes.listen.as_ref());
-    let routes = config.cluster.as_ref().map(|cluster| &cluster.listen);
+    let cluster = config.cluster.as_ref();
+    // As the reference does, it accepts members only where it is told to.
+    let routes = cluster.map(|cluster| &cluster.listen);
+    let routes = routes.filter(|listen| listen.port.is_some());
+    let limits = limits(config);
+    let (payload, pending) = (limits.max_payload, limits.max_pending);
+    ensure!(
+        payload <= pending,
+        "max_payload ({payload}) cannot be higher than max_pending ({pending})"
+    );
     let listeners = Listeners {
         clients: Some(address(&config.listen, CLIENT_PORT)?),
         leaves: leaves.map(|at| address(at, LEAF_PORT)).transpose()?,
@@ -32,14 +41,16 @@ pub(crate) fn options(config: &Config) -> anyhow::Result<Options> {
     Ok(Options {
         server_name: config.server_name.clone(),
         listeners,
-        cluster_name: config
-            .cluster
-            .as_ref()
-            .and_then(|cluster| cluster.name.clone()),
+        cluster_name: cluster.and_then(|cluster| cluster.name.clone()),
         policy: policy(config),
-        limits: limits(config),
+        limits,
         routes: route_options(config),
         isolate_leaves: leafnodes.is_some_and(|leafnodes| leafnodes.isolate_leafnode_interest),
+        advertise: Advertise {
+            leaves: leafnodes.and_then(|leafnodes| leafnodes.advertise.clone()),
+            routes: cluster.and_then(|cluster| cluster.advertise.clone()),
+            no_clients: cluster.is_some_and(|cluster| cluster.no_advertise),
+        },
     })
 }
 
@@ -68,11 +79,20 @@ fn limits(config: &Config) -> Limits {
     limits.ping_interval = config.ping_interval.unwrap_or(limits.ping_interval);
     limits.ping_max = config.ping_max.unwrap_or(limits.ping_max);
     limits.write_deadline = config.write_deadline.unwrap_or(limits.write_deadline);
-    let timeout = config
-        .authorization
-        .as_ref()
-        .and_then(|authorization| authorization.timeout);
-    limits.auth_timeout = timeout.unwrap_or(limits.auth_timeout);
+    let (leafnodes, cluster) = (config.leafnodes.as_ref(), config.cluster.as_ref());
+    for (limit, block) in [
+        (&mut limits.auth_timeout, config.authorization.as_ref()),
+        (
+            &mut limits.leaf_auth_timeout,
+            leafnodes.and_then(|block| block.authorization.as_ref()),
+        ),
+        (
+            &mut limits.route_auth_timeout,
+            cluster.and_then(|block| block.authorization.as_ref()),
+        ),
+    ] {
+        *limit = block.and_then(|block| block.timeout).unwrap_or(*limit);
+    }
     limits
 }
 
@@ -104,8 +124,8 @@ pub(crate) fn dial(server: &Server, config: &Config) -> anyhow::Result<Vec<Link>
             dialled.credentials =
                 Credentials::from_creds(&text).with_context(|| file.display().to_string())?;
         }
-        if let Some(seed) = &remote.nkey {
-            dialled.credentials = Credentials::nkey(KeyPair::from_seed_text(seed)?);
+        if let Some(nkey) = &remote.nkey {
+            dialled.credentials = Credentials::nkey(key(nkey)?);
         }
         dialled.hub = remote.hub;
         dialled.deny_imports.clone_from(&remote.deny_imports);
@@ -114,6 +134,16 @@ pub(crate) fn dial(server: &Server, config: &Config) -> anyhow::Result<Vec<Link>
         links.push(server.dial_leaf(dialled));
     }
     Ok(links)
+}
+
+/// Returns the key whose seed this is, or stands in the file of this name.
+fn key(text: &str) -> anyhow::Result<KeyPair> {
+    if let Ok(key) = KeyPair::from_seed_text(text) {
+        return Ok(key);
+    }
+    // What is no file may be a mistyped seed, which is not repeated.
+    let seed = fs::read_to_string(text).context("`nkey` is neither a seed nor a file")?;
+    KeyPair::from_seed_text(seed.trim()).with_context(|| text.to_owned())
 }
 
 /// Returns how this server is with the members that it dials.
@@ -133,7 +163,7 @@ fn route_options(config: &Config) -> RouteOptions {
 }
 
 /// Splits the URL of a member into user and password, if it has them, and `host:port`.
-fn login(url: &str) -> (Option<&str>, &str) {
+pub(crate) fn login(url: &str) -> (Option<&str>, &str) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.trim_end_matches('/');
     match rest.rsplit_once('@') {

@@ -56,11 +56,11 @@ pub enum Rules {
 
 /// Decides about who shows a key, for an embedder who knows more than a list of keys.
 pub trait Judge: fmt::Debug + Send + Sync + 'static {
-    /// Returns the key that this CONNECT shows, if whoever has it is let in. That its owner signed the nonce with it is checked
+    /// Returns the key that this CONNECT shows, if whoever has it may be let in. That its owner signed the nonce with it is checked
     /// afterwards.
     fn key(&self, connect: &Connect) -> Option<PublicKey>;
 
-    /// Says whether the owner of a key that was let in still is.
+    /// Says whether the owner of a key is let in, who has signed with it; asked again when the rules have changed.
     fn still(&self, key: &PublicKey) -> bool;
 
     /// Says whether the owner of a key that was let in may call their server so.
@@ -110,7 +110,8 @@ impl Rules {
             Self::Judge(judge) => {
                 let key = judge.key(connect)?;
                 let signature = connect.sig.as_deref().unwrap_or_default();
-                proof::signed(&key, nonce, signature).then(|| Identity::owner_of(key))
+                let proved = proof::signed(&key, nonce, signature);
+                (proved && judge.still(&key)).then(|| Identity::owner_of(key))
             }
         }
     }

@@ -102,7 +102,12 @@ impl Session {
             ),
         };
         let now = Instant::now();
-        let authenticate_by = (!peer.is_ready()).then(|| now + limits.auth_timeout);
+        let auth_timeout = match conn.kind {
+            Kind::Client => limits.auth_timeout,
+            Kind::Leaf => limits.leaf_auth_timeout,
+            Kind::Route => limits.route_auth_timeout,
+        };
+        let authenticate_by = (!peer.is_ready()).then(|| now + auth_timeout);
         let pulse = Pulse {
             next: authenticate_by.unwrap_or(now + first.min(interval)),
             interval,
@@ -235,6 +240,7 @@ impl Session {
             match self.parser.next(left) {
                 Ok(Some((op, used))) => {
                     done += used;
+                    tracing::trace!(target: "natsd", id = context.conn.id, "{op}");
                     if let Err(why) = dispatch(&mut self.peer, &mut self.pulse, &mut context, op) {
                         break Err(why);
                     }

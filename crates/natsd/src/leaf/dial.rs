@@ -51,6 +51,9 @@ impl Keeper {
     async fn run(self) {
         for target in self.remote.targets.iter().cycle() {
             self.progress.set(LinkStatus::Connecting);
+            let renamed = self.shared.renamed.notified();
+            tokio::pin!(renamed);
+            renamed.as_mut().enable();
             let Some(why) = self.attempt(target).await else {
                 return;
             };
@@ -59,6 +62,8 @@ impl Keeper {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
+                // What ruled the link out may be over.
+                () = renamed, if matches!(why, LeafError::SameCluster(_)) => {}
             }
         }
     }
@@ -77,7 +82,7 @@ impl Keeper {
                 return Some(why);
             }
         };
-        self.progress.met(&greeting.server_name);
+        self.progress.met(&greeting);
         let why = Arc::new(Mutex::new(None));
         let setup = Setup {
             shared: Arc::clone(&self.shared),

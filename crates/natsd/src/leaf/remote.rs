@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::error::DEFAULT_PORT;
 use crate::auth::Credentials;
 use crate::link::dial::{Target, Upgrade};
+use crate::options::Advertise;
 use crate::subject::Filter;
 
 /// A server to be dialled as a leafnode.
@@ -100,14 +101,7 @@ fn parse(url: &str) -> Result<(String, Credentials), RemoteError> {
         _ => return Err(RemoteError::Scheme(address.to_owned())),
     }
     let wrong = || RemoteError::Address(address.to_owned());
-    let has_port = address
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| !port.contains(']'));
-    let with_port = if has_port {
-        address.to_owned()
-    } else {
-        format!("{address}:{DEFAULT_PORT}")
-    };
+    let with_port = Advertise::with_port(address, DEFAULT_PORT);
     let (host, port) = with_port.rsplit_once(':').ok_or_else(wrong)?;
     if host.is_empty() || port.parse::<u16>().is_err() {
         return Err(wrong());

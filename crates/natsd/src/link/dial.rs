@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::conn::{Close, Conn};
 use crate::limits::{DIAL_PAUSE, DIAL_TIMEOUT};
+use crate::proto::Info;
 use crate::server::{Duplex, Setup};
 
 /// Where a link leads.
@@ -189,6 +190,8 @@ pub enum LinkStatus {
         close: Close,
         /// What the server that was reached calls itself, if it said so. Nothing proves that it is who it says.
         server_name: Option<String>,
+        /// Its id, likewise.
+        server_id: Option<String>,
     },
 }
 
@@ -198,8 +201,8 @@ pub(crate) struct Progress {
     status: Arc<watch::Sender<LinkStatus>>,
     /// What the other end said before the end.
     reason: Arc<Mutex<Option<String>>>,
-    /// What the other end calls itself.
-    met: Arc<Mutex<Option<String>>>,
+    /// The name and the id that the other end gives itself.
+    met: Arc<Mutex<Option<(String, String)>>>,
     /// It has been up at least once.
     was_up: Arc<AtomicBool>,
 }
@@ -239,8 +242,8 @@ impl Progress {
     }
 
     /// Notes what the server that was reached calls itself.
-    pub(crate) fn met(&self, server_name: &str) {
-        *self.met.lock() = Some(server_name.to_owned());
+    pub(crate) fn met(&self, greeting: &Info) {
+        *self.met.lock() = Some((greeting.server_name.clone(), greeting.server_id.clone()));
     }
 
     /// Notes why the link is about to go down; the first reason stays.
@@ -255,11 +258,12 @@ impl Progress {
             .lock()
             .take()
             .unwrap_or_else(|| close.to_string());
-        let server_name = self.met.lock().take();
+        let (server_name, server_id) = self.met.lock().take().unzip();
         self.set(LinkStatus::Down {
             why,
             close,
             server_name,
+            server_id,
         });
     }
 

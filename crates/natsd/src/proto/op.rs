@@ -1,5 +1,7 @@
 //! The operations of all kinds of connections, as they come out of the parser: views into the bytes that were read.
 
+use std::fmt;
+
 use super::line::Tokens;
 
 /// One operation.
@@ -51,6 +53,40 @@ impl<'a> Op<'a> {
             Self::Publish(publish) => Self::Publish(Publish { payload, ..publish }),
             Self::Message(message) => Self::Message(LinkMessage { payload, ..message }),
             other => other,
+        }
+    }
+}
+
+/// For the log: without payloads, and without what CONNECT and INFO say, which may be secret.
+impl fmt::Display for Op<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(_) => f.write_str("CONNECT"),
+            Self::Info(_) => f.write_str("INFO"),
+            Self::Ping => f.write_str("PING"),
+            Self::Pong => f.write_str("PONG"),
+            Self::Ok => f.write_str("+OK"),
+            Self::Err(text) => write!(f, "-ERR '{}'", text.escape_ascii()),
+            Self::Publish(it) => {
+                let (subject, size) = (it.subject.escape_ascii(), it.payload.len());
+                write!(f, "PUB {subject} {size}")
+            }
+            Self::Subscribe { filter, queue, sid } => {
+                let queue = queue.unwrap_or_default().escape_ascii();
+                let (filter, sid) = (filter.escape_ascii(), sid.escape_ascii());
+                write!(f, "SUB {filter} {queue} {sid}")
+            }
+            Self::Unsubscribe { sid, .. } => write!(f, "UNSUB {}", sid.escape_ascii()),
+            Self::Message(it) => {
+                let (subject, size) = (it.subject.escape_ascii(), it.payload.len());
+                write!(f, "MSG {subject} {size}")
+            }
+            Self::Interest(it) => {
+                let queue = it.queue.unwrap_or_default().escape_ascii();
+                let filter = it.filter.escape_ascii();
+                write!(f, "interest {filter} {queue} {}", it.weight)
+            }
+            Self::Account => f.write_str("A"),
         }
     }
 }

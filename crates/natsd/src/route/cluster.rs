@@ -4,23 +4,66 @@
 //! name so tells those that it has routes to; they follow without losing a message. Only reference servers, which do not listen to
 //! that, are closed and dial again. Hubs keep by name which of their leafnodes are one cluster, so as soon as a server is not alone in
 //! its cluster, links to hubs that know it by another name are made anew.
+//!
+//! Who is alone for long enough is in a cluster of its own again, under a name that nobody else has. Until then it keeps the old one: others
+//! that are started anew find the cluster as it was.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::conn::{Close, Conn};
 use crate::link;
-use crate::proto::Kind;
+use crate::proto::{Info, Kind};
 use crate::server::{Cluster, Shared};
 
 impl Shared {
-    /// Puts the server into a cluster if it is in none: into one whose name nobody else has, made of the server's own name.
+    /// Puts the server into a cluster if it is in none: into one whose name nobody else has.
     pub(crate) fn enter_cluster(&self) {
-        let made_up = || Cluster {
-            name: self.server_name.clone(),
+        self.cluster
+            .write()
+            .get_or_insert_with(|| self.own_cluster());
+    }
+
+    /// Returns a cluster of the server's own. Its name is made of the server's, which nobody else has, and of the time, in such a way that of
+    /// the names that one server makes up the oldest is the greatest. So one that is started anew takes over the name that the others have
+    /// kept, and changes nothing for them; and it is no namesake of theirs if it comes back another way.
+    fn own_cluster(&self) -> Cluster {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = u64::try_from(now.unwrap_or_default().as_micros()).unwrap_or(u64::MAX);
+        Cluster {
+            name: format!("{}-{:016x}", self.server_name, u64::MAX - now),
+            given: false,
             dynamic: true,
             shared: false,
-        };
-        self.cluster.write().get_or_insert_with(made_up);
+        }
+    }
+
+    /// Gives the name up that was shared with others, unless it was given or there is a route, or was one a moment ago.
+    fn leave_the_absent(&self) {
+        let patience = self.route_options.keep_name;
+        {
+            let mut cluster = self.cluster.write();
+            // A route that comes up now finds the new name when it is one, and agrees on it.
+            let alone = self.members.alone_for(patience);
+            let Some(ours) = cluster.as_mut().filter(|ours| !ours.given && alone) else {
+                return;
+            };
+            *ours = self.own_cluster();
+            tracing::info!(target: "natsd", name = ours.name, "nobody else is in the cluster any more");
+        }
+        self.renamed.notify_waiters();
+        self.part_from_hubs();
+    }
+
+    /// Gives the cluster's name up, if nobody comes back in time to the last of whom a route was lost.
+    pub(super) fn await_members(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = shared.stop.cancelled() => {}
+                () = tokio::time::sleep(shared.route_options.keep_name) => shared.leave_the_absent(),
+            }
+        });
     }
 
     /// Notes that there is another member.
@@ -32,10 +75,21 @@ impl Shared {
     }
 
     /// Whether a made-up name of the other end gives way to ours.
-    pub(crate) fn outranks(&self, theirs: &str) -> bool {
+    pub(super) fn outranks(&self, theirs: &str) -> bool {
         let ours = self.cluster.read();
         ours.as_ref()
             .is_some_and(|ours| !ours.dynamic || *ours.name > *theirs)
+    }
+
+    /// Returns on which name both ends will agree, and whether it was made up; nothing when this server is in no cluster.
+    pub(super) fn agreed(&self, theirs: &Info) -> Option<(String, bool)> {
+        let ours = self.cluster.read().clone()?;
+        match &theirs.cluster {
+            Some(name) if ours.dynamic && !(theirs.cluster_dynamic && ours.name > *name) => {
+                Some((name.clone(), theirs.cluster_dynamic))
+            }
+            _ => Some((ours.name, ours.dynamic)),
+        }
     }
 
     /// Takes over the other end's name where a made-up one gives way: to one that was given, or to the greater of two. Names
@@ -57,12 +111,14 @@ impl Shared {
                     let name = theirs.to_owned();
                     *cluster = Some(Cluster {
                         name,
+                        given: false,
                         dynamic,
                         shared: true,
                     });
                 }
             }
         }
+        self.renamed.notify_waiters();
         self.part_from_hubs();
         tracing::info!(target: "natsd", name = theirs, "took over the cluster's name");
         for conn in self.members.stubborn() {
@@ -78,6 +134,7 @@ impl Shared {
     pub(crate) fn rename_cluster(&self, name: Option<&str>) {
         let named = |name: &str| Cluster {
             name: name.to_owned(),
+            given: true,
             dynamic: false,
             shared: true,
         };
@@ -86,6 +143,7 @@ impl Shared {
         if before == cluster {
             return;
         }
+        self.renamed.notify_waiters();
         if cluster.is_some() || before.is_some_and(|cluster| cluster.shared) {
             self.part_from_hubs();
         }

@@ -1,6 +1,7 @@
 //! Dialling members: those that the embedder names, again and again; those that members tell of, once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +10,7 @@ use super::Route;
 use crate::auth::Credentials;
 use crate::conn::Close;
 use crate::conn::session::Peer;
-use crate::limits::{DIAL_PAUSE, LEARNED_ATTEMPTS, LEARNED_PAUSE_MAX};
+use crate::limits::{ABSENCE, DIAL_PAUSE, LEARNED_ATTEMPTS, LEARNED_PAUSE_MAX};
 use crate::link::dial::{Link, LinkStatus, Progress, Target, pause};
 use crate::proto::Kind;
 use crate::server::{Setup, Shared};
@@ -21,6 +22,8 @@ pub struct RouteOptions {
     pub credentials: Credentials,
     /// Whether members of which other members tell are dialled as well, which makes the mesh full.
     pub dial_learned: bool,
+    /// How long a server that has lost its last route keeps the name of the cluster that it was in, unless it was given the name.
+    pub keep_name: Duration,
 }
 
 impl Default for RouteOptions {
@@ -28,6 +31,7 @@ impl Default for RouteOptions {
         Self {
             credentials: Credentials::None,
             dial_learned: true,
+            keep_name: ABSENCE,
         }
     }
 }

@@ -88,6 +88,15 @@ impl Route {
         Close::Unauthorized
     }
 
+    /// Takes over what the other end calls the cluster, unless that gives way to our name: then it is the other end that takes over.
+    fn settle(&self, info: &Info, context: &mut Context<'_>) -> Result<(), Close> {
+        let gives_way = |theirs: &str| info.cluster_dynamic && context.shared.outranks(theirs);
+        match &info.cluster {
+            Some(theirs) if !gives_way(theirs) => self.agree(theirs, info.cluster_dynamic, context),
+            _ => Ok(()),
+        }
+    }
+
     /// Agrees on the cluster's name, or says why that cannot be.
     fn agree(&self, theirs: &str, dynamic: bool, context: &mut Context<'_>) -> Result<(), Close> {
         context
@@ -122,12 +131,8 @@ impl Route {
         let remote = context.conn.link.as_ref().map(LinkState::remote);
         let own = remote.is_some_and(|remote| remote.server_id == info.server_id);
         // One that gives way to ours has been told of ours, or is about to be.
-        if own
-            && info.cluster_follows
-            && let Some(cluster) = &info.cluster
-            && !(info.cluster_dynamic && context.shared.outranks(cluster))
-        {
-            self.agree(cluster, info.cluster_dynamic, context)?;
+        if own && info.cluster_follows {
+            self.settle(info, context)?;
         }
         context
             .shared
@@ -140,7 +145,7 @@ impl Route {
     fn answer(&mut self, info: &Info, context: &mut Context<'_>) -> Result<(), Close> {
         let shared = context.shared;
         if let Side::Dialling { progress } = &self.side {
-            progress.met(&info.server_name);
+            progress.met(info);
         }
         if info.server_id == shared.server_id {
             return Err(Close::Myself);
@@ -149,20 +154,25 @@ impl Route {
         self.other_name(info, context)?;
         remember(info, context);
         shared.members.meet(&info.server_id, context.conn)?;
-        // A name that gives way to ours is no conflict: the other end takes ours over from the CONNECT.
-        if let Some(cluster) = &info.cluster
-            && !(info.cluster_dynamic && shared.outranks(cluster))
-        {
-            self.agree(cluster, info.cluster_dynamic, context)?;
-        }
         let by_key = matches!(shared.policy.read().rules(Kind::Route), Rules::Judge(_));
+        // Who has yet to prove itself names nothing here, but hears what will be agreed on.
+        if !by_key {
+            self.settle(info, context)?;
+        }
+        let (cluster, dynamic) = shared.agreed(info).ok_or(Close::Closed)?;
         let challenge = if by_key { make_nonce() } else { None };
         if by_key && challenge.is_none() {
             return Err(Close::NotTrusted);
         }
-        let connect = self.introduction(info, challenge.clone(), context)?;
+        let mut connect = self.introduction(info, challenge.clone(), context)?;
+        connect.cluster = Some(cluster.clone());
+        connect.cluster_dynamic = dynamic.then_some(true);
         context.send(&write::json_line("CONNECT", &connect));
-        let own = shared.route_info("");
+        let own = Info {
+            cluster: Some(cluster),
+            cluster_dynamic: dynamic,
+            ..shared.route_info("")
+        };
         context.send(&write::json_line("INFO", &own));
         context.conn.set_headers(true);
         let Some(challenge) = challenge else {
@@ -226,14 +236,11 @@ impl Route {
         context: &Context<'_>,
     ) -> Result<Connect, Close> {
         let shared = context.shared;
-        let cluster = shared.cluster.read().clone().ok_or(Close::Closed)?;
         let mut connect = Connect {
             verbose: false,
             pedantic: false,
             headers: true,
             name: Some(shared.server_id.clone()),
-            cluster: Some(cluster.name),
-            cluster_dynamic: cluster.dynamic.then_some(true),
             challenge,
             ..Connect::default()
         };
@@ -269,6 +276,8 @@ impl Route {
         }
         remember(info, context);
         shared.members.join(shared, conn, info)?;
+        // With a member the name is not given up any more, as it may have been since it was told.
+        self.settle(info, context)?;
         self.stage = Stage::Member;
         shared.share_cluster();
         shared.part_leaves(&info.server_id);

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::dial;
@@ -29,6 +31,8 @@ pub(crate) struct Members {
 struct State {
     /// By server id.
     known: BTreeMap<String, Member>,
+    /// Since when there is none of them, after there was one.
+    alone_since: Option<Instant>,
     /// Ids of servers that were dialled and have yet to join, with the number of the connection.
     meeting: BTreeMap<String, u64>,
     /// Ids of servers that are dialled because a member told of them.
@@ -52,6 +56,7 @@ impl Members {
     pub(crate) fn new(stop: CancellationToken) -> Self {
         let state = State {
             known: BTreeMap::new(),
+            alone_since: None,
             meeting: BTreeMap::new(),
             learned: HashSet::new(),
             unlearn: stop.child_token(),
@@ -105,6 +110,7 @@ impl Members {
                 member.conn.send_now(&line);
             }
         }
+        state.alone_since = None;
         state.known.insert(
             info.server_id.clone(),
             Member {
@@ -123,7 +129,7 @@ impl Members {
     }
 
     /// Forgets the member that this connection was the route to, if it was.
-    pub(super) fn leave(&self, shared: &Shared, conn: &Arc<Conn>) {
+    pub(super) fn leave(&self, shared: &Arc<Shared>, conn: &Arc<Conn>) {
         let mut state = self.state.lock();
         let before = state.known.len();
         state.meeting.retain(|_, id| *id != conn.id);
@@ -131,7 +137,14 @@ impl Members {
             .known
             .retain(|_, member| !Arc::ptr_eq(&member.conn, conn));
         let left = state.known.len() != before;
+        let last = left && state.known.is_empty();
+        if last {
+            state.alone_since = Some(Instant::now());
+        }
         drop(state);
+        if last {
+            shared.await_members();
+        }
         if left {
             shared.tell_clients();
         }
@@ -199,6 +212,12 @@ impl Members {
             server_id: server_id.to_owned(),
             server_name: member.server_name.clone(),
         })
+    }
+
+    /// Says whether there is no route, and was none for so long, after there was one.
+    pub(super) fn alone_for(&self, patience: Duration) -> bool {
+        let since = self.state.lock().alone_since;
+        since.is_some_and(|since| since.elapsed() >= patience)
     }
 
     /// Says whether there is no route.

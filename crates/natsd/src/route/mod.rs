@@ -18,6 +18,7 @@ use crate::conn::session::Context;
 use crate::conn::{Close, Conn};
 use crate::link;
 use crate::link::dial::Progress;
+use crate::options::Advertise;
 use crate::proto::{Info, Kind, LinkMessage, Op, ParseError, write};
 use crate::server::Shared;
 use crate::sublist::Class;
@@ -188,13 +189,25 @@ impl Shared {
             let address = address.filter(|address| !address.ip().is_unspecified());
             address.map(|address| vec![address.to_string()])
         };
+        let info = self.info(Kind::Route, nonce);
+        let port_of = |address: Option<std::net::SocketAddr>| address.map_or(0, |it| it.port());
+        let at = |address: &String, port| Advertise::with_port(address, port);
+        let told = &self.advertise;
+        let leaves = told.leaves.as_ref();
         Info {
-            connect_urls: urls(addresses.clients),
-            leafnode_urls: urls(addresses.leaves),
+            connect_urls: urls(addresses.clients).filter(|_| !told.no_clients),
+            leafnode_urls: match leaves {
+                Some(address) => Some(vec![at(address, port_of(addresses.leaves))]),
+                None => urls(addresses.leaves),
+            },
+            ip: told
+                .routes
+                .as_ref()
+                .map(|address| format!("nats-route://{}/", at(address, info.port))),
             cluster_follows: true,
             lnoc: Some(true),
             lnocu: Some(true),
-            ..self.info(Kind::Route, nonce)
+            ..info
         }
     }
 }

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Identity, Policy};
 use crate::conn::{Batch, Close, Conn, Spawner, Sub};
 use crate::link::{self, Interest};
-use crate::options::Limits;
+use crate::options::{Advertise, Limits};
 use crate::proto::{Connect, Info, Kind};
 use crate::route::{Members, RouteOptions};
 use crate::stats::{ByKind, Event};
@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) server_name: String,
     pub(crate) limits: Limits,
     pub(crate) isolate_leaves: bool,
+    pub(crate) advertise: Advertise,
     pub(crate) tree: Sublist<Arc<Conn>>,
     /// Routes and leafnodes that are told of changed interest.
     pub(crate) links: RwLock<Vec<Arc<Conn>>>,
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) cluster: RwLock<Option<Cluster>>,
     pub(crate) route_options: RouteOptions,
     pub(crate) members: Members,
+    /// Told when the cluster has another name.
+    pub(crate) renamed: Notify,
     pub(crate) conns: Mutex<HashMap<u64, Arc<Conn>>>,
     /// What went over connections that left.
     pub(crate) gone: Mutex<ByKind>,
@@ -62,7 +65,9 @@ pub(crate) struct Shared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cluster {
     pub(crate) name: String,
-    /// The server made the name up.
+    /// The embedder gave the name, so that it stands.
+    pub(crate) given: bool,
+    /// A server made the name up.
     pub(crate) dynamic: bool,
     /// Others may call their cluster so as well: it was given, or there was a route since.
     pub(crate) shared: bool,
@@ -72,6 +77,7 @@ impl Shared {
     pub(crate) fn new(server_id: String, options: crate::Options) -> Self {
         let named = |name| Cluster {
             name,
+            given: true,
             dynamic: false,
             shared: true,
         };
@@ -81,6 +87,7 @@ impl Shared {
             server_id,
             limits: options.limits,
             isolate_leaves: options.isolate_leaves,
+            advertise: options.advertise,
             tree: Sublist::new(),
             links: RwLock::default(),
             interest: Mutex::new(Interest::new()),
@@ -88,6 +95,7 @@ impl Shared {
             cluster: RwLock::new(options.cluster_name.map(named)),
             route_options: options.routes,
             members: Members::new(stop.child_token()),
+            renamed: Notify::new(),
             conns: Mutex::default(),
             gone: Mutex::default(),
             waiting: Mutex::default(),
@@ -171,7 +179,8 @@ impl Shared {
             .into_iter()
             .chain(members.iter().cloned());
         Info {
-            connect_urls: (!members.is_empty()).then(|| urls.collect()),
+            connect_urls: (!members.is_empty() && !self.advertise.no_clients)
+                .then(|| urls.collect()),
             client_id: Some(conn.id),
             client_ip: conn.remote.as_deref().map(|remote| {
                 let address = remote.parse::<std::net::SocketAddr>();
@@ -184,10 +193,11 @@ impl Shared {
     /// Returns the INFO for a leafnode.
     pub(crate) fn leaf_info(&self, conn: &Conn, nonce: &str) -> Info {
         let info = self.info(Kind::Leaf, nonce);
+        let host = self.advertise.leaves.as_ref().unwrap_or(&info.host);
         Info {
             client_id: Some(conn.id),
             // Whoever dials takes it as the sign of a leafnode port, even if empty.
-            leafnode_urls: Some(vec![format!("{}:{}", info.host, info.port)]),
+            leafnode_urls: Some(vec![Advertise::with_port(host, info.port)]),
             info_on_connect: true,
             ..info
         }

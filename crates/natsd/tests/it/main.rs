@@ -8,6 +8,7 @@ mod leaf;
 mod leaf_hostile;
 mod mesh;
 mod program;
+mod program_keys;
 mod python;
 mod route;
 mod route_names;

@@ -41,20 +41,30 @@ async fn refusal(arguments: &[&str]) -> String {
 }
 
 /// The program while it runs.
-struct Running {
+pub(super) struct Running {
     child: Child,
     folder: tempfile::TempDir,
 }
 
 impl Running {
     /// Starts it with these arguments, and a file with its ports in a folder of its own.
-    async fn start(arguments: &[&str]) -> Self {
+    pub(super) async fn start(arguments: &[&str]) -> Self {
+        Self::start_as(&["-a", "127.0.0.1"], arguments).await
+    }
+
+    /// Starts it where its file says.
+    pub(super) async fn start_with(config: &Path) -> Self {
+        let path = config.to_str().expect("a path");
+        Self::start_as(&["-c", path], &[]).await
+    }
+
+    async fn start_as(first: &[&str], arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().to_str().expect("a path").to_owned();
-        let child = command(&["-a", "127.0.0.1", "--ports_file_dir", &path])
+        let child = command(first)
+            .args(["--ports_file_dir", &path])
             .args(arguments)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
             .spawn()
             .expect("`cargo test --package natsd` builds the program");
         let mut running = Self { child, folder };
@@ -68,7 +78,7 @@ impl Running {
     }
 
     /// Returns what it says of its ports, once it does.
-    async fn ports(&mut self) -> serde_json::Value {
+    pub(super) async fn ports(&mut self) -> serde_json::Value {
         let file = self.ports_file();
         let told = async {
             loop {
@@ -84,12 +94,17 @@ impl Running {
         timeout(PATIENCE, told).await.expect("it says its ports")
     }
 
-    /// Returns where it listens for clients (`nats`) or members (`cluster`).
-    async fn address(&mut self, kind: &str) -> SocketAddr {
+    /// Returns where it listens for clients (`nats`), leafnodes (`leafnodes`) or members (`cluster`).
+    pub(super) async fn address(&mut self, kind: &str) -> SocketAddr {
         let ports = self.ports().await;
         let url = ports[kind][0].as_str().expect("a URL");
         let address = url.strip_prefix("nats://").expect("a scheme");
         address.parse().expect("an address")
+    }
+
+    /// The number of its process.
+    pub(super) fn number(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     async fn ended(&mut self) {
@@ -161,7 +176,7 @@ async fn programs_become_a_cluster_by_their_flags() {
     assert!(!lets_in(here, r#"{"verbose":false,"user":"u","pass":"x"}"#).await);
     let mut wires = joined_with(&[(here, login), (there, login)]).await;
     each_message_arrives_once(&mut wires).await;
-    let number = west.child.id().expect("it runs");
+    let number = west.number();
     let sent = output(&["--signal", &format!("quit={number}")]).await;
     assert!(sent.status.success());
     west.ended().await;
@@ -188,7 +203,7 @@ async fn the_command_line_wins_over_the_file_which_is_read_again_when_asked_for(
     );
     assert!(lets_in(clients, r#"{"verbose":false,"auth_token":"first"}"#).await);
     write("second");
-    let number = running.child.id().expect("it runs");
+    let number = running.number();
     let sent = output(&["--signal", &format!("reload={number}")]).await;
     assert!(sent.status.success());
     let reloaded =
@@ -229,11 +244,15 @@ async fn what_it_does_not_do_is_refused_by_name() {
         (&["--tlscert", "x"], "--tlscert"),
         (&["--tlscacert", "x"], "--tlscacert"),
         (&["--jetstream"], "--jetstream"),
+        (&["--tlskey", "x"], "--tlskey"),
+        (&["--tlsverify"], "--tlsverify"),
         (&["--signal", "dance=1"], "dance"),
+        (&["--routes", "nats://127.0.0.1:1"], "--cluster"),
+        (&["--cluster", "nats://u:secret@here"], "HOST:PORT"),
         (&["-c", "/nowhere.conf"], "/nowhere.conf"),
     ] {
         let said = refusal(arguments).await;
-        assert!(said.contains(name), "{said}");
+        assert!(said.contains(name) && !said.contains("secret"), "{said}");
     }
     std::fs::write(&config, "port: 1\njetstream { }\n").expect("written");
     assert!(output(&["-c", path, "-t"]).await.status.success());

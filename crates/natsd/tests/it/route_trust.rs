@@ -152,8 +152,12 @@ async fn who_is_dialled_has_to_have_the_key_that_it_shows() {
             ..Options::default()
         };
         let impostor = Server::start(options).await.expect("a server");
+        let name = a.cluster_name();
         let mut link = dial(&a, &impostor);
         assert_eq!(down(&mut link).await, Close::NotTrusted);
+        // Nor does it have a say in what the cluster is called.
+        assert!(impostor.cluster_name() > name);
+        assert_eq!(a.cluster_name(), name);
     }
     let stock = Stock::start("cluster { name: m, listen: \"@route\" }").await;
     let routes = stock.routes().expect("a route port").to_owned();

@@ -7,6 +7,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpSocket;
 use tokio::sync::broadcast;
 
+use super::program::Running;
 use super::wire::{PATIENCE, Wire, limited};
 
 const MIB: usize = 1 << 20;
@@ -115,5 +116,67 @@ async fn who_floods_with_pings_and_reads_no_pong_is_cut_at_its_limit() {
     assert_eq!(
         other.ask("SUB b 1\r\nPUB b 1\r\nx\r\n").await,
         "MSG b 1 1|x"
+    );
+}
+
+/// Has 1 GiB published as fast as it goes to a subscriber that reads, with one beside it that does not or without, and returns the most
+/// memory that the server's process had.
+async fn peak_with(deaf: bool) -> usize {
+    const PIECE: usize = 64 << 10;
+    const MESSAGES: usize = (1 << 30) / PIECE;
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let config = "listen: \"127.0.0.1:-1\"\nmax_pending: 32MB\n";
+    std::fs::write(file.path(), config).expect("written");
+    let mut server = Running::start_with(file.path()).await;
+    let at = server.address("nats").await;
+    let client = async || {
+        let (mut wire, _) = Wire::dial(at).await;
+        wire.connect(r#"{"verbose":false,"pedantic":false}"#).await;
+        wire
+    };
+    let mut silent = client().await;
+    if deaf {
+        silent.ask("SUB a 1\r\n").await;
+    }
+    let (mut good, mut publisher) = (client().await, client().await);
+    good.ask("SUB a 1\r\n").await;
+    let message = [
+        format!("PUB a {PIECE}\r\n").as_bytes(),
+        &vec![b'x'; PIECE],
+        b"\r\n",
+    ]
+    .concat();
+    let publishing = tokio::spawn(async move {
+        for _ in 0..MESSAGES {
+            publisher.send(&message).await;
+        }
+        publisher.ask("").await
+    });
+    let expected = MESSAGES * (PIECE + format!("MSG a 1 {PIECE}\r\n\r\n").len());
+    let mut buffer = vec![0; MIB];
+    let mut got = 0;
+    while got < expected {
+        let read = tokio::time::timeout(PATIENCE, good.stream.read(&mut buffer)).await;
+        let count = read.expect("in time").expect("read");
+        assert!(count > 0, "the reader was cut after {got} bytes");
+        got += count;
+    }
+    assert_eq!(publishing.await.expect("published"), "");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.number()));
+    let status = status.expect("a status");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.and_then(|line| line.trim().strip_suffix(" kB"));
+    kib.expect("a size").parse::<usize>().expect("a number") * 1024
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_never_reads_makes_no_more_difference_than_its_limit_and_a_little() {
+    let (without, with) = (peak_with(false).await, peak_with(true).await);
+    let difference = with.saturating_sub(without);
+    assert!(
+        difference <= (32 + 16) * MIB,
+        "{} MiB with it, {} MiB without",
+        with / MIB,
+        without / MIB
     );
 }
