@@ -442,6 +442,37 @@ fn an_identity_that_two_agents_have_is_told_by_all_who_notice() {
     for kind in ["route", "leaf"] {
         let twin = place.start(2, &["--join", one.address(kind)]);
         wait(|| twin.mesh()["joins"][0]["state"]["code"] == "conflict");
+        // What it says names both, by whom they say they are and by what each start of a server is called.
+        let said = twin.mesh()["joins"][0]["state"]["message"].to_string();
+        assert!(
+            said.contains(id) && said.contains(": the servers N"),
+            "{said}"
+        );
+        if kind == "leaf" {
+            // Over a route the one that dials notices before it says who it is.
+            let own = |agent: &Agent| {
+                let mesh = agent.mesh();
+                let mut peers = mesh["peers"].as_array().expect("peers").iter();
+                peers.find(|it| it["endpoint_id"] == id).cloned()
+            };
+            wait(|| own(&one).is_some());
+            let shown = own(&one).expect("its own identity")["state"].clone();
+            assert_eq!(shown["code"], "conflict", "{shown}");
+            let said = shown["message"].as_str().expect("a message");
+            assert!(
+                said.contains(id) && said.contains("wanted a link"),
+                "{said}"
+            );
+            let hint = shown["hint"].as_str().expect("a hint");
+            assert!(hint.contains("EDGESYNC_HOME"), "{hint}");
+            let found = one.api("GET", "doctor", None);
+            let mut checks = found["checks"].as_array().expect("checks").iter();
+            let told = checks.find(|it| it["name"] == "identity");
+            let verdict = told.map(|it| &it["verdict"]);
+            assert_eq!(verdict, Some(&json!("fail")), "{found}");
+            let listed = run(place.edgesync(1).arg("peers"));
+            assert!(listed.contains("identity"), "{listed}");
+        }
         twin.stop();
     }
 }

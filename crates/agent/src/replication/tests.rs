@@ -1,5 +1,6 @@
 //! Agents' replication on a bus in memory, with real files: what changes in one, however it came, is soon in the others.
 
+mod bad_answers;
 mod streams;
 
 use std::path::PathBuf;

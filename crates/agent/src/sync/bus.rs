@@ -244,7 +244,7 @@ impl Line {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 fn failure(message: String) -> Error {
     Error::new(Code::Remote, message).retryable()

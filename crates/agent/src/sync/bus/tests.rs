@@ -274,10 +274,12 @@ async fn an_answer_counts_only_when_one_who_may_write_here_signed_it() {
     assert_eq!(lab.artifacts("b"), before);
 }
 
-#[tokio::test]
-async fn bad_answers_store_nothing_and_are_told_apart() {
-    type Answer = fn(&Message) -> (Headers, bytes::Bytes);
-    let cases: [(Answer, &str); 7] = [
+/// What somebody makes of a request.
+pub(crate) type Answer = fn(&Message) -> (Headers, bytes::Bytes);
+
+/// Answers that must not count, from the agent of seed 1 perhaps, each with what is said of it.
+pub(crate) fn bad_answers() -> [(Answer, &'static str); 7] {
+    [
         (|_| (Headers::new(), poison()), "is not signed"),
         (|_| (Headers::new(), bytes::Bytes::new()), "is empty"),
         (
@@ -311,8 +313,12 @@ async fn bad_answers_store_nothing_and_are_told_apart() {
             |request| answer_of(9, request, poison()),
             "may not write here",
         ),
-    ];
-    for (answer, words) in cases {
+    ]
+}
+
+#[tokio::test]
+async fn bad_answers_store_nothing_and_are_told_apart() {
+    for (answer, words) in bad_answers() {
         let lab = Lab::new();
         drop(lab.repository("b", &["two"]));
         let before = lab.artifacts("b");
