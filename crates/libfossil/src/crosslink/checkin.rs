@@ -143,10 +143,12 @@ impl Crosslinker {
         let (Ok(parents), Some(manifest)) = (parents, self.manifest(tx, rid)?) else {
             return Ok(());
         };
+        // The parents that it had, and those that it gets.
+        self.doubt_leaf(tx, rid)?;
         tx.execute("DELETE FROM plink WHERE cid=?1", [rid])?;
         tx.execute("DELETE FROM mlink WHERE mid=?1", [rid])?;
         self.link_lineage(tx, rid, &manifest, &parents)?;
-        Ok(())
+        self.doubt_leaf(tx, rid)
     }
 
     /// Repeats the re-parenting of what this batch linked, now that all of it is in.

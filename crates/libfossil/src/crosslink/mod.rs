@@ -143,8 +143,16 @@ impl Crosslinker {
         // A cluster carries no date: its tag is as old as the transaction that brings it.
         let now = tx.now();
         self.tag_self(tx, rid, b"cluster", None, now)?;
+        let is_public = !tx.is_private(rid)?;
         for member in members {
             let member = self.row(tx, member)?;
+            if is_public {
+                // What only something private had named here so far, everybody may know.
+                tx.execute(
+                    "DELETE FROM private WHERE rid=?1 AND rid IN (SELECT rid FROM phantom)",
+                    [member],
+                )?;
+            }
             tx.execute("DELETE FROM unclustered WHERE rid=?1", [member])?;
         }
         Ok(())

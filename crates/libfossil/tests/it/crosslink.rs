@@ -115,9 +115,8 @@ fn the_order_of_arrival_does_not_matter() {
     }
 }
 
-#[test]
-fn an_imported_git_history_is_rebuilt_as_by_stock() {
-    let lab = Lab::new();
+/// Has stock import this project's own git history.
+pub(crate) fn imported_from_git(lab: &Lab) -> PathBuf {
     let path = lab.path("git.fossil");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let stream = std::process::Command::new("git")
@@ -130,10 +129,57 @@ fn an_imported_git_history_is_rebuilt_as_by_stock() {
     let mut import = lab.command(&lab.path(""), &["import", "--git", path.to_str().unwrap()]);
     let import = import.stdin(fs::File::open(lab.path("stream")).unwrap());
     assert!(import.output().expect("fossil runs").status.success());
+    path
+}
+
+#[test]
+fn an_imported_git_history_is_rebuilt_as_by_stock() {
+    let lab = Lab::new();
+    let path = imported_from_git(&lab);
     let mut repo = Repository::open(&path, Access::ReadWrite).unwrap();
     repo.rebuild(now(), Trust::Nothing, |_, _| {}).unwrap();
     drop(repo);
     assert_as_rebuilt(&lab, &path);
+}
+
+#[test]
+fn a_check_in_that_was_given_another_parent_stands_where_stock_puts_it() {
+    let lab = Lab::new();
+    let path = lab.path("a.fossil");
+    let tree = lab.dir("tree");
+    drop(create(&lab, "a.fossil"));
+    lab.fossil_in(&tree, &["open", path.to_str().unwrap()]);
+    for name in ["a", "b", "c", "d"] {
+        fs::write(tree.join(name), name).unwrap();
+        lab.fossil_in(&tree, &["addremove"]);
+        lab.fossil_in(&tree, &["commit", "-m", name, "--no-warnings"]);
+    }
+    let named = |name: &str| {
+        let conn = Connection::open(&path).unwrap();
+        let sql = "SELECT uuid FROM blob JOIN event ON objid=rid WHERE comment=?1";
+        conn.query_row(sql, [name], |row| row.get::<_, String>(0))
+            .unwrap()
+    };
+    let (child, first, second) = (named("d"), named("a"), named("b"));
+    lab.fossil_in(&tree, &["reparent", &child, &first, &second]);
+    let (mut one_by_one, copy) = empty(&lab, "b.fossil");
+    for (name, content, visibility) in artifacts(&path) {
+        one_by_one
+            .write(now(), |tx| tx.store_named(&name, &content, visibility))
+            .unwrap();
+    }
+    drop(one_by_one);
+    let mut repo = Repository::open(&path, Access::ReadWrite).unwrap();
+    repo.rebuild(now(), Trust::Stored, |_, _| {}).unwrap();
+    drop(repo);
+    for repository in [&path, &copy] {
+        let ours = dump(repository);
+        assert_same(&ours, &dump(&lab.rebuilt_copy(repository)), "reparented");
+        let link = ours.iter().filter(|line| {
+            line.starts_with("plink") && line.contains(&child) && line.contains(&first)
+        });
+        assert_eq!(link.count(), 1, "{ours:#?}");
+    }
 }
 
 #[test]

@@ -115,6 +115,19 @@ fossil ticket set "$id" status Fixed resolution Fixed >/dev/null
 fossil ticket set "$id" +comment ' and more' priority High >/dev/null
 fossil ticket set "$id" +icomment 'a remark' login x mimetype text/plain >/dev/null
 
+# Forum posts, which stock takes by its web pages alone: a thread, an answer, other words, and a post that was taken back. The title
+# stays: which of two titles a thread has after stock's rebuild depends on which of its posts is stored as a delta.
+forum() {
+  body="submit=1&mimetype=text%2Fx-markdown&csrf=localhost&$2"
+  printf 'POST /%s HTTP/1.0\r\nHost: localhost\r\nReferer: http://localhost/\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s' \
+    "$1" "${#body}" "$body" | fossil test-http "$repo" | sed -n 's/^Location:.*forumpost\/\([0-9a-f]*\).*/\1/p'
+}
+thread=$(forum forumnew 'title=A+thread&content=the+first+words+of+a+thread%2C+long+enough+to+become+a+delta+of+the+next+ones')
+answer=$(forum forume2 "fpid=$thread&reply=1&content=an+answer+to+the+first+words%2C+long+enough+to+become+a+delta+of+the+next+ones")
+forum forume2 "fpid=$thread&edit=1&title=A+thread&content=other+first+words+of+a+thread%2C+long+enough+to+become+a+delta" >/dev/null
+forum forume2 "fpid=$answer&edit=1&nullout=1&content=" >/dev/null
+test "$(fossil sql -R "$repo" 'SELECT count(*) FROM forumpost')" = 4
+
 fossil close --force >/dev/null
 
 # A shunned file content, and clusters.

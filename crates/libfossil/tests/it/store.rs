@@ -206,3 +206,78 @@ fn content_under_a_wrong_name_is_not_stored() {
     assert!(matches!(refused, Err(Error::HashMismatch { .. })));
     assert_eq!(repo.rid(&name).unwrap(), None);
 }
+
+#[test]
+fn content_keeps_the_name_that_it_is_here_under_unless_the_policy_forbids_that() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let old = HashName::sha1_of(b"old content");
+    let set = |repo: &mut Repository, policy: &str| {
+        repo.write(now(), |tx| tx.set_config("hash-policy", policy))
+            .unwrap();
+    };
+    let name_of = |repo: &mut Repository, content: &[u8]| {
+        repo.write(now(), |tx| tx.store(content, Visibility::Public))
+            .map(|stored| stored.name)
+    };
+    repo.write(now(), |tx| {
+        tx.store_named(&old, b"old content", Visibility::Public)
+    })
+    .unwrap();
+    for policy in ["0", "1", "2"] {
+        set(&mut repo, policy);
+        assert_eq!(name_of(&mut repo, b"old content").unwrap(), old, "{policy}");
+    }
+    set(&mut repo, "1");
+    assert_eq!(
+        name_of(&mut repo, b"more").unwrap(),
+        HashName::sha1_of(b"more")
+    );
+    let new = HashName::sha3_of(b"new content");
+    repo.write(now(), |tx| {
+        tx.store_named(&new, b"new content", Visibility::Public)
+    })
+    .unwrap();
+    assert_eq!(repo.config("hash-policy").unwrap().as_deref(), Some("2"));
+    set(&mut repo, "3");
+    let twice = name_of(&mut repo, b"old content").unwrap();
+    assert_eq!(twice, HashName::sha3_of(b"old content"));
+    set(&mut repo, "4");
+    let turned_away = HashName::sha1_of(b"by its old name");
+    let refused = repo.write(now(), |tx| {
+        tx.store_named(&turned_away, b"by its old name", Visibility::Public)
+    });
+    assert!(matches!(refused, Err(Error::Shunned { .. })), "{refused:?}");
+}
+
+#[test]
+fn what_is_shunned_goes_with_a_rebuild_and_what_was_stored_as_a_change_of_it_stays_whole() {
+    let lab = Lab::new();
+    let path = lab.path("a.fossil");
+    drop(create(&lab, "a.fossil"));
+    let tree = lab.dir("tree");
+    lab.fossil_in(&tree, &["open", path.to_str().unwrap()]);
+    let mut text = String::new();
+    for version in 0..4 {
+        text.push_str(&format!("{version} {}\n", "many words ".repeat(30)));
+        fs::write(tree.join("f.txt"), &text).unwrap();
+        lab.fossil_in(&tree, &["addremove"]);
+        lab.fossil_in(&tree, &["commit", "-m", "more", "--no-warnings", "--hash"]);
+    }
+    let count = |sql: &str| lab.query(&path, sql);
+    let sources =
+        "SELECT uuid FROM blob JOIN delta ON srcid=blob.rid JOIN mlink ON fid=srcid ORDER BY 1";
+    let source = count(sources).first().expect("a source of a delta").clone();
+    lab.query_write(
+        &path,
+        &format!("INSERT INTO shun(uuid, mtime) VALUES('{source}', 0)"),
+    );
+    let stock = lab.rebuilt_copy(&path);
+    let mut repo = Repository::open(&path, Access::ReadWrite).unwrap();
+    repo.rebuild(now(), libfossil::rebuild::Trust::Stored, |_, _| {})
+        .unwrap();
+    drop(repo);
+    assert!(!lab.artifacts(&path).contains(&source));
+    assert_eq!(lab.artifacts(&path), lab.artifacts(&stock));
+    lab.assert_sound(&path);
+}

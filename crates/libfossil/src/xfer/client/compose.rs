@@ -1,5 +1,7 @@
 //! What a request says: which side it is, what is new here, what is wanted.
 
+use std::collections::HashSet;
+
 use rusqlite::params;
 
 use super::{Budget, Client, Goal};
@@ -24,8 +26,10 @@ pub(super) const MAX_OFFERS: u8 = 6;
 /// What became of an artifact that was to be sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// It goes with this request, or must not go at all.
+    /// It goes with this request.
     Settled,
+    /// It must not go at all.
+    Kept,
     /// It goes in pieces, or not to this server.
     Later,
     /// There is no room left.
@@ -180,23 +184,35 @@ impl Client {
             let Some(hash) = self.wanted.front().copied() else {
                 break;
             };
-            if let Some(rid) = repo.rid(&hash)?
-                && self.send_artifact(repo, rid, hash, outbox)? == Outcome::NoRoom
-            {
-                break;
+            let rid = repo.rid(&hash)?;
+            let outcome = match rid {
+                Some(rid) => self.send_artifact(repo, rid, hash, outbox)?,
+                None => Outcome::Kept,
+            };
+            match (outcome, rid) {
+                (Outcome::NoRoom, _) => break,
+                // What is asked for in the next reply again is not to be looked for again.
+                (Outcome::Kept, _) => {
+                    self.unsendable.insert(hash);
+                }
+                (Outcome::Settled, Some(rid)) if Self::is_unsent(repo, rid)? => {
+                    self.in_flight.push(rid);
+                }
+                _ => {}
             }
             self.wanted.pop_front();
         }
+        let given: HashSet<Rid> = self.in_flight.iter().copied().collect();
         for (rid, hash) in Self::unsent(repo, usize::MAX)? {
             if outbox.len() >= MAX_UPLOAD_BYTES {
                 break;
             }
-            let moved = self.large.is_wanted(&ContentName::Artifact(hash));
+            let moved = self.large.is_wanted(&ContentName::Artifact(hash)) || given.contains(&rid);
             if moved || self.unsendable.contains(&hash) || self.offered.contains(&hash) {
                 continue;
             }
             match self.send_artifact(repo, rid, hash, outbox)? {
-                Outcome::Settled => self.in_flight.push(rid),
+                Outcome::Settled | Outcome::Kept => self.in_flight.push(rid),
                 Outcome::Later => {}
                 Outcome::NoRoom => break,
             }
@@ -213,10 +229,10 @@ impl Client {
     ) -> Result<Outcome> {
         let private = repo.is_private(rid)?;
         if (private && !self.private_ok) || repo.is_shunned(&hash)? {
-            return Ok(Outcome::Settled);
+            return Ok(Outcome::Kept);
         }
         let Some(card) = send::file_card(repo, rid, hash)? else {
-            return Ok(Outcome::Settled);
+            return Ok(Outcome::Kept);
         };
         let mut cards = Vec::new();
         if private {
@@ -298,6 +314,14 @@ impl Client {
         Ok(Self::unsent(repo, limit)?
             .iter()
             .any(|(_, hash)| !moved(hash)))
+    }
+
+    /// Returns whether this is among them.
+    fn is_unsent(repo: &Repository, rid: Rid) -> Result<bool> {
+        let mut query = repo
+            .conn()
+            .prepare_cached("SELECT 1 FROM unsent WHERE rid=?1")?;
+        Ok(query.exists([rid])?)
     }
 
     /// Returns artifacts made here since the last push that are not on their way.

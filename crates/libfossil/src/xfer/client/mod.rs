@@ -198,7 +198,7 @@ pub struct Client {
     /// Whether the server had no room for all that was asked for.
     cut: bool,
     large: Large,
-    /// Artifacts that are too long for this transport and server.
+    /// Artifacts that cannot be sent: too long for this transport and server, not here, or not for others.
     unsendable: HashSet<HashName>,
     /// Long artifacts that were offered with the request under way.
     offered: Vec<HashName>,

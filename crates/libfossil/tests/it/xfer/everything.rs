@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use libfossil::xfer::Server;
+use libfossil::db::{NewRepository, Repository};
+use libfossil::name::ProjectCode;
 use libfossil::xfer::client::Goal;
+use libfossil::xfer::{Client, Server};
 
 use super::project::{add_user, on, private_names};
-use super::rig::{self, Loopback, PULL};
+use super::rig::{self, Loopback, PULL, PUSH, SYNC};
+use crate::crosslink::imported_from_git;
 use crate::dump;
 use crate::stock::Lab;
 
@@ -100,6 +103,108 @@ fn ours_clones_everything_from_stock() {
         assert_as_stock_computes(&lab, &clone);
         assert_eq!(on(&lab, &clone, "uv hash"), on(&lab, &theirs, "uv hash"));
     }
+}
+
+/// Returns a repository of the same project that holds nothing yet, where anyone may write and `eve` may do all.
+fn empty_twin(lab: &Lab, source: &Path, name: &str) -> PathBuf {
+    let path = lab.path(name);
+    let code = lab.query(source, "SELECT value FROM config WHERE name='project-code'");
+    let new = NewRepository {
+        project_code: Some(ProjectCode::parse(code[0].as_bytes()).expect("a code")),
+        server_code: ProjectCode::from_random([9; 20]),
+        project_name: None,
+        admin: "ada",
+        password: "",
+        initial_check_in: false,
+        now: rig::now(),
+    };
+    drop(Repository::create(&path, &new).expect("created"));
+    on(lab, &path, "user capabilities nobody gio");
+    add_user(lab, &path, "eve", "ioxy", "pw");
+    path
+}
+
+const LOGINS: [(&str, Option<(&str, &str)>); 2] =
+    [("anonymous", None), ("eve", Some(("eve", "pw")))];
+
+/// All that can travel.
+const ALL: Goal = Goal {
+    private: true,
+    unversioned: true,
+    ..SYNC
+};
+
+#[test]
+fn stock_pushes_everything_to_ours_and_pulls_it_back() {
+    let lab = Lab::new();
+    let theirs = source(&lab);
+    let stock = |repo: &Path, line: String| on(&lab, repo, &format!("{line} --once --user eve"));
+    for (name, user) in LOGINS {
+        let ours = empty_twin(&lab, &theirs, &format!("{name}.fossil"));
+        let server = Loopback::serve(ours.clone(), Server::default());
+        let url = server.url(user);
+        stock(&theirs, format!("push {url}"));
+        assert_whole(&lab, &theirs, &ours);
+        assert_as_stock_computes(&lab, &ours);
+        let back = empty_twin(&lab, &theirs, &format!("{name}-back.fossil"));
+        stock(&back, format!("pull {url}"));
+        assert_whole(&lab, &theirs, &back);
+    }
+    let ours = empty_twin(&lab, &theirs, "all.fossil");
+    let server = Loopback::serve(ours.clone(), Server::default());
+    let url = server.url(Some(("eve", "pw")));
+    stock(&theirs, format!("sync {url} --private -u"));
+    assert!(!private_names(&lab, &ours).is_empty());
+    assert_whole(&lab, &theirs, &ours);
+    assert_as_stock_computes(&lab, &ours);
+    assert_eq!(on(&lab, &ours, "uv hash"), on(&lab, &theirs, "uv hash"));
+    assert_eq!(server.refusals(), Vec::<String>::new());
+}
+
+#[test]
+fn ours_pushes_everything_to_stock_and_pulls_it_back() {
+    let lab = Lab::new();
+    let ours = source(&lab);
+    let exchange = |repo: &Path, goal, user: Option<(&str, &str)>, server: &Path| {
+        let login = user.and_then(|(user, password)| rig::login(user, password));
+        let mut client = Client::new(goal, login);
+        rig::drive(&mut client, &mut rig::open(repo), |request| {
+            rig::stock(&lab, server, request)
+        })
+        .expect("exchanged")
+    };
+    for (name, user) in LOGINS {
+        let theirs = empty_twin(&lab, &ours, &format!("{name}.fossil"));
+        exchange(&ours, PUSH, user, &theirs);
+        assert_whole(&lab, &ours, &theirs);
+        let back = empty_twin(&lab, &ours, &format!("{name}-back.fossil"));
+        exchange(&back, PULL, user, &theirs);
+        assert_whole(&lab, &ours, &back);
+        assert_as_stock_computes(&lab, &back);
+    }
+    let theirs = empty_twin(&lab, &ours, "all.fossil");
+    exchange(&ours, ALL, Some(("eve", "pw")), &theirs);
+    assert!(!private_names(&lab, &theirs).is_empty());
+    assert_whole(&lab, &ours, &theirs);
+    assert_eq!(on(&lab, &theirs, "uv hash"), on(&lab, &ours, "uv hash"));
+}
+
+#[test]
+fn a_history_imported_from_git_is_cloned_both_ways() {
+    let lab = Lab::new();
+    let source = imported_from_git(&lab);
+    let ours = lab.path("ours.fossil");
+    rig::clone(&ours, PULL, None, |request| {
+        rig::stock(&lab, &source, request)
+    })
+    .expect("cloned");
+    lab.assert_equal(&source, &ours);
+    let server = Loopback::serve(ours.clone(), Server::default());
+    on(&lab, &ours, "user capabilities nobody g");
+    let theirs = lab.path("theirs.fossil");
+    let path = theirs.to_str().unwrap();
+    lab.fossil(&["clone", &server.url(None), path, "-A", "ada", "--once"]);
+    lab.assert_equal(&ours, &theirs);
 }
 
 #[test]

@@ -112,8 +112,11 @@ fn a_server_that_always_wants_more_is_left() {
     let lab = Lab::new();
     let mut repo = create(&lab, "a.fossil");
     let mine = repo.name(libfossil::db::Rid::new(1)).unwrap();
-    let summary = sync(&mut repo, |_| plain(format!("gimme {mine}\n"))).unwrap();
-    assert!(summary.rounds < 10, "{summary:?}");
+    let elsewhere = HashName::sha1_of(b"not here");
+    for wanted in [mine, elsewhere] {
+        let summary = sync(&mut repo, |_| plain(format!("gimme {wanted}\n"))).unwrap();
+        assert!(summary.rounds < 10, "{summary:?}");
+    }
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! Rules of the protocol that are easily missed: what a lock is worth, what no cluster may name, what is said only once, which rights do not
-//! follow from others.
+//! follow from others, how a client's message begins and ends, what a stock server makes of a mistake.
 
 use libfossil::auth::AuthContext;
 use libfossil::db::{Repository, Visibility};
 use libfossil::name::HashName;
 use libfossil::time::Timestamp;
-use libfossil::xfer::frame::ContentType;
-use libfossil::xfer::{Request, Server};
+use libfossil::xfer::client::{Response, SyncError};
+use libfossil::xfer::frame::{self, ContentType};
+use libfossil::xfer::{Client, Request, Server};
 
-use super::rig::{granted, now};
+use super::project::{add_user, on, private_names, stock_project};
+use super::rig::{self, Loopback, PULL, PUSH, SYNC, granted, now};
 use super::server_rules::{CODE, VERSION, ask, project, put};
 use crate::stock::Lab;
 use crate::store::create;
@@ -163,4 +165,219 @@ fn concealed_addresses_need_a_right_of_their_own() {
     let wish = "reqconfig /email\n";
     assert!(!ask(&mut repo, &granted("o"), wish).contains("ada@example.org"));
     assert!(ask(&mut repo, &granted("oe"), wish).contains("ada@example.org"));
+}
+
+/// Returns the plain text of a request.
+fn text_of(request: &Request) -> Vec<u8> {
+    frame::decode(request.content_type, request.body.clone())
+        .expect("a message")
+        .to_vec()
+}
+
+/// Content that does not become smaller.
+fn noise(seed: u32, bytes: u32) -> Vec<u8> {
+    (0..bytes / 20)
+        .flat_map(|at| {
+            let hash = HashName::sha1_of(&[seed, at].map(u32::to_le_bytes).concat());
+            hash.as_str().as_bytes()[..20].to_vec()
+        })
+        .collect()
+}
+
+#[test]
+fn a_request_tells_its_version_first_something_random_last_and_stays_as_short_as_stocks() {
+    let lab = Lab::new();
+    let mut here = create(&lab, "here.fossil");
+    let mut there = create(&lab, "there.fossil");
+    let longest = 30_000;
+    for seed in 0..40 {
+        put(&mut here, &noise(seed, longest), Visibility::Public);
+    }
+    let mut texts = Vec::new();
+    let mut client = Client::new(SYNC, rig::login("tester", "secret"));
+    let summary = rig::drive(&mut client, &mut here, |request| {
+        texts.push(text_of(request));
+        rig::ours(&mut there, &AuthContext::default(), request)
+    })
+    .expect("synced");
+    // The first check-in as well, and none of them twice.
+    assert_eq!(summary.artifacts_sent, 41);
+    assert!(texts.len() >= 5, "{}", texts.len());
+    for text in texts {
+        assert!(
+            text.len() < 250_000 + 2 * longest as usize,
+            "{}",
+            text.len()
+        );
+        let text = String::from_utf8(text).expect("text");
+        let mut lines = text.lines();
+        let mut first = lines.next().expect("a line");
+        if first.starts_with("login ") {
+            first = lines.next().expect("a line");
+        }
+        let version = first.strip_prefix("pragma client-version ");
+        let words: Vec<u32> = version
+            .expect("the version")
+            .split(' ')
+            .map(|word| word.parse().expect("a number"))
+            .collect();
+        assert!(words[0] >= 20_000 && words[1] >= 20_200_413, "{first}");
+        // It may stand right behind content that does not end in a line.
+        let last = text
+            .strip_suffix('\n')
+            .and_then(|text| text.rsplit_once("# "));
+        let last = last.map(|(_, last)| last);
+        assert!(
+            last.is_some_and(|last| last.len() == 40 && last.bytes().all(|b| b.is_ascii_hexdigit())),
+            "{last:?}"
+        );
+        assert!(
+            !text.contains("\ncfile "),
+            "a stock server does not link those"
+        );
+    }
+}
+
+#[test]
+fn what_a_stock_server_says_to_a_wrong_hash_is_an_error_and_it_has_stored_nothing() {
+    let lab = Lab::new();
+    let (theirs, _) = stock_project(&lab, "theirs");
+    let ours = lab.path("ours.fossil");
+    let (mut repo, _) = rig::clone(&ours, PULL, None, |request| {
+        rig::stock(&lab, &theirs, request)
+    })
+    .expect("cloned");
+    let before = lab.artifacts(&theirs);
+    put(&mut repo, b"right content", Visibility::Public);
+    on(&lab, &theirs, "user capabilities nobody gio");
+    let mut client = Client::new(PUSH, None);
+    let said = rig::drive(&mut client, &mut repo, |request| {
+        let text = String::from_utf8(text_of(request)).expect("text");
+        let body = text.replace("right content", "wrong content").into_bytes();
+        let request = Request {
+            body: frame::encode(request.content_type, body),
+            ..request.clone()
+        };
+        rig::stock(&lab, &theirs, &request)
+    });
+    assert!(matches!(said, Err(SyncError::WebPage(_))), "{said:?}");
+    assert_eq!(lab.artifacts(&theirs), before);
+}
+
+#[test]
+fn empty_lines_and_comments_in_a_reply_are_passed_over() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let hash = HashName::sha3_of(b"content");
+    let mut replies = [
+        format!("\n# hello\n\nigot {hash}\n\n"),
+        format!("file {hash} 7\ncontent\n\n# bye\n"),
+    ]
+    .into_iter();
+    let mut client = Client::new(PULL, None);
+    let summary = rig::drive(&mut client, &mut repo, |_| Response {
+        content_type: "application/x-fossil-uncompressed".into(),
+        body: replies.next().unwrap_or_else(|| "# end\n".into()).into(),
+    });
+    assert_eq!(summary.expect("pulled").artifacts_received, 1);
+    assert!(repo.rid(&hash).unwrap().is_some());
+}
+
+#[test]
+fn whose_content_it_is_and_by_which_login_is_kept_with_it() {
+    let lab = Lab::new();
+    let mut here = create(&lab, "here.fossil");
+    let mut there = create(&lab, "there.fossil");
+    put(&mut here, b"content", Visibility::Public);
+    let mut nonces = Vec::new();
+    let mut client = Client::new(PUSH, rig::login("tester", "secret"));
+    rig::drive(&mut client, &mut here, |request| {
+        let text = String::from_utf8(text_of(request)).expect("text");
+        let nonce = text.lines().next().and_then(|line| line.split(' ').nth(2));
+        nonces.extend(nonce.map(str::to_owned));
+        rig::ours(&mut there, &AuthContext::default(), request)
+    })
+    .expect("pushed");
+    let path = lab.path("there.fossil");
+    let kept = lab.query(
+        &path,
+        "SELECT nonce FROM blob JOIN rcvfrom USING(rcvid) JOIN user USING(uid)
+          WHERE login='tester' AND nonce IS NOT NULL",
+    );
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert!(nonces.contains(&kept[0]), "{nonces:?}");
+}
+
+#[test]
+fn a_check_in_that_is_tagged_private_elsewhere_is_private_as_with_stock() {
+    let lab = Lab::new();
+    let (theirs, _) = stock_project(&lab, "theirs");
+    let ours = lab.path("ours.fossil");
+    let (mut repo, _) = rig::clone(&ours, PULL, None, |request| {
+        rig::stock(&lab, &theirs, request)
+    })
+    .expect("cloned");
+    let server = Loopback::serve(ours.clone(), Server::default());
+    on(&lab, &ours, "user capabilities nobody gio");
+    let stock = lab.path("stock.fossil");
+    let clone = ["clone", &server.url(None), stock.to_str().unwrap()];
+    lab.fossil(&[&clone[..], &["-A", "ada"]].concat());
+    on(&lab, &theirs, "tag add --raw private tip --user ada");
+    rig::drive(&mut Client::new(PULL, None), &mut repo, |request| {
+        rig::stock(&lab, &theirs, request)
+    })
+    .expect("pulled");
+    let private = private_names(&lab, &ours);
+    assert_eq!(private.len(), 1, "{private:?}");
+    on(
+        &lab,
+        &stock,
+        &format!("pull {} --user ada", server.url(None)),
+    );
+    assert_eq!(private_names(&lab, &stock), private);
+}
+
+#[test]
+fn an_unversioned_file_over_the_limit_is_named_and_comes_alone() {
+    let lab = Lab::new();
+    let ours = lab.path("ours.fossil");
+    drop(create(&lab, "ours.fossil"));
+    add_user(&lab, &ours, "eve", "oy", "pw");
+    on(&lab, &ours, "user capabilities nobody gio");
+    for (name, seed) in [("one.bin", 1), ("two.bin", 2), ("three.bin", 3)] {
+        std::fs::write(lab.path(name), noise(seed, 60_000)).unwrap();
+        let file = lab.path(name).display().to_string();
+        on(
+            &lab,
+            &ours,
+            &format!("uv add {file} --as {name} --user tester"),
+        );
+    }
+    let server = Server {
+        max_download_bytes: Some(70_000),
+        ..Server::default()
+    };
+    let mut repo = rig::open(&ours);
+    let wish = "uvgimme one.bin\nuvgimme two.bin\nuvgimme three.bin\n";
+    let request = Request {
+        content_type: ContentType::Debug,
+        body: format!("{VERSION}{wish}").into(),
+        cookie: None,
+    };
+    let reply = server.exchange(&mut repo, &granted("oy"), request, now);
+    let reply = String::from_utf8_lossy(&reply.expect("an answer").body).into_owned();
+    for (card, times) in [
+        ("uvfile one.bin ", 1),
+        ("uvfile three.bin ", 0),
+        ("uvigot three.bin ", 1),
+    ] {
+        assert_eq!(reply.matches(card).count(), times, "{card}");
+    }
+    drop(repo);
+
+    let server = Loopback::serve(ours.clone(), server);
+    let theirs = lab.path("theirs.fossil");
+    let clone = ["clone", &server.url(None), theirs.to_str().unwrap()];
+    lab.fossil(&[&clone[..], &["-A", "ada", "-u"]].concat());
+    assert_eq!(on(&lab, &theirs, "uv hash"), on(&lab, &ours, "uv hash"));
 }
