@@ -169,7 +169,9 @@ impl Http {
                 let host = host_of(&url);
                 return Ok((read(response, &host).await?, url));
             }
-            let next = redirected(&url, &response)?;
+            let location = response.headers().get(LOCATION);
+            let location = location.and_then(|location| location.to_str().ok());
+            let next = redirected(&url, location.unwrap_or_default())?;
             if !same_host(&url, &next) {
                 return Ok((Answer::Elsewhere, next));
             }
@@ -259,12 +261,7 @@ async fn read(mut response: Response, host: &str) -> Result<Answer, HttpError> {
 }
 
 /// Returns where a redirect leads, if that is a place to go to.
-fn redirected(from: &Url, response: &Response) -> Result<Url, HttpError> {
-    let location = response
-        .headers()
-        .get(LOCATION)
-        .and_then(|location| location.to_str().ok())
-        .unwrap_or_default();
+fn redirected(from: &Url, location: &str) -> Result<Url, HttpError> {
     let refused = || HttpError::Redirect {
         host: host_of(from),
         to: location.chars().take(200).collect(),
@@ -408,6 +405,40 @@ mod tests {
             "http://example.com/a",
         ] {
             assert!(!same_host(&from, &url(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_leads_to_a_repository_and_never_out_of_tls_or_out_of_the_web() {
+        let plain = url("http://example.org/a");
+        let secure = url("https://example.org/a");
+        for (from, location, to) in [
+            (&plain, "/b", "http://example.org/b"),
+            (&plain, "http://example.org/b/xfer", "http://example.org/b"),
+            (&plain, "https://example.org/a", "https://example.org/a"),
+            (&secure, "b?x#y", "https://example.org/b"),
+            (
+                &secure,
+                "https://eve:pw@example.org/b",
+                "https://example.org/b",
+            ),
+            (&plain, "//example.com/xfer", "http://example.com/"),
+        ] {
+            let led = redirected(from, location).map(|url| url.to_string());
+            assert_eq!(led.as_deref(), Ok(to), "{location}");
+        }
+        for (from, location) in [
+            (&secure, "http://example.org/a"),
+            (&plain, ""),
+            (&plain, "file:///etc/passwd"),
+            (&plain, "ssh://example.org/a"),
+            (&plain, "http://"),
+        ] {
+            let refused = redirected(from, location);
+            assert!(
+                matches!(refused, Err(HttpError::Redirect { .. })),
+                "{location}: {refused:?}"
+            );
         }
     }
 

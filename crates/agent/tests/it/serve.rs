@@ -170,6 +170,22 @@ async fn replies_suit_old_clients_and_browsers_get_a_few_words() {
         "{head}"
     );
     assert!(answer.contains("push "), "{answer}");
+    // Old clients understand neither chunks nor packed bodies, whatever they offer.
+    let modern = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: gzip\r\nContent-Type: application/x-fossil-debug\r\nContent-Length: {}\r\n\r\n{message}",
+        message.len()
+    );
+    let answer = raw(&base, modern).await.to_ascii_lowercase();
+    let head = answer.split("\r\n\r\n").next().expect("a head");
+    assert!(head.contains("\r\ncontent-length: "), "{head}");
+    assert!(
+        !head.contains("transfer-encoding") && !head.contains("content-encoding"),
+        "{head}"
+    );
+    // Nothing at all is a message of nothing.
+    let empty =
+        "POST / HTTP/1.0\r\nContent-Type: application/x-fossil\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(status(&raw(&base, empty).await), 200);
 
     let page = raw(
         &base,
