@@ -52,6 +52,27 @@ impl RepositoryArg {
     }
 }
 
+/// The repository as an argument or with `-R`, for commands that stock gives the file itself.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GivenRepository {
+    /// The repository, as with -R
+    #[arg(value_name = "FILE", conflicts_with = "repo")]
+    file: Option<PathBuf>,
+
+    #[command(flatten)]
+    repository: RepositoryArg,
+}
+
+impl GivenRepository {
+    /// Opens it.
+    pub(crate) fn open(&self, access: Access) -> Result<Repository, Failure> {
+        match &self.file {
+            Some(file) => Repository::open(file, access).map_err(database),
+            None => self.repository.open(access),
+        }
+    }
+}
+
 /// Returns the current directory.
 pub(crate) fn current_dir() -> Result<PathBuf, Failure> {
     std::env::current_dir().or_fail(Kind::Failed, "the current directory")

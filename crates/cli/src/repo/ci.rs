@@ -18,7 +18,7 @@ use crate::error::{Failure, Kind, OrFail, chain};
 use crate::locate::{RepositoryArg, check_out_of, current_dir};
 use crate::output::Output;
 use crate::repo::failure::{database, unreadable, version};
-use crate::repo::{now, user};
+use crate::repo::{now, parse_time, user};
 
 /// Check in files
 ///
@@ -78,10 +78,6 @@ pub(crate) struct Ci {
 
     #[command(flatten)]
     repository: RepositoryArg,
-}
-
-fn parse_time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text.as_bytes()).map_err(|error| error.to_string())
 }
 
 impl Ci {
@@ -262,6 +258,7 @@ fn name_below(base: &Path, file: &Path) -> Result<RepoPath<'static>, Failure> {
             Kind::Refused,
             format!("{} is outside {}", file.display(), base.display()),
         )
+        .hint("run the command in the folder that the files are to be named from")
     };
     let name = file.file_name().ok_or_else(outside)?;
     let folder = match file.parent() {
@@ -314,9 +311,9 @@ fn refused(error: CheckInError) -> Failure {
         CheckInError::Closed { .. } => {
             Failure::new(Kind::Refused, message).hint("start another branch with --branch NAME")
         }
-        CheckInError::BadTagName(_) | CheckInError::RepeatedParent(_) => {
-            Failure::new(Kind::Usage, message)
-        }
+        CheckInError::BadTagName(_) => Failure::new(Kind::Usage, message)
+            .hint("choose another name, without control characters and spaces around it"),
+        CheckInError::RepeatedParent(_) => Failure::new(Kind::Usage, message),
         _ => Failure::new(Kind::Failed, message),
     }
 }

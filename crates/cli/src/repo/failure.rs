@@ -36,9 +36,9 @@ pub(crate) fn database(error: db::Error) -> Failure {
         }
         db::Error::OlderSchema { path, .. } => Failure::new(Kind::Repository, message)
             .hint(format!("fossil rebuild '{}'", path.display())),
-        db::Error::NotARepository { .. } | db::Error::Sqlite(_) => {
-            Failure::new(Kind::Repository, message)
-        }
+        db::Error::NotARepository { .. } => Failure::new(Kind::Repository, message)
+            .hint("name a repository with -R FILE, or make one: edgesync new FILE"),
+        db::Error::Sqlite(_) => Failure::new(Kind::Repository, message),
         db::Error::Missing { .. } => {
             Failure::new(Kind::NotFound, message).hint("edgesync pull may bring it")
         }

@@ -1,5 +1,6 @@
 //! `edgesync ls`: the files of a version.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use clap::Args;
@@ -25,6 +26,14 @@ pub(crate) struct Ls {
     /// Show since when each file is as it is, and its size
     #[arg(short, long)]
     verbose: bool,
+
+    /// Show since when each file is as it is
+    #[arg(long)]
+    age: bool,
+
+    /// Sort by that, the newest first
+    #[arg(short = 't')]
+    by_time: bool,
 
     #[command(flatten)]
     repository: RepositoryArg,
@@ -57,24 +66,27 @@ impl Ls {
                 ));
             }
         }
-        // Stock sorts without regard to case when a version is named.
-        files.sort_by_cached_key(|file| file.path.to_str_lossy().to_lowercase());
-        let since = if self.verbose {
+        let since = if self.verbose || self.age || self.by_time {
             history::first_seen(&repository, rid).map_err(database)?
         } else {
             HashMap::new()
         };
+        if self.by_time {
+            files.sort_by_key(|file| Reverse(since.get(&file.name).copied()));
+        } else {
+            // Stock sorts without regard to case when a version is named.
+            files.sort_by_cached_key(|file| file.path.to_str_lossy().to_lowercase());
+        }
         let mut text = String::new();
         for file in &files {
-            if self.verbose {
+            if self.verbose || self.age {
                 let at = since
                     .get(&file.name)
                     .map_or_else(|| "-".to_owned(), |at| at.to_string().replace('T', " "));
-                text.push_str(&format!(
-                    "{:<19}  {:>7}  ",
-                    at.get(..19).unwrap_or(&at),
-                    size_words(&repository, file)?
-                ));
+                text.push_str(&format!("{:<19}  ", at.get(..19).unwrap_or(&at)));
+            }
+            if self.verbose {
+                text.push_str(&format!("{:>7}  ", size_words(&repository, file)?));
             }
             text.push_str(&printable(&file.path.to_str_lossy()));
             text.push('\n');

@@ -83,6 +83,11 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_unix_millis(jiff::Timestamp::now().as_millisecond())
 }
 
+/// Reads a time of the command line.
+pub(crate) fn parse_time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text.as_bytes()).map_err(|error| error.to_string())
+}
+
 /// Returns random bytes of the system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];

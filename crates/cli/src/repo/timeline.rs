@@ -1,13 +1,15 @@
 //! `edgesync timeline`: what happened, newest first, in stock's words.
 
+mod format;
+
 use std::collections::HashSet;
 
 use clap::Args;
 use edgesync_agent::api;
 use libfossil::db::{Access, Repository, Rid};
 use libfossil::history::{
-    Change, ChangedFile, EventKind, EventRow, Moment, Selection, Timeline as Events, describe,
-    recent, resolve,
+    Change, ChangedFile, EventKind, EventRow, Moment, Selection, Timeline as Events, branch_of,
+    describe, recent, resolve,
 };
 use libfossil::name::HashName;
 use libfossil::time::Timestamp;
@@ -48,6 +50,10 @@ pub(crate) struct Timeline {
     #[arg(short, long)]
     branch: Option<String>,
 
+    /// Only those of the branch that the check-out here is on
+    #[arg(short, long, conflicts_with = "branch")]
+    current_branch: bool,
+
     /// Only check-ins that changed this file, or a file in this folder
     #[arg(short, long)]
     path: Option<String>,
@@ -56,9 +62,8 @@ pub(crate) struct Timeline {
     #[arg(short, long)]
     verbose: bool,
 
-    /// Show only the hash and the comment of each entry
-    #[arg(long, conflicts_with = "verbose")]
-    oneline: bool,
+    #[command(flatten)]
+    form: Form,
 
     /// Wrap lines at N columns, 0 does not; otherwise at the terminal's width
     #[arg(short = 'W', long, value_name = "N")]
@@ -66,6 +71,39 @@ pub(crate) struct Timeline {
 
     #[command(flatten)]
     repository: RepositoryArg,
+}
+
+/// How each entry is shown, if not in the usual words; at most one of these.
+#[derive(Args)]
+#[group(multiple = false)]
+struct Form {
+    /// Show only the hash and the comment of each entry
+    #[arg(long)]
+    oneline: bool,
+
+    /// Show hash, date, author and comment of each entry, on a line each
+    #[arg(long)]
+    medium: bool,
+
+    /// Show the whole hash, branch, tags and place in the graph of each entry too
+    #[arg(long)]
+    full: bool,
+
+    /// Show each entry as this text, with %h or %H for its hash, %d date, %a author, %c comment, %b branch, %t tags, %p place in the graph, %n a new line, %% a percent sign; or oneline, medium, full
+    #[arg(short = 'F', long, value_name = "TEXT")]
+    format: Option<String>,
+}
+
+impl Form {
+    /// Returns the text that stands for an entry, in the letters of `--format`.
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self { oneline: true, .. } => Some(format::ONELINE),
+            Self { medium: true, .. } => Some(format::MEDIUM),
+            Self { full: true, .. } => Some(format::FULL),
+            Self { format, .. } => format.as_deref().map(format::named),
+        }
+    }
 }
 
 /// The entries that are asked for.
@@ -168,7 +206,12 @@ impl Timeline {
 
     /// Returns the artifacts whose events fit all conditions; `None` when there are no conditions.
     fn wanted(&self, repository: &Repository) -> Result<Option<HashSet<Rid>>, Failure> {
-        let branch = self.branch.clone().map(Selection::Branch);
+        let branch = match &self.branch {
+            Some(branch) => Some(branch.clone()),
+            None if self.current_branch => Some(current_branch(repository)?),
+            None => None,
+        };
+        let branch = branch.map(Selection::Branch);
         let path = self.path.clone().map(Selection::Path);
         let mut wanted: Option<HashSet<Rid>> = None;
         for selection in [branch, path, self.around(repository)?]
@@ -266,8 +309,10 @@ impl Timeline {
                 text.push_str(&format!("--- entry limit ({}) reached ---\n", self.limit));
                 return Ok(text);
             }
-            let entry = if self.oneline {
-                oneline(row)
+            let entry = if let Some(form) = self.form.text() {
+                let mut entry = format::entry(form, row, current);
+                entry.push_str(&self.changed_files(repository, row)?);
+                entry
             } else {
                 let mut entry = String::new();
                 let time = row.time.to_string();
@@ -312,11 +357,37 @@ impl Timeline {
             &format!("{clock} [{}] {}", row.name.short(), printable(&words)),
             width,
         );
-        if self.verbose && row.kind == EventKind::CheckIn {
-            text.push_str(&changed_files(repository, &row.name)?);
-        }
+        text.push_str(&self.changed_files(repository, row)?);
         Ok(text)
     }
+
+    /// Returns the files that the entry changed, a line each, if they are asked for.
+    fn changed_files(&self, repository: &Repository, row: &EventRow) -> Result<String, Failure> {
+        if !self.verbose || row.kind != EventKind::CheckIn {
+            return Ok(String::new());
+        }
+        let details = describe(repository, row.rid).map_err(version)?;
+        let (files, _) = details
+            .changed_files(repository, 0, usize::MAX)
+            .map_err(database)?;
+        Ok(files
+            .iter()
+            .map(|file| format!("   {}\n", printable(&changed_file_words(file))))
+            .collect())
+    }
+}
+
+/// Returns the branch of the version that is checked out here.
+fn current_branch(repository: &Repository) -> Result<String, Failure> {
+    let shown = match checked_out(repository)? {
+        Some(name) => repository.rid(&name).map_err(database)?,
+        None => None,
+    };
+    let rid = shown.ok_or_else(|| {
+        Failure::new(Kind::NotFound, "this is no check-out of the repository")
+            .hint("name the branch with --branch NAME")
+    })?;
+    branch_of(repository, rid).map_err(database)
 }
 
 /// Returns what stock says in stars about a check-in's place in the graph.
@@ -346,7 +417,7 @@ fn marks(row: &EventRow, current: Option<&HashName>) -> String {
 
 /// Returns the comment in one line; of a wiki edit, what its first letter stands for.
 fn comment_words(row: &EventRow) -> String {
-    let words = in_one_line(&row.comment);
+    let words = row.comment.split_whitespace().collect::<Vec<_>>().join(" ");
     if row.kind != EventKind::Wiki {
         return words;
     }
@@ -356,32 +427,6 @@ fn comment_words(row: &EventRow) -> String {
         Some(("-", name)) => format!("Delete wiki page \"{name}\""),
         _ => words,
     }
-}
-
-fn in_one_line(comment: &str) -> String {
-    comment.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn oneline(row: &EventRow) -> String {
-    format!(
-        "{} {}\n",
-        row.name.short(),
-        printable(&in_one_line(&row.comment))
-    )
-}
-
-fn changed_files(repository: &Repository, name: &HashName) -> Result<String, Failure> {
-    let Some(rid) = repository.rid(name).map_err(database)? else {
-        return Ok(String::new());
-    };
-    let details = describe(repository, rid).map_err(version)?;
-    let (files, _) = details
-        .changed_files(repository, 0, usize::MAX)
-        .map_err(database)?;
-    Ok(files
-        .iter()
-        .map(|file| format!("   {}\n", printable(&changed_file_words(file))))
-        .collect())
 }
 
 /// Returns a changed file as stock lists it, with the former path where there is one.

@@ -59,6 +59,15 @@ enum UserVerb {
         #[command(flatten)]
         repository: RepositoryArg,
     },
+    /// Show or set how a user is reached
+    Contact {
+        /// The login
+        login: String,
+        /// The new information
+        contact: Option<String>,
+        #[command(flatten)]
+        repository: RepositoryArg,
+    },
     /// Set a user's password
     Password {
         /// The login
@@ -106,6 +115,11 @@ impl User {
                 letters,
                 repository,
             } => capabilities(&repository, &login, letters, out),
+            UserVerb::Contact {
+                login,
+                contact,
+                repository,
+            } => self::contact(&repository, &login, contact, out),
             UserVerb::Password {
                 login,
                 password,
@@ -184,12 +198,7 @@ fn capabilities(
     letters: Option<String>,
     out: Output,
 ) -> Result<(), Failure> {
-    let access = if letters.is_some() {
-        Access::ReadWrite
-    } else {
-        Access::ReadOnly
-    };
-    let mut repository = repository.open(access)?;
+    let mut repository = repository.open(access_for(letters.as_ref()))?;
     let mut user = existing(&repository, login)?;
     if let Some(letters) = letters {
         check_letters(&letters)?;
@@ -199,6 +208,32 @@ fn capabilities(
         user.capabilities = letters;
     }
     out.print(&shape(&user), |_| format!("{}\n", user.capabilities))
+}
+
+fn contact(
+    repository: &RepositoryArg,
+    login: &str,
+    contact: Option<String>,
+    out: Output,
+) -> Result<(), Failure> {
+    let mut repository = repository.open(access_for(contact.as_ref()))?;
+    let mut user = existing(&repository, login)?;
+    if let Some(contact) = contact {
+        repository
+            .write(now(), |tx| tx.put_user(login, &user.capabilities, &contact))
+            .map_err(database)?;
+        user.info = contact;
+    }
+    out.print(&shape(&user), |_| format!("{}\n", printable(&user.info)))
+}
+
+/// Returns what a command needs that shows what is, or sets what it is given.
+fn access_for(new: Option<&String>) -> Access {
+    if new.is_some() {
+        Access::ReadWrite
+    } else {
+        Access::ReadOnly
+    }
 }
 
 fn set_password(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use libfossil::db::{Access, Repository};
+use libfossil::time::Timestamp;
 use libfossil::uv::{UvFile, check_name};
 use libfossil::xfer::client::Goal;
 use serde_json::json;
@@ -13,8 +14,8 @@ use crate::error::{Failure, Kind, OrFail};
 use crate::locate::RepositoryArg;
 use crate::output::{Output, printable};
 use crate::repo::failure::{database, unreadable};
-use crate::repo::now;
 use crate::repo::transfer::PeerArgs;
+use crate::repo::{now, parse_time};
 
 /// Keep files of which only the newest content matters
 #[derive(Args)]
@@ -34,6 +35,8 @@ enum UvVerb {
         /// Another name for the one file
         #[arg(long = "as", value_name = "NAME")]
         name: Option<String>,
+        #[command(flatten)]
+        at: At,
         #[command(flatten)]
         repository: RepositoryArg,
     },
@@ -85,8 +88,34 @@ enum UvVerb {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
         #[command(flatten)]
+        at: At,
+        #[command(flatten)]
         repository: RepositoryArg,
     },
+    /// Give files another time, so that they count as the newest in the next sync
+    Touch {
+        /// The names
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        at: At,
+        #[command(flatten)]
+        repository: RepositoryArg,
+    },
+}
+
+/// The time that a change carries. Of two changes to one file, the one with the newer time counts.
+#[derive(Args, Clone, Copy)]
+struct At {
+    /// When it was, as YYYY-MM-DDTHH:MM:SS in UTC; otherwise now
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    mtime: Option<Timestamp>,
+}
+
+impl At {
+    fn unix_seconds(self) -> i64 {
+        self.mtime.unwrap_or_else(now).unix_seconds()
+    }
 }
 
 impl Uv {
@@ -95,11 +124,13 @@ impl Uv {
             UvVerb::Add {
                 files,
                 name,
+                at,
                 repository,
             } => add(
                 &mut repository.open(Access::ReadWrite)?,
                 &files,
                 name.as_deref(),
+                at,
                 out,
             ),
             UvVerb::Ls { long, repository } => list(&repository.open(Access::ReadOnly)?, long, out),
@@ -121,9 +152,16 @@ impl Uv {
                 },
                 out,
             ),
-            UvVerb::Rm { names, repository } => {
-                remove(&mut repository.open(Access::ReadWrite)?, &names, out)
-            }
+            UvVerb::Rm {
+                names,
+                at,
+                repository,
+            } => remove(&mut repository.open(Access::ReadWrite)?, &names, at, out),
+            UvVerb::Touch {
+                names,
+                at,
+                repository,
+            } => touch(&mut repository.open(Access::ReadWrite)?, &names, at, out),
         }
     }
 }
@@ -132,6 +170,7 @@ fn add(
     repository: &mut Repository,
     files: &[PathBuf],
     name: Option<&str>,
+    at: At,
     out: Output,
 ) -> Result<(), Failure> {
     if name.is_some() && files.len() != 1 {
@@ -154,11 +193,11 @@ fn add(
             content,
         ));
     }
-    let now = now();
+    let mtime = at.unix_seconds();
     repository
-        .write(now, |tx| {
+        .write(now(), |tx| {
             contents.iter().try_for_each(|(name, hash, content)| {
-                tx.put_unversioned(name, now.unix_seconds(), hash, content)
+                tx.put_unversioned(name, mtime, hash, content)
             })
         })
         .map_err(database)?;
@@ -229,30 +268,64 @@ fn export(
     out.print(&json!({ "name": name, "path": file }), |_| String::new())
 }
 
-fn remove(repository: &mut Repository, names: &[String], out: Output) -> Result<(), Failure> {
-    for name in names {
-        content(repository, name)?;
-    }
-    let now = now();
+fn remove(
+    repository: &mut Repository,
+    names: &[String],
+    at: At,
+    out: Output,
+) -> Result<(), Failure> {
+    check_present(repository, names)?;
+    let mtime = at.unix_seconds();
     repository
-        .write(now, |tx| {
+        .write(now(), |tx| {
             names
                 .iter()
-                .try_for_each(|name| tx.delete_unversioned(name, now.unix_seconds()))
+                .try_for_each(|name| tx.delete_unversioned(name, mtime))
         })
         .map_err(database)?;
     out.print(&json!({ "removed": names }), |_| String::new())
+}
+
+fn touch(
+    repository: &mut Repository,
+    names: &[String],
+    at: At,
+    out: Output,
+) -> Result<(), Failure> {
+    check_present(repository, names)?;
+    let mtime = at.unix_seconds();
+    repository
+        .write(now(), |tx| {
+            names
+                .iter()
+                .try_for_each(|name| tx.touch_unversioned(name, mtime))
+        })
+        .map_err(database)?;
+    let shape = json!({ "touched": names, "time": seconds_words(mtime) });
+    out.print(&shape, |_| String::new())
+}
+
+fn check_present(repository: &Repository, names: &[String]) -> Result<(), Failure> {
+    for name in names {
+        let file = repository.unversioned_file(name).map_err(database)?;
+        if file.is_none_or(|file| file.hash.is_none()) {
+            return Err(missing(name));
+        }
+    }
+    Ok(())
 }
 
 fn content(repository: &Repository, name: &str) -> Result<bytes::Bytes, Failure> {
     repository
         .unversioned_content(name)
         .map_err(database)?
-        .ok_or_else(|| {
-            Failure::new(
-                Kind::NotFound,
-                format!("no unversioned file {}", printable(name)),
-            )
-            .hint("edgesync uv ls shows all of them")
-        })
+        .ok_or_else(|| missing(name))
+}
+
+fn missing(name: &str) -> Failure {
+    Failure::new(
+        Kind::NotFound,
+        format!("no unversioned file {}", printable(name)),
+    )
+    .hint("edgesync uv ls shows all of them")
 }

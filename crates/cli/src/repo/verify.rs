@@ -7,7 +7,7 @@ use libfossil::verify::Problem;
 use serde_json::{Value, json};
 
 use crate::error::Failure;
-use crate::locate::RepositoryArg;
+use crate::locate::GivenRepository;
 use crate::output::Output;
 use crate::repo::failure::database;
 use crate::repo::now;
@@ -16,14 +16,14 @@ use crate::repo::now;
 #[derive(Args)]
 pub(crate) struct Verify {
     #[command(flatten)]
-    repository: RepositoryArg,
+    repository: GivenRepository,
 }
 
 /// Compute anew what is derived from the artifacts
 #[derive(Args)]
 pub(crate) struct Rebuild {
     #[command(flatten)]
-    repository: RepositoryArg,
+    repository: GivenRepository,
 }
 
 impl Verify {

@@ -27,6 +27,11 @@ fn the_timeline_is_like_stocks() {
             &["timeline", "-t", "w"],
             &["timeline", "-W", "60"],
             &["timeline", "--oneline"],
+            &["timeline", "--oneline", "-v", "-n", "2"],
+            &["timeline", "--medium", "-n", "-7"],
+            &["timeline", "--full", "-n", "0"],
+            &["timeline", "-F", "full", "-v", "-n", "2"],
+            &["timeline", "-F", "%h|%H|%a|%d|%c|%b|%t|%p|%%|%n%x größe %"],
             &["timeline", "-b", "feature"],
             &["timeline", "-p", "src"],
             &["timeline", "-p", "walk.sh", "-b", "trunk"],
@@ -59,6 +64,9 @@ fn information_and_files_are_like_stocks() {
             &["ls", "-r", "feature", "-v"],
             &["ls", "-r", "tip", "-v"],
             &["ls", "-r", "tip", "src"],
+            &["ls", "-r", "tip", "--age"],
+            &["ls", "-r", "tip", "-t"],
+            &["ls", "-r", "tip", "-v", "-t"],
             &["cat", "src/main.rs", "größe.txt", "-r", "feature"],
             &["cat", "a b.txt", "-r", "root:feature"],
         ],
@@ -117,6 +125,46 @@ fn a_repository_with_something_of_everything_reads_like_stocks() {
     assert_like_stock(
         &lab,
         &[&["timeline"], &["user", "list"], &["uv", "ls", "-l"]],
+    );
+}
+
+#[test]
+fn entries_of_every_kind_are_shown_in_a_given_form_as_by_stock() {
+    let lab = Lab::new();
+    lab.stock_history("a.fossil");
+    let commit = |args: &[&str]| {
+        let usual = ["commit", "--no-warnings", "--allow-empty"];
+        lab.fossil_in("work", &[&usual, args].concat());
+    };
+    commit(&["-m", "two  spaces\tand\n\nan empty line\r\n"]);
+    commit(&["-m", "kept here", "--private", "--branch", "hidden"]);
+    lab.fossil_in("work", &["update", "rel-1"]);
+    commit(&["-m", "a fork", "--allow-fork"]);
+    lab.write("work/page", "text\n");
+    lab.fossil_in("work", &["wiki", "create", "Home", "page"]);
+    lab.fossil_in("work", &["tag", "add", "late", "trunk"]);
+    for form in ["oneline", "medium", "full", "%h %p"] {
+        for args in [
+            &["timeline", "-n", "0", "-F", form][..],
+            // Of a rename stock tells the old name alone, as deleted.
+            &["timeline", "-n", "7", "-F", form, "-v"],
+            &["timeline", "-n", "0", "-F", form, "--current-branch"],
+        ] {
+            let run = lab.run_in("work", args);
+            assert_eq!(run.stdout, lab.fossil_in("work", args), "{args:?}");
+        }
+    }
+    let elsewhere = lab.run(&["timeline", "-c", "-R", "a.fossil"]);
+    assert_eq!(elsewhere.code, 1, "{}", elsewhere.stdout);
+    assert!(
+        elsewhere.stderr.contains("--branch"),
+        "{}",
+        elsewhere.stderr
+    );
+    assert_eq!(
+        lab.run(&["timeline", "--full", "--oneline"]).code,
+        64,
+        "two forms at once"
     );
 }
 

@@ -36,6 +36,37 @@ fn unversioned_files_are_like_stocks() {
 }
 
 #[test]
+fn a_change_carries_the_time_that_is_named() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    lab.edgesync(&["new", "b.fossil"]);
+    lab.write("x", "x");
+    lab.write("y", "y");
+    let time = |day: &str| format!("2024-05-{day} 10:00:00");
+    let change = |args: &[&str], day: &str| {
+        let time = time(day);
+        let args = [args, &["--mtime", &time]].concat();
+        lab.edgesync(&[&args[..], &["-R", "a.fossil"]].concat());
+        lab.fossil(&[&args[..], &["-R", "b.fossil"]].concat());
+        for list in [["uv", "list"], ["uv", "hash"]] {
+            assert_eq!(
+                lab.edgesync(&[&list[..], &["-R", "a.fossil"]].concat()),
+                lab.fossil(&[&list[..], &["-R", "b.fossil"]].concat()),
+                "{args:?}"
+            );
+        }
+    };
+    change(&["uv", "add", "x", "y"], "01");
+    change(&["uv", "touch", "x"], "03");
+    change(&["uv", "touch", "x", "y"], "02");
+    change(&["uv", "rm", "y"], "04");
+    let gone = lab.run(&["uv", "touch", "y", "-R", "a.fossil"]);
+    assert_eq!(gone.code, 1, "{}", gone.stdout);
+    let touched = lab.json(&["uv", "touch", "x", "--mtime", &time("05"), "-R", "a.fossil"]);
+    assert_eq!(touched["time"], "2024-05-05T10:00:00.000Z");
+}
+
+#[test]
 fn a_name_that_cannot_travel_is_refused() {
     let lab = Lab::new();
     lab.edgesync(&["new", "a.fossil"]);
