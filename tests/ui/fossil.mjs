@@ -200,18 +200,21 @@ export async function serve(folder, file) {
 }
 
 /**
- * A door before a server that lets nobody through until `release`.
+ * A door before a server that lets the first `free` connections through and then nobody until `release`.
  * @param {string} url
+ * @param {number} [free]
  * @returns {Promise<{ url: string, release: () => void, close: () => void }>}
  */
-export function holdConnections(url) {
+export function holdConnections(url, free = 0) {
+  let left = free;
   let release = () => {};
   const open = new Promise((resolve) => (release = () => resolve(undefined)));
   /** @type {Set<import("node:net").Socket>} */
   const sockets = new Set();
   const door = createServer((inside) => {
     sockets.add(inside.on("error", () => {}));
-    void open.then(() => {
+    left -= 1;
+    void (left >= 0 ? Promise.resolve() : open).then(() => {
       const outside = connect(Number(new URL(url).port), "127.0.0.1").on("error", () => inside.destroy());
       sockets.add(outside);
       inside.pipe(outside).pipe(inside);

@@ -6,7 +6,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { startAgent } from "./agent.mjs";
 import { inspect, openBrowser, openPage, visit } from "./browser.mjs";
-import { emptyRepository, fossil, holdConnections, sampleRepository, serve } from "./fossil.mjs";
+import { emptyRepository, fossil, holdConnections, largeRepository, sampleRepository, serve } from "./fossil.mjs";
 
 /** @type {import("./agent.mjs").Agent} */
 let agent;
@@ -97,6 +97,37 @@ test("a clone whose server is away says so and can be cancelled", { timeout }, a
   await page.getByRole("button", { name: "Clone", exact: true }).waitFor();
   assert.equal(await page.getByLabel("URL").inputValue(), "http://127.0.0.1:9/nowhere");
   assert.equal(existsSync(path.join(agent.folder, "never.fossil")), false);
+});
+
+test("a clone shows how far it is, wherever one looks, and goes on to its end", { timeout }, async () => {
+  const origin = largeRepository(path.join(agent.folder, "nowhere"), "bit-by-bit", { checkIns: 200, files: 50 });
+  // Replies so short that there are many of them.
+  fossil(agent.folder, ["sql", "-R", origin, "REPLACE INTO config(name, value, mtime) VALUES('max-download', 8000, 0)"]);
+  const server = await serve(agent.folder, origin);
+  const door = await holdConnections(server.url, 4);
+  try {
+    await visit(page, agent, "/add/clone");
+    await page.getByLabel("URL").fill(door.url);
+    await page.getByLabel("File").fill(path.join(agent.folder, "bit-by-bit.fossil"));
+    await page.getByRole("button", { name: "Clone", exact: true }).click();
+    const card = page.getByRole("region", { name: /^Clone http/ });
+    await card.getByText(/^[\d,]+( of [\d,]+)? · .*B$/).waitFor();
+    for (const scheme of /** @type {const} */ (["light", "dark"])) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await inspect(page, `clone-progress-${scheme}`);
+    }
+    await visit(page, agent, "/");
+    await card.getByText(/^[\d,]+( of [\d,]+)? · .*B$/).waitFor();
+    await inspect(page, "overview-clone-dark");
+    door.release();
+    await page.locator("li[data-repository=bit-by-bit] [data-state=up_to_date]").waitFor();
+    await card.waitFor({ state: "detached" });
+  } finally {
+    await page.emulateMedia({ colorScheme: "light" });
+    door.close();
+    await server.stop();
+    await agent.call("DELETE", "/repositories/bit-by-bit").catch(() => undefined);
+  }
 });
 
 test("a clone that is refused says why and keeps what was typed", { timeout }, async () => {

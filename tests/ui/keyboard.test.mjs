@@ -82,6 +82,7 @@ test("Escape on a check-in that was opened by its address leaves nothing to come
   await visit(page, agent, "/r/other/timeline");
   await visit(page, agent, "/r/sample/c/release-1.1");
   await page.getByRole("heading", { name: "Merge the names" }).waitFor();
+  await page.getByRole("option", { name: "Merge the names", selected: true }).waitFor();
   await page.keyboard.press("Escape");
   await page.waitForURL(`${agent.api}/r/sample/timeline`);
   await page.goBack();

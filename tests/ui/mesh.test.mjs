@@ -203,6 +203,11 @@ test("a Fossil server is bridged and removed, and what is wrong with one says wh
     const down = section.locator("li", { hasText: "rather-long-name" });
     await down.getByText("can't be reached: connection refused").waitFor();
     await down.getByText("Check the address and the network.").waitFor();
+    await section.getByRole("button", { name: "Bridge" }).scrollIntoViewIfNeeded();
+    for (const scheme of /** @type {const} */ (["light", "dark"])) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await inspect(page, `mesh-bridges-${scheme}`);
+    }
     await section.getByLabel("Address of a Fossil server").fill("https://down.example.org/x");
     await section.getByRole("button", { name: "Bridge" }).click();
     await section.getByText("The server was not added").waitFor();
