@@ -17,6 +17,7 @@ announce(`building into ${targetDir}: the first time takes 10 to 30 minutes, lat
 const giveBack = await takeTargetDir();
 await step("lint", "cargo", ["clippy", ...everything, "--", "-D", "warnings"]);
 await step("build", "cargo", ["build", ...everything]);
+await step("house rules", "cargo", ["nextest", "run", ...everything, "-E", "package(edgesync-tests) & (test(tidy) | test(arrows))"]);
 await step("page: browser tests", "npm", ["run", "--silent", "ui:browser"]);
 await step("tests", "cargo", ["nextest", "run", ...everything]);
 giveBack();
