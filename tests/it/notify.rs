@@ -164,6 +164,32 @@ fn a_device_whose_clock_is_wrong_by_hours_is_shown_questions_and_answers_them() 
 }
 
 #[test]
+fn a_device_whose_clock_is_ahead_shows_what_waits_after_it_was_started_anew() {
+    let place = Place::new(2);
+    let file = place.home(ADA).join("clock");
+    let ahead = || {
+        let mut command = place.edgesync(ADA);
+        let mut clock = Clock::of(&mut command, &file).expect("a clock");
+        clock.advance_minutes(180).expect("set");
+        command
+    };
+    let (ci, ada) = meet_by(&place, [place.edgesync(CI), ahead()]);
+    let deploy = ["--timeout", "10m", "--action", "Yes", "Deploy?"];
+    let ask = Ask::start(&place, CI, &deploy);
+    question(&ada, "Deploy?");
+    ada.stop();
+    let ada = start_by(&place, ahead(), ADA, &["--join", ci.address("leaf")]);
+    // By its own clock alone it would be over for hours.
+    let asked = question(&ada, "Deploy?");
+    assert_eq!(asked["question"]["kind"], "open");
+    let thread = asked["thread"].as_str().expect("a thread");
+    let path = format!("notify/threads/{thread}/reply");
+    ada.api("POST", &path, Some(&json!({ "action": "yes" })));
+    let (status, answer) = ask.end();
+    assert!(status.success(), "{answer}");
+}
+
+#[test]
 fn an_answer_that_comes_by_replication_counts_though_the_clock_of_its_device_is_hours_off() {
     let place = Place::new(2);
     for who in [CI, ADA] {

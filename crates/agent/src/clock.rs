@@ -7,7 +7,12 @@ use crate::api::Time;
 
 /// Returns the present time.
 pub(crate) fn now() -> Timestamp {
-    Timestamp::from_unix_millis(Time::now().unix_millis())
+    timestamp(Time::now())
+}
+
+/// Returns a time in libfossil's form.
+pub(crate) fn timestamp(time: Time) -> Timestamp {
+    Timestamp::from_unix_millis(time.unix_millis())
 }
 
 /// Returns the present time on both clocks.

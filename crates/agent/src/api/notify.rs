@@ -201,6 +201,8 @@ pub struct NotifyThread {
     pub short: String,
     /// What it is about.
     pub project: String,
+    /// The beginning of the first message.
+    pub title: String,
     /// How many messages it has.
     pub messages: u64,
     /// How much the most important one matters.
@@ -209,7 +211,7 @@ pub struct NotifyThread {
     pub time: Time,
     /// Who wrote the last one.
     pub last_from: String,
-    /// The beginning of the last one.
+    /// The beginning of the last one; of an answer by a button, its label.
     pub last_body: String,
     /// Its oldest question that waits.
     pub waiting: Option<NotifyMessage>,

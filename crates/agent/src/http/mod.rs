@@ -3,6 +3,7 @@
 
 mod desktop;
 mod devices;
+mod encoded_word;
 mod extract;
 mod gate;
 mod history;

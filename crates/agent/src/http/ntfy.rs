@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use edgesync_notify::name::MessageId;
 
 use super::App;
+use super::encoded_word;
 use super::notify::project;
 use super::reply::Answer;
 use crate::api::{Code, Error, NotifyMessage, Priority, SendNotify};
@@ -16,6 +17,7 @@ use crate::limits;
 
 /// The spellings of each header that ntfy takes, ours among them.
 const TITLE: &[&str] = &["title", "x-title", "t", "ti"];
+const MESSAGE: &[&str] = &["message", "x-message", "m"];
 const PRIORITY: &[&str] = &["priority", "x-priority", "p", "prio"];
 const TAGS: &[&str] = &["tags", "x-tags", "ta", "tag"];
 const ACTIONS: &[&str] = &["actions", "x-actions", "action"];
@@ -111,11 +113,20 @@ fn wish(project: String, headers: &HeaderMap, body: &[u8]) -> Result<SendNotify,
         return from_json(project, body);
     }
     refuse(headers)?;
-    let text = std::str::from_utf8(body)
+    let body = std::str::from_utf8(body)
         .map_err(|_| Error::bad_request("the body is not text in UTF-8"))?;
+    let text = match header(headers, MESSAGE)? {
+        None => body.to_owned(),
+        // A header has one line; this is how its lines are written.
+        Some(message) if body.trim().is_empty() => message.replace("\\n", "\n"),
+        Some(_) => {
+            let words = "the text is in the header message, and the body is not empty";
+            return Err(Error::new(Code::Unsupported, words).with_hint("give the text once"));
+        }
+    };
     let mut wish = SendNotify {
         project,
-        body: text.to_owned(),
+        body: text.clone(),
         ..SendNotify::default()
     };
     if let Some(title) = header(headers, TITLE)? {
@@ -189,7 +200,7 @@ fn header(headers: &HeaderMap, names: &[&str]) -> Result<Option<String>, Error> 
     // HTTP says nothing of letters beyond ASCII here; UTF-8 is what everybody sends.
     let text = std::str::from_utf8(value.as_bytes())
         .map_err(|_| Error::bad_request("a header is not text in UTF-8"))?;
-    Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+    Ok(Some(encoded_word::read(text.trim())).filter(|text| !text.is_empty()))
 }
 
 fn priority(word: &str) -> Result<Priority, Error> {
@@ -378,7 +389,7 @@ mod tests {
     #[test]
     fn ntfys_headers_become_a_message() {
         let headers = headers(&[
-            ("Title", "Backup"),
+            ("Title", "=?utf-8?q?Backup_f=C3=BCr_heute?="),
             ("p", "5"),
             ("X-Tags", "disk, night"),
             (
@@ -391,7 +402,7 @@ mod tests {
         let wish = wish("demo".to_owned(), &headers, "failed: é".as_bytes()).expect("a wish");
         assert_eq!(
             wish.body,
-            "Backup\nfailed: é\nLook: https://example.org/disk"
+            "Backup für heute\nfailed: é\nLook: https://example.org/disk"
         );
         assert_eq!(wish.priority, Some(Priority::Urgent));
         assert_eq!(wish.tags, ["disk", "night"]);
@@ -517,6 +528,17 @@ mod tests {
                 .body,
             "*hi*"
         );
+    }
+
+    #[test]
+    fn the_text_may_be_in_a_header_instead() {
+        for name in MESSAGE {
+            let headers = headers(&[(*name, "disk full\\ndelete logs?"), ("title", "Alarm")]);
+            let wish = wish("demo".to_owned(), &headers, b"").expect("a wish");
+            assert_eq!(wish.body, "Alarm\ndisk full\ndelete logs?");
+            let both = super::wish("demo".to_owned(), &headers, b"more").expect_err("refused");
+            assert_eq!(both.code, Code::Unsupported);
+        }
     }
 
     #[test]

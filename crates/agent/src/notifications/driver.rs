@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::machine::{Effect, Machine, Now};
 use crate::api::{
-    Event, MessageKind, NotifierInfo, NotifyMessage, ReplyNotify, Sender, Time, TimeOfDay,
+    Event, MessageKind, NotifierInfo, NotifyMessage, QuestionState, ReplyNotify, Sender, Time,
+    TimeOfDay,
 };
 use crate::events::Events;
 use crate::notifier::{Heard, Notifier};
@@ -150,6 +151,10 @@ impl Driver {
                     effects.extend(self.machine.arrived(NotifyMessage::clone(message), now()));
                 }
                 effects
+            }
+            // It ends at another time than was thought; it may not have been shown yet.
+            Event::Question { message } if message.question == Some(QuestionState::Open) => {
+                return None;
             }
             Event::Question { message } => self.machine.changed(message, now()),
             Event::Folded {

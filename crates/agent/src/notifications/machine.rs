@@ -97,12 +97,17 @@ impl Machine {
             self.remove(&key, &mut effects);
         }
         for question in questions {
-            if is_open(&question, now)
-                && !self.is_muted(&question)
-                && !self.entries.contains_key(&key_of(&question))
-            {
-                let about = About::Question(Box::new(question));
-                self.enter(about, Standing::Held);
+            if !is_open(&question, now) || self.is_muted(&question) {
+                continue;
+            }
+            let key = key_of(&question);
+            let about = About::Question(Box::new(question));
+            match self.entries.get_mut(&key) {
+                // When it ends may be known better now.
+                Some(entry) => entry.about = about,
+                None => {
+                    self.enter(about, Standing::Held);
+                }
             }
         }
         effects.extend(self.tick(now));

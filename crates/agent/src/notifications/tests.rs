@@ -417,3 +417,18 @@ fn control_characters_and_false_sources_are_harmless() {
     assert!(it.text.len() <= 400 && it.text.ends_with('…'));
     assert!(it.title.len() < 70 && it.title.ends_with(" · demo"));
 }
+
+#[test]
+fn a_question_that_ends_later_than_was_thought_stays_until_then() {
+    let mut machine = Machine::default();
+    machine.heard(ready(true), at(0, 0));
+    let ends = |minutes| NotifyMessage {
+        expires_at: Some(at(minutes, 0).time),
+        ..question(1, &["Yes", "No"])
+    };
+    let shown = machine.waiting(vec![ends(1)], at(0, 0));
+    assert!(matches!(&shown[..], [Effect::Show(_)]), "{shown:?}");
+    assert_eq!(machine.waiting(vec![ends(10)], at(0, 30)), []);
+    assert_eq!(machine.tick(at(2, 0)), []);
+    assert_eq!(machine.tick(at(10, 0)), [Effect::Withdraw(key(1))]);
+}

@@ -108,6 +108,14 @@ impl Alone {
         self.post.answer(message_id(id)?, wait).await
     }
 
+    /// Takes back a question that was asked from here.
+    ///
+    /// # Errors
+    /// `conflict` when no question of this agent waits under that id; `bad_request`, `repository`.
+    pub async fn cancel(&self, id: &str) -> Result<NotifyMessage, Error> {
+        self.post.cancel(message_id(id)?).await
+    }
+
     /// Returns the threads of a project, or all.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Desk and store together. What the desk wants stored is stored here, in order and before anything else follows; the rest is
 //! handed to whoever has a bus and people to show things to.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use edgesync_notify::desk::{Desk, Effect, Me, Now, Refusal};
 use edgesync_notify::keyring::{Author, Device, Keyring, Scope};
@@ -71,7 +71,8 @@ pub(crate) struct Office {
 }
 
 impl Office {
-    /// Opens the office on a repository, and does what is due since it was closed.
+    /// Opens the office on a repository, and does what is due since it was closed. `clocks` tells what was known of others' by
+    /// [`Office::clocks`].
     ///
     /// # Errors
     /// `repository` when the file cannot be used.
@@ -80,6 +81,7 @@ impl Office {
         identity: &Identity,
         name: &str,
         rights: Rights,
+        clocks: &BTreeMap<String, i64>,
     ) -> Result<(Self, Follows), Error> {
         let store = Store::read(repo).map_err(|error| store_error(&error))?;
         let mut office = Self {
@@ -90,6 +92,11 @@ impl Office {
             identity: identity.clone(),
             name: name.to_owned(),
         };
+        let now = clock::present();
+        for (from, ahead_ms) in clocks {
+            let shows = now.wall.saturating_add_millis(*ahead_ms);
+            office.desk.learn_clock(from, shows, now);
+        }
         office.sit_down();
         let effects = office.desk.resume(clock::present());
         let follows = office.perform(repo, effects)?;
@@ -98,7 +105,9 @@ impl Office {
 
     /// Makes the desk know what the store holds.
     fn sit_down(&mut self) {
-        self.desk = desk_of(&self.identity, &self.name);
+        let mut desk = desk_of(&self.identity, &self.name);
+        desk.keep_clocks_of(&mut self.desk);
+        self.desk = desk;
         let vouchers: Vec<_> = self
             .store
             .vouchers()
@@ -327,6 +336,19 @@ impl Office {
         } else {
             Err(refusal_error(&Refusal::NoQuestion))
         }
+    }
+
+    /// Learns what the clock of the agent `from` shows now, because it has just said so.
+    pub(super) fn learn_clock(&mut self, from: &str, shows: Timestamp) -> Follows {
+        Follows {
+            effects: self.desk.learn_clock(from, shows, clock::present()),
+            ..Follows::default()
+        }
+    }
+
+    /// Returns by how many milliseconds each agent's clock is ahead of this machine's, where they are known to differ.
+    pub(super) fn clocks(&self) -> BTreeMap<String, i64> {
+        self.desk.clocks(clock::present())
     }
 
     /// Does what is due by now.

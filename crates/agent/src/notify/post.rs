@@ -2,8 +2,9 @@
 //! see. What is said is stored first; that nobody hears it on the bus is no failure, because replication brings it.
 
 mod choices;
+mod clocks;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::choices::Choices;
+use self::clocks::Clocks;
 use super::hearing::acknowledgement;
 use super::office::rights;
 use super::presence::Presence;
@@ -77,6 +79,7 @@ pub(crate) struct Post {
     pub(super) presence: Presence,
     pub(super) acknowledged: Mutex<HashMap<MessageId, BTreeSet<String>>>,
     choices: Choices,
+    clocks: Clocks,
     refused: AtomicU64,
     refusal_told: Mutex<Option<Time>>,
 }
@@ -90,6 +93,7 @@ struct Outcome {
     events: Vec<Event>,
     refused: Vec<String>,
     next_due: Option<Timestamp>,
+    clocks: BTreeMap<String, i64>,
 }
 
 impl Post {
@@ -101,8 +105,10 @@ impl Post {
         let project = setting.hosted.project_code().unwrap_or_default();
         let rights = rights(&setting.trust.register, &project);
         let (identity, name) = (setting.identity.clone(), setting.name.clone());
+        let clocks = Clocks::read(&setting).await?;
+        let known = clocks.known();
         let opened = setting.hosted.write(move |repo| {
-            let (office, follows) = Office::open(repo, &identity, &name, rights)?;
+            let (office, follows) = Office::open(repo, &identity, &name, rights, &known)?;
             let outcome = outcome(&office, repo, follows);
             Ok::<_, Error>((office, outcome))
         });
@@ -123,6 +129,7 @@ impl Post {
             presence: Presence::default(),
             acknowledged: Mutex::default(),
             choices,
+            clocks,
             refused: AtomicU64::new(0),
             refusal_told: Mutex::default(),
         });
@@ -356,6 +363,7 @@ impl Post {
         }
         *locked(&self.next_due) = outcome.next_due;
         self.due.notify_one();
+        self.remember_clocks(outcome.clocks).await;
         for reason in outcome.refused {
             self.count_refused(&reason);
         }
@@ -464,6 +472,7 @@ fn outcome(office: &Office, repo: &Repository, follows: Follows) -> Outcome {
     let mut outcome = Outcome {
         stored: !follows.stored.is_empty(),
         next_due: office.next_due(),
+        clocks: office.clocks(),
         ..Outcome::default()
     };
     for message in &follows.stored {
@@ -476,7 +485,7 @@ fn outcome(office: &Office, repo: &Repository, follows: Follows) -> Outcome {
         match effect {
             Effect::Publish(message) => outcome.publish.push(message),
             Effect::Acknowledge(message) => outcome.acknowledge.push(message),
-            Effect::Resolved { question, .. } => {
+            Effect::Resolved { question, .. } | Effect::EndMoved(question) => {
                 // The question may still be on its way.
                 if let Ok(message) = office.message(repo, &question) {
                     let message = Box::new(message);

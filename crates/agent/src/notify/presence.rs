@@ -200,6 +200,11 @@ impl Post {
         let Ok(said) = serde_json::from_slice::<Saying>(&heard.payload) else {
             return;
         };
+        let (from, shows) = (peer.to_owned(), crate::clock::timestamp(proof.time));
+        let learned = self.act(move |office, _| Ok(((), office.learn_clock(&from, shows))));
+        if let Err(error) = learned.await {
+            tracing::debug!(%error, "what another's clock shows was not learned");
+        }
         if self.presence.note(proof.id, project.clone(), &said) {
             // It cannot know of us yet; once it does, this is no news there.
             self.say_presence(&project, true).await;

@@ -1,5 +1,6 @@
 //! From what is stored to what the API shows.
 
+use edgesync_notify::desk::CLOCKS_AGREE_MS;
 use edgesync_notify::keyring::{Author, Distrust};
 use edgesync_notify::message::{self, Fields, Kind, Message, Source};
 use edgesync_notify::name::{MessageId, Project};
@@ -16,9 +17,6 @@ use crate::api::{
     NotifyTrace, Priority, QuestionState, Resolved, Sender, Time,
 };
 use crate::clock;
-
-/// By how much clocks may differ and still be taken to agree: what a message needs to get here.
-const CLOCKS_AGREE_MS: u64 = 5_000;
 
 impl Office {
     /// Returns the threads of a project, or all, the last active ones first.
@@ -126,13 +124,17 @@ impl Office {
             id: thread.id.to_string(),
             short: thread.id.short().to_string(),
             project: thread.project.to_string(),
+            title: thread
+                .heads
+                .first()
+                .map_or_else(String::new, |head| head.fields.body.clone()),
             messages: thread.heads.len() as u64,
             priority: thread.priority().into(),
             time: thread
                 .last_activity()
                 .map_or(Time::from_unix_millis(0), time),
             last_from: last.map_or("", |head| head.fields.sender()).to_owned(),
-            last_body: last.map_or("", |head| &head.fields.body).to_owned(),
+            last_body: last.map_or_else(String::new, |head| self.said(&head.fields)),
             waiting: waiting.map(|head| self.show_fields(&head.fields, head.author, thread)),
             done: false,
         }
@@ -171,9 +173,7 @@ impl Office {
 
     fn show_fields(&self, fields: &Fields, author: Author, thread: &Thread<'_>) -> NotifyMessage {
         let asked = fields.reply_to.and_then(|id| self.store().head(&id));
-        let action = asked
-            .filter(|_| fields.action_response)
-            .and_then(|head| head.fields.action(&fields.body));
+        let action = self.chosen(fields);
         NotifyMessage {
             id: fields.id.to_string(),
             thread: fields.thread.to_string(),
@@ -200,6 +200,18 @@ impl Office {
                 .then(|| self.state(fields, author, thread)),
             delivered_to: Vec::new(),
         }
+    }
+
+    /// Returns the action that an answer chose.
+    fn chosen(&self, fields: &Fields) -> Option<&message::Action> {
+        let asked = fields.reply_to.filter(|_| fields.action_response)?;
+        self.store().head(&asked)?.fields.action(&fields.body)
+    }
+
+    /// Returns what a message says to people: its text, or the label of the action that it chose.
+    fn said(&self, fields: &Fields) -> String {
+        let label = self.chosen(fields).map(message::Action::label);
+        label.unwrap_or(&fields.body).to_owned()
     }
 
     /// Whether it answers a question that something else decided.

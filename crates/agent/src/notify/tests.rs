@@ -1,6 +1,8 @@
 //! Two agents' notify on a bus in memory, each with its own repository and keys.
 
+mod go;
 mod hostile;
+mod presence;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
-//! What a person chose about questions and answers: threads that were put away, muted projects, quiet hours.
+//! What a person chose about questions and answers: threads that were put away, muted projects, quiet hours. And what is known of the clocks
+//! of those who ask.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{OptionalExtension as _, params};
 
@@ -9,6 +10,9 @@ use crate::api::QuietHours;
 
 /// The setting that holds the quiet hours, written `22:00-07:00`.
 const QUIET: &str = "notify_quiet";
+
+/// The setting that holds what is known of others' clocks: a line for each, its endpoint id and the milliseconds.
+const CLOCKS: &str = "notify_clocks";
 
 impl StateDb {
     /// Returns the threads of messages that a person put away, by project and id, and how many messages each had then.
@@ -62,17 +66,48 @@ impl StateDb {
         self.connection().execute(change, [project]).map(drop)
     }
 
+    /// Returns by how many milliseconds the clock of each agent was ahead of this machine's, where they differed.
+    pub(crate) fn notify_clocks(&self) -> rusqlite::Result<BTreeMap<String, i64>> {
+        let value = self.notify_setting(CLOCKS)?.unwrap_or_default();
+        let line = |line: &str| {
+            let (id, ms) = line.split_once(' ')?;
+            Some((id.to_owned(), ms.parse().ok()?))
+        };
+        Ok(value.lines().filter_map(line).collect())
+    }
+
+    /// Remembers by how many milliseconds the clock of each agent is ahead of this machine's.
+    pub(crate) fn set_notify_clocks(&self, ahead: &BTreeMap<String, i64>) -> rusqlite::Result<()> {
+        let lines: String = ahead
+            .iter()
+            .map(|(id, ms)| format!("{id} {ms}\n"))
+            .collect();
+        self.set_notify_setting(CLOCKS, Some(lines).filter(|it| !it.is_empty()))
+    }
+
+    fn notify_setting(&self, name: &str) -> rusqlite::Result<Option<String>> {
+        let asked = "SELECT value FROM setting WHERE name = ?1";
+        let connection = self.connection();
+        connection
+            .query_row(asked, [name], |row| row.get(0))
+            .optional()
+    }
+
+    fn set_notify_setting(&self, name: &str, value: Option<String>) -> rusqlite::Result<()> {
+        let connection = self.connection();
+        let changed = match value {
+            Some(value) => connection.execute(
+                "INSERT OR REPLACE INTO setting(name, value) VALUES(?1, ?2)",
+                params![name, value],
+            ),
+            None => connection.execute("DELETE FROM setting WHERE name = ?1", [name]),
+        };
+        changed.map(drop)
+    }
+
     /// Returns the quiet hours. Ones that no longer parse count as none.
     pub(crate) fn notify_quiet(&self) -> rusqlite::Result<Option<QuietHours>> {
-        let value: Option<String> = self
-            .connection()
-            .query_row(
-                "SELECT value FROM setting WHERE name = ?1",
-                [QUIET],
-                |row| row.get(0),
-            )
-            .optional()?;
-        Ok(value.and_then(|value| {
+        Ok(self.notify_setting(QUIET)?.and_then(|value| {
             let (from, until) = value.split_once('-')?;
             Some(QuietHours {
                 from: from.parse().ok()?,
@@ -83,15 +118,8 @@ impl StateDb {
 
     /// Sets the quiet hours, or that there are none.
     pub(crate) fn set_notify_quiet(&self, quiet: Option<QuietHours>) -> rusqlite::Result<()> {
-        let connection = self.connection();
-        let changed = match quiet {
-            Some(QuietHours { from, until }) => connection.execute(
-                "INSERT OR REPLACE INTO setting(name, value) VALUES(?1, ?2)",
-                params![QUIET, format!("{from}-{until}")],
-            ),
-            None => connection.execute("DELETE FROM setting WHERE name = ?1", [QUIET]),
-        };
-        changed.map(drop)
+        let written = quiet.map(|QuietHours { from, until }| format!("{from}-{until}"));
+        self.set_notify_setting(QUIET, written)
     }
 }
 
@@ -121,5 +149,21 @@ mod tests {
         state.set_notify_muted("demo", false).expect("stored");
         assert_eq!(state.notify_quiet().expect("read"), None);
         assert!(state.notify_muted().expect("read").is_empty());
+    }
+
+    #[test]
+    fn what_is_known_of_others_clocks_survives() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("agent.db");
+        let open = || StateDb::open(&path).expect("the database opens").0;
+        let state = open();
+        assert!(state.notify_clocks().expect("read").is_empty());
+        let known = BTreeMap::from([("ab".to_owned(), 10_800_000), ("cd".to_owned(), -7)]);
+        state.set_notify_clocks(&known).expect("stored");
+        drop(state);
+        let state = open();
+        assert_eq!(state.notify_clocks().expect("read"), known);
+        state.set_notify_clocks(&BTreeMap::new()).expect("stored");
+        assert!(state.notify_clocks().expect("read").is_empty());
     }
 }

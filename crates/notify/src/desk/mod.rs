@@ -23,7 +23,7 @@ use crate::sign::Signer;
 use crate::subject::Address;
 
 pub use budget::Budget;
-pub use time::Now;
+pub use time::{CLOCKS_AGREE_MS, Now};
 
 use budget::{Budgets, Spent};
 use time::Clocks;
@@ -59,6 +59,8 @@ pub enum Effect {
     },
     /// An answer came after its question was decided. It is kept.
     Late(Message),
+    /// Another's question ends at another time than was thought: more is known of its asker's clock.
+    EndMoved(MessageId),
     /// A message was not taken.
     Refused {
         /// Its id.
@@ -403,7 +405,7 @@ impl Desk {
         }
         self.known.insert(message.id, digest);
         if arrival == Arrival::Bus && author.key().is_some() {
-            self.clocks.learn(&message, now);
+            effects.extend(self.learn_clock(&message.from, message.timestamp, now));
         }
         self.note(&message, author, now);
         let first = effects.len();

@@ -142,3 +142,54 @@ fn what_a_device_learned_of_its_askers_clock_holds_for_questions_that_replicatio
     let end = device.end_of(&question.id).expect("it ends");
     assert_eq!(end, ahead(0, 62_000).steady);
 }
+
+#[test]
+fn a_restarted_device_goes_by_its_askers_clock_once_it_hears_from_it() {
+    let (ci, ada) = (Agent::new(1, "ci"), Agent::new(2, "Ada"));
+    let two_hours_ahead = |ms| ahead(7_200_000, ms);
+    let mut question = ci.asks(1, "Deploy?", &["Yes", "No"]);
+    question.expires_at = Some(at(61_000));
+    let asked = ci.signs(&question);
+    let restarted = || {
+        let mut device = Desk::new(ada.me(), ring(&[&ci, &ada]));
+        let now = two_hours_ahead(31_000);
+        device.recall(&asked, Author::of(&asked), digest(&asked), now);
+        assert_eq!(device.resume(now), []);
+        let end = device.end_of(&question.id).expect("it ends");
+        assert!(end < now.steady, "nothing is known of its clock");
+        device
+    };
+    let right = Some(ahead(0, 61_000).steady);
+
+    let mut device = restarted();
+    let moved = device.learn_clock(&ci.id(), at(32_000), two_hours_ahead(32_000));
+    assert_eq!(moved, [Effect::EndMoved(question.id)]);
+    assert_eq!(device.end_of(&question.id), right);
+    let again = device.learn_clock(&ci.id(), at(33_000), two_hours_ahead(33_010));
+    assert_eq!(again, [], "that is no news");
+    let mut next = Desk::new(ada.me(), ring(&[&ci, &ada]));
+    next.keep_clocks_of(&mut device);
+    let now = two_hours_ahead(34_000);
+    next.recall(&asked, Author::of(&asked), digest(&asked), now);
+    let end = next.end_of(&question.id).expect("it ends");
+    assert!(end > now.steady, "a desk that takes over knows it at once");
+
+    let mut device = restarted();
+    let mut words = ci.says(2, 2, "Build 214 begins");
+    words.timestamp = at(32_000);
+    let words = ci.signs(&words);
+    let heard = device.receive(&address(&words), words, two_hours_ahead(32_000));
+    assert!(heard.contains(&Effect::EndMoved(question.id)));
+    assert_eq!(device.end_of(&question.id), right);
+
+    // What somebody else's clock shows moves nothing of it, nor does anybody move what this device asked itself.
+    let mut device = restarted();
+    assert_eq!(
+        device.learn_clock("somebody", at(0), two_hours_ahead(0)),
+        []
+    );
+    let mut own = ada.asks(3, "Tea?", &["Yes"]);
+    own.expires_at = Some(at(7_261_000));
+    device.send(ada.signs(&own), two_hours_ahead(1000));
+    assert_eq!(device.learn_clock(&ada.id(), at(0), two_hours_ahead(0)), []);
+}

@@ -422,10 +422,82 @@ fn an_id_belongs_to_the_first_message_that_has_it() {
     let first = room.ada.signs(&room.ada.says(1, 1, "first"));
     room.hear(first, at(1000));
     let second = room.ada.signs(&room.ada.says(1, 1, "second"));
+    let mut elsewhere = room.ada.says(1, 1, "first");
+    elsewhere.project = Project::parse("other").expect("a project");
+    let elsewhere = room.ada.signs(&elsewhere);
+    for other in [second, elsewhere] {
+        let effects = room.hear(other, at(1001));
+        assert_eq!(refusal(&effects), Some(&Refusal::SameId));
+        assert_eq!(stored(&effects), Vec::<&Message>::new());
+    }
+}
+
+#[test]
+fn what_was_heard_is_not_heard_again_months_later_nor_after_a_start() {
+    const HALF_A_YEAR_MS: i64 = 183 * 86_400_000;
+    let mut room = Room::new();
+    let question = room.ci.asks(1, "Deploy?", &["Yes", "No"]);
+    room.ask(&question);
+    let words = room.ada.signs(&room.ada.says(2, 2, "On my way"));
+    let answer = room.ada.signs(&room.ada.answers(3, &question, "yes"));
+    for message in [&words, &answer] {
+        assert_ne!(room.hear(message.clone(), at(2000)), []);
+    }
+    for message in [&words, &answer] {
+        let again = room.hear(message.clone(), at(HALF_A_YEAR_MS));
+        assert_eq!(again, [], "nothing is shown, stored or acknowledged twice");
+    }
+    let mut desk = Desk::new(room.ci.me(), ring(&[&room.ci, &room.ada]));
+    let asked = room.ci.signs(&question);
+    for message in [&asked, &words, &answer] {
+        let author = edgesync_notify::keyring::Author::of(message);
+        let digest = edgesync_notify::desk::digest(message);
+        desk.recall(message, author, digest, at(HALF_A_YEAR_MS));
+    }
+    desk.resume(at(HALF_A_YEAR_MS));
+    for message in [words, answer] {
+        let again = desk.receive(&address(&message), message, at(HALF_A_YEAR_MS));
+        assert_eq!(again, []);
+    }
+}
+
+#[test]
+fn an_answer_to_what_nobody_asked_decides_and_shows_nothing() {
+    let mut room = Room::new();
+    let question = room.ci.asks(1, "Deploy?", &["Yes", "No"]);
+    room.ask(&question);
+    let unknown = room.ci.asks(7, "Never asked", &["Yes", "No"]);
+    let answer = room.ada.signs(&room.ada.answers(2, &unknown, "yes"));
+    let effects = room.hear(answer.clone(), at(2000));
     assert_eq!(
-        refusal(&room.hear(second, at(1001))),
-        Some(&Refusal::SameId)
+        effects,
+        [
+            Effect::Store(vec![answer.clone()]),
+            Effect::Acknowledge(answer)
+        ]
     );
+    assert!(room.desk.waits(&question.id));
+    // Nor does it count once that is asked: it was not for it.
+    room.desk.send(room.ci.signs(&unknown), at(3000));
+    assert!(room.desk.waits(&unknown.id));
+}
+
+#[test]
+fn urgent_messages_have_a_limit_too() {
+    let mut room = Room::new();
+    let (mut shown, mut notices) = (0, 0);
+    for n in 0..100 {
+        let mut urgent = room.ada.says(n, n, "Fire");
+        urgent.priority = Some(Priority::Urgent);
+        for effect in room.hear(room.ada.signs(&urgent), at(1000)) {
+            match effect {
+                Effect::Show(_) => shown += 1,
+                Effect::Folded { .. } => notices += 1,
+                _ => {}
+            }
+        }
+    }
+    assert_eq!((shown, notices), (10, 1));
 }
 
 #[test]

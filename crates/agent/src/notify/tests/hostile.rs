@@ -132,7 +132,7 @@ async fn ask_keeps_waiting_on_every_kind_of_answer_that_does_not_count() {
 }
 
 /// What `asker` says of who may do what: these letters, in these projects or, without any, everywhere.
-fn vouched(asker: &Identity, whom: &[(&Identity, &str, &[&str])]) -> View {
+pub(super) fn vouched(asker: &Identity, whom: &[(&Identity, &str, &[&str])]) -> View {
     let member = |(who, letters, projects): &(&Identity, &str, &[&str])| {
         let says = Statement::Vouch {
             member: who.endpoint_id().parse().expect("an id"),
