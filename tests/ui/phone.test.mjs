@@ -131,6 +131,16 @@ test("what is of another project never comes to the phone", { timeout }, async (
   assert.equal(await phone.evaluate((token) => JSON.stringify([localStorage, sessionStorage, document.documentElement.outerHTML]).includes(token), agent.token), false);
 });
 
+test("a question that the phone alone had reached somebody, and one that it may not see reached nobody", { timeout }, async () => {
+  const had = ask("--project", "demo", "--action", "Yes", "--timeout", "4s", "Coffee?");
+  await phone.getByText("Coffee?").waitFor();
+  const { status, answer } = await had();
+  assert.deepEqual([status, answer.error.code], [2, "timed_out"]);
+  const unheard = await ask("--project", "secret", "--action", "Yes", "--timeout", "1s", "Fire nobody?")();
+  assert.deepEqual([unheard.status, unheard.answer.error.code], [4, "unreachable"]);
+  await phone.getByText("Nothing waits for you.").waitFor();
+});
+
 test("the connection is said, and comes back by itself", { timeout }, async () => {
   await agent.stop();
   await phone.getByText("No connection · trying again").waitFor();

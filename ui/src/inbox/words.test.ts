@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Message, Thread } from "../lib/types";
-import { actionOfKey, expiryWords, fateWords, inOrder, waitingThreads, whereWords } from "./words";
+import { actionOfKey, beginning, expiryWords, fateWords, lastWords, inOrder, waitingThreads, whereWords } from "./words";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
 
@@ -12,7 +12,7 @@ const message = (more: Partial<Message> = {}): Message => ({
 });
 
 const thread = (id: string, more: Partial<Thread> = {}): Thread => ({
-  id, short: id, project: "demo", messages: 1, priority: "info", time: "2026-11-22T11:00:00Z", last_from: "ci", last_body: "", waiting: null, done: false, ...more,
+  id, short: id, project: "demo", title: "", messages: 1, priority: "info", time: "2026-11-22T11:00:00Z", last_from: "ci", last_body: "", waiting: null, done: false, ...more,
 });
 
 const resolved = { kind: "resolved", answer: "yes", label: "Approve", message: "msg-2", by: "cd", by_name: "phone", time: "2026-11-22T11:59:00Z" } as const;
@@ -65,4 +65,12 @@ test("where an answer came from is told where it says more than who", () => {
   expect(whereWords(by("b".repeat(64), "studio-mac"), "a".repeat(64), nameOf)).toBe("");
   expect(whereWords(by("c".repeat(64), "Ada"), null, nameOf)).toBe("on cccccccc");
   expect(whereWords(by(null, null), null, nameOf)).toBe("");
+});
+
+test("a list says what a thread is about, and then what was said last", () => {
+  expect(beginning("  The disk is full.\r\n\nDelete old logs?")).toBe("The disk is full.");
+  expect(beginning(" ")).toBe("");
+  expect(lastWords(thread("a", { title: "Deploy?", last_body: "Deploy?" }))).toBe("");
+  expect(lastWords(thread("a", { messages: 3, last_body: "Approve\nor not" }))).toBe("Approve");
+  expect(lastWords(thread("a", { messages: 2, last_body: "" }))).toBe("No answer");
 });

@@ -23,8 +23,11 @@ export function inOrder(threads: Thread[], done: boolean): Thread[] {
   return [...waiting, ...others.sort((a, b) => b.time.localeCompare(a.time))];
 }
 
-/** The first line of a text; a message without words is a decision. */
-export const beginning = (body: string): string => body.trim().split(/\r?\n/, 1)[0] || "Decided";
+/** The first line of a text. */
+export const beginning = (body: string): string => body.trim().split(/\r?\n/, 1)[0] ?? "";
+
+/** What was said last in a thread, where that is not its beginning; a message without words ends a question without an answer. */
+export const lastWords = (thread: Thread): string => (thread.messages > 1 ? beginning(thread.last_body) || "No answer" : "");
 
 /** The label of the action with this id, else the text itself. */
 export const labelOf = (message: Message, answer: string): string => message.actions.find((action) => action.id === answer)?.label ?? answer;

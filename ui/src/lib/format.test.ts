@@ -37,7 +37,11 @@ describe("ages", () => {
 
   test.each([
     [30_000, "in 30 s"],
-    [90_000, "in 2 min"],
+    [119_000, "in 1 min"],
+    [3_600_000, "in 1 h"],
+    [4_859_000, "in 1 h 20 min"],
+    [47 * 3_600_000, "in 47 h"],
+    [80 * 3_600_000, "in 3 d"],
     [0, "now"],
   ])("%i ms ahead", (ms, text) => expect(until(ago(-ms), now)).toBe(text));
 });

@@ -44,13 +44,16 @@ export function lasting(time: string, now: number): string {
   return past.endsWith(" ago") ? `for ${past.slice(0, -4)}` : `since ${past}`;
 }
 
-/** How long until then: `in 30 s`, `in 5 min`; `now` once it has passed. */
+/** How long until then, never more than there is: `in 30 s`, `in 5 min`, `in 1 h 20 min`, `in 3 d`; `now` once it has passed. */
 export function until(time: string, now: number): string {
   const rest = Date.parse(time) - now;
   if (Number.isNaN(rest) || rest < second) return "now";
-  if (rest < minute) return `in ${Math.ceil(rest / second)} s`;
-  if (rest < hour) return `in ${Math.ceil(rest / minute)} min`;
-  return `in ${Math.ceil(rest / hour)} h`;
+  const whole = (unit: number) => Math.floor(rest / unit);
+  if (rest < minute) return `in ${whole(second)} s`;
+  if (rest < hour) return `in ${whole(minute)} min`;
+  const minutes = whole(minute) % 60;
+  if (rest < 10 * hour && minutes > 0) return `in ${whole(hour)} h ${minutes} min`;
+  return rest < 2 * day ? `in ${whole(hour)} h` : `in ${whole(day)} d`;
 }
 
 /** `14:05`. */

@@ -331,6 +331,7 @@ export interface Thread {
   id: string;
   short: string;
   project: string;
+  title: string;
   messages: number;
   priority: Priority;
   time: string;

@@ -16,12 +16,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::Desk;
 use super::say::Priority;
 use super::waiting::ran_out_of_time;
-use super::{Desk, part};
 use crate::agent::api::AgentApi;
 use crate::error::{Failure, Kind, OrFail};
-use crate::notify::place::answering_agent;
+use crate::notify::place::{answering_agent, part};
 
 /// How long a call waits when its caller says nothing and does not hear of progress. Clients commonly give up after a minute.
 const PATIENCE: Duration = Duration::from_secs(50);

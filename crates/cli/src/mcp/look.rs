@@ -7,11 +7,10 @@ use edgesync_agent::notify::FILE_NAME;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::part;
 use crate::agent::api::AgentApi;
 use crate::agent::control::state_words;
 use crate::error::{Failure, Kind};
-use crate::notify::place::answering_agent;
+use crate::notify::place::{answering_agent, part};
 use crate::notify::words;
 
 /// Rows when the caller does not say.
@@ -52,6 +51,8 @@ struct Thread {
     id: String,
     /// What it is about.
     project: String,
+    /// The beginning of the first one.
+    title: String,
     /// How many messages it has.
     messages: u64,
     /// When the last one was written.
@@ -126,6 +127,7 @@ fn thread(thread: NotifyThread) -> Thread {
     Thread {
         id: thread.id,
         project: thread.project,
+        title: thread.title,
         messages: thread.messages,
         time: thread.time.to_string(),
         from: thread.last_from,

@@ -193,16 +193,3 @@ fn words(failure: Failure) -> String {
         None => failure.message,
     }
 }
-
-/// Returns `text` if it can stand in a path of the API as one of its parts.
-fn part<'a>(what: &str, text: &'a str) -> Result<&'a str, Failure> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if !text.is_empty() && text.bytes().all(plain) {
-        return Ok(text);
-    }
-    let shown = shown_on_a_line(text);
-    Err(Failure::new(
-        Kind::NotFound,
-        format!("there is no {what} {shown}"),
-    ))
-}

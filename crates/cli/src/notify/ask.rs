@@ -1,9 +1,12 @@
 //! `notify ask`: asks through the running agent, or on a bus, and waits for what becomes of it.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
-use edgesync_agent::api::{AnswerSource, MessageKind, NotifyMessage, QuestionState, Resolved};
+use edgesync_agent::api::{
+    AnswerSource, MessageKind, NotifyMessage, QuestionState, Resolved, SendNotify,
+};
 use serde_json::json;
 
 use super::place::Place;
@@ -22,7 +25,8 @@ const FIRST_TURN_MS: u64 = 2_000;
 
 /// Ask, wait, and print the answer
 ///
-/// Exit code 0 with an answer or the default, 2 when nobody answered in time, 4 when the question reached nobody.
+/// Exit code 0 with an answer or the default, 2 when nobody answered in time, 4 when the question reached nobody. Ctrl-C takes the question
+/// back; when the command ends otherwise, the question stays open.
 #[derive(Args)]
 pub(crate) struct Ask {
     #[command(flatten)]
@@ -63,17 +67,39 @@ impl Ask {
         runtime()?.block_on(async {
             let place = place.find_listening().await?;
             let told = async {
-                let asked = place.send(wish).await?;
-                if !out.quiet {
-                    out.aside(format!("thread:{}", short(&asked.thread)));
-                }
-                let (question, resolved) = wait(&place, &asked, out).await?;
+                let (question, resolved) = ask(&place, wish, out).await?;
                 report(&place, &question, &resolved, out).await
             };
             let told = told.await;
             place.close().await;
             told
         })
+    }
+}
+
+/// Asks, and waits until the question is decided or a person stops to wait.
+async fn ask(
+    place: &Place,
+    wish: SendNotify,
+    out: Output,
+) -> Result<(NotifyMessage, Resolved), Failure> {
+    // Listened for before the question leaves, so that none is left behind.
+    let mut stopped = pin!(tokio::signal::ctrl_c());
+    let mut sending = pin!(place.send(wish));
+    let (asked, stop) = tokio::select! {
+        biased;
+        Ok(()) = &mut stopped => (sending.as_mut().await?, true),
+        asked = &mut sending => (asked?, false),
+    };
+    if !out.quiet {
+        out.aside(format!("thread:{}", short(&asked.thread)));
+    }
+    if stop {
+        return take_back(place, &asked, out).await;
+    }
+    tokio::select! {
+        waited = wait(place, &asked, out) => waited,
+        Ok(()) = &mut stopped => take_back(place, &asked, out).await,
     }
 }
 
@@ -85,7 +111,8 @@ async fn wait(
 ) -> Result<(NotifyMessage, Resolved), Failure> {
     let mut turn_ms = FIRST_TURN_MS;
     loop {
-        let question = place.answer(&asked.id, turn_ms).await?;
+        let question = place.answer(&asked.id, turn_ms).await;
+        let question = question.map_err(|failure| lost(failure, asked))?;
         if let Some(QuestionState::Resolved(resolved)) = &question.question {
             let resolved = resolved.clone();
             return Ok((question, resolved));
@@ -97,9 +124,32 @@ async fn wait(
     }
 }
 
-/// Whether somebody could see the question: another device has it, or a desktop is attached here.
+/// Says what becomes of a question whose agent is gone.
+fn lost(failure: Failure, asked: &NotifyMessage) -> Failure {
+    if failure.kind != Kind::Unreachable {
+        return failure;
+    }
+    let thread = short(&asked.thread);
+    failure.hint(format!(
+        "the question stays open; once the agent runs again, edgesync notify log {thread} tells what has become of it"
+    ))
+}
+
+/// Takes the question back: whoever sits at the terminal does not want to know any more. It may be decided at this very moment.
+async fn take_back(
+    place: &Place,
+    asked: &NotifyMessage,
+    out: Output,
+) -> Result<(NotifyMessage, Resolved), Failure> {
+    match place.cancel(&asked.id).await {
+        Err(failure) if failure.kind != Kind::Conflict => Err(failure),
+        _ => wait(place, asked, out).await,
+    }
+}
+
+/// Whether somebody could see the question: another device has it, or people are told of it right here.
 async fn reached_anybody(place: &Place, question: &NotifyMessage) -> Result<bool, Failure> {
-    Ok(!question.delivered_to.is_empty() || place.has_desktop().await?)
+    Ok(!question.delivered_to.is_empty() || place.shows(question).await?)
 }
 
 async fn report(

@@ -170,11 +170,30 @@ impl Place {
         }
     }
 
-    /// Whether people see questions right here: a desktop is attached to the agent.
-    pub(super) async fn has_desktop(&self) -> Result<bool, Failure> {
+    /// Whether people see a question right here: a desktop is attached to the agent, or a phone was there since it was asked.
+    pub(super) async fn shows(&self, question: &NotifyMessage) -> Result<bool, Failure> {
+        let Self::Agent(agent) = self else {
+            return Ok(false);
+        };
+        let status: api::Status = agent.get("status").await?;
+        let devices: api::Devices = agent.get("devices").await?;
+        let has_it = |phone: &api::Device| {
+            let projects = phone.projects.as_ref();
+            let was_there = phone.used_at.is_some_and(|at| at >= question.time);
+            (phone.connected || was_there)
+                && projects.is_none_or(|them| them.contains(&question.project))
+        };
+        Ok(status.agent.shell || devices.devices.iter().any(has_it))
+    }
+
+    /// Takes back a question that was asked from here.
+    pub(super) async fn cancel(&self, id: &str) -> Result<(), Failure> {
         match self {
-            Self::Agent(agent) => Ok(agent.get::<api::Status>("status").await?.agent.shell),
-            Self::Alone(_) => Ok(false),
+            Self::Agent(agent) => agent
+                .post(&format!("notify/messages/{id}/cancel"))
+                .await
+                .map(drop),
+            Self::Alone(alone) => Ok(alone.cancel(id).await.map(drop)?),
         }
     }
 
@@ -199,10 +218,14 @@ pub(super) fn with<T>(
     })
 }
 
-/// Returns `text` if it can be a part of a path.
-fn part<'a>(what: &str, text: &'a str) -> Result<&'a str, Failure> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if !text.is_empty() && text.bytes().all(plain) {
+/// Returns `text` if it can stand in a path of the API as one of its parts.
+pub(crate) fn part<'a>(what: &str, text: &'a str) -> Result<&'a str, Failure> {
+    if text.is_empty() {
+        let missing = format!("the {what} is missing: its text is empty");
+        return Err(Failure::new(Kind::Usage, missing));
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.bytes().all(plain) {
         return Ok(text);
     }
     let shown = shown_on_a_line(text);

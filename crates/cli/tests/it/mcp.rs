@@ -57,6 +57,13 @@ fn messages_threads_timelines_and_the_status_are_there() {
 }
 
 #[test]
+fn a_call_whose_agent_is_killed_says_how_to_go_on() {
+    let lab = Lab::new();
+    let _agent = Agent::start(&lab, &["--notify"]);
+    scenario(&lab, "auto", "lost");
+}
+
+#[test]
 fn without_an_agent_each_tool_says_what_to_start() {
     scenario(&Lab::new(), "auto", "nobody");
 }

@@ -8,6 +8,7 @@ EDGESYNC_HOME. ARGUMENTS is a JSON array of those that the scenario starts the s
 
 import json
 import os
+import signal
 import sys
 import urllib.request
 
@@ -196,6 +197,7 @@ async def looks():
 
         threads = (await client.call_tool("threads", {"project": "demo"})).structured_content
         assert [thread["waiting"] for thread in threads["threads"]] == [asked["id"]] and threads["more"] == 0, threads
+        assert threads["threads"][0]["title"] == "Tests are green" and threads["threads"][0]["last"] == "Ship it?", threads
         none = (await client.call_tool("threads", {"project": "other"})).structured_content
         assert none == {"threads": [], "more": 0}, none
         one = (await client.call_tool("threads", {"thread": said["thread"], "limit": 1})).structured_content
@@ -234,6 +236,27 @@ async def nobody():
             assert result.is_error and "no agent is running" in text and "hint: start one" in text, result
 
 
+async def lost():
+    """The agent is killed while a call waits: the call says what has become of the question, and how to go on."""
+    async with connect() as client:
+        asked = anyio.Event()
+        seen = []
+
+        async def progress(_progress, _total, message):
+            seen.append(message.split()[0])
+            asked.set()
+
+        async def kill():
+            await asked.wait()
+            os.kill((await edgesync("sync", "status"))["agent"]["pid"], signal.SIGKILL)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(kill)
+            result = await client.call_tool("ask", {"question": "Still there?"}, progress_callback=progress)
+        text = result.content[0].text
+        assert result.is_error and f"the question stays open; when the agent runs again, ask with id {seen[0]}" in text, result
+
+
 async def configured():
     arguments = json.loads(REST[0])
     async with Client(StdioServerParameters(command=EDGESYNC, args=arguments, env=dict(os.environ)), mode=MODE) as client:
@@ -243,7 +266,7 @@ async def configured():
 
 async def main():
     with anyio.fail_after(PATIENCE_S):
-        await {"outcomes": outcomes, "time_outs": time_outs, "cancellation": cancellation, "configured": configured, "looks": looks, "nobody": nobody}[SCENARIO]()
+        await {"outcomes": outcomes, "time_outs": time_outs, "cancellation": cancellation, "configured": configured, "looks": looks, "lost": lost, "nobody": nobody}[SCENARIO]()
 
 
 anyio.run(main)

@@ -66,6 +66,11 @@ fn a_question_is_asked_and_answered_through_the_agent() {
     );
     assert!(lines[1].ends_with("from:Ada action:yes"), "{log}");
     assert!(lines[2].ends_with("from:ci resolved:yes"), "{log}");
+    let threads = lab.json(&["notify", "threads"]);
+    assert_eq!(
+        (&threads[0]["title"], &threads[0]["last_body"]),
+        (&"Deploy?".into(), &"Yes".into())
+    );
     let again = lab.run(&[
         "notify", "reply", "--thread", &thread, "--action", "No", "--json",
     ]);
@@ -89,6 +94,69 @@ fn a_question_whose_asking_program_was_killed_is_still_decided() {
     lab.edgesync(&["notify", "reply", "--thread", &thread, "--action", "Yes"]);
     let log = lab.edgesync(&["notify", "log", &thread]);
     assert!(log.contains("from:ci resolved:yes"), "{log}");
+}
+
+#[test]
+fn a_person_who_stops_ask_at_the_terminal_takes_the_question_back() {
+    let lab = Lab::new();
+    let _agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
+    let (child, thread) = ask(&lab, &["--actions", "Yes,No", "Deploy?"]);
+    let pid = child.id().to_string();
+    lab.command("kill", &["-INT", &pid])
+        .status()
+        .expect("kill runs");
+    assert_eq!(end(child), (1, String::new()));
+    let log = lab.edgesync(&["notify", "log", &thread]);
+    assert!(log.contains("(taken back)"), "{log}");
+    assert_eq!(
+        lab.json(&["notify", "threads"])[0]["waiting"],
+        serde_json::Value::Null
+    );
+}
+
+#[test]
+fn a_question_outlives_an_agent_that_is_killed() {
+    let lab = Lab::new();
+    let agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
+    let mut child = lab
+        .edgesync_command(&["notify", "ask", "--project", "demo", "--action", "Yes"])
+        .arg("Deploy?")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("edgesync starts");
+    let mut said = BufReader::new(child.stderr.take().expect("its errors"));
+    let mut first = String::new();
+    said.read_line(&mut first).expect("a line");
+    agent.signal("KILL");
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(4));
+    assert_eq!(agent.exit_code(), None, "it was killed");
+    let thread = first.trim().strip_prefix("thread:").expect("a thread");
+    let hint = format!(
+        "hint: the question stays open; once the agent runs again, edgesync notify log {thread} tells"
+    );
+    assert!(rest.contains(&hint), "{rest}");
+    let _agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
+    lab.edgesync(&["notify", "reply", "--thread", thread, "--action", "Yes"]);
+    let log = lab.edgesync(&["notify", "log", thread]);
+    assert!(log.contains("from:ci resolved:yes"), "{log}");
+}
+
+#[test]
+fn a_thread_or_message_without_a_name_is_told_to_be_missing() {
+    let lab = Lab::new();
+    let _agent = Agent::start(&lab, &["--notify"]);
+    for (arguments, what) in [
+        (&["log", ""][..], "thread"),
+        (&["reply", "--thread", "", "Yes"], "thread"),
+        (&["trace", ""], "message"),
+    ] {
+        let ran = lab.run(&[&["notify"], arguments].concat());
+        let words = format!("error: the {what} is missing: its text is empty\n");
+        assert_eq!((ran.code, ran.stderr), (64, words));
+    }
 }
 
 #[test]
@@ -291,33 +359,122 @@ fn commands_work_on_a_file_when_no_agent_runs() {
     assert_eq!(lab.json(&["notify", "threads"])[0]["short"], thread);
 }
 
+/// Sends a request to an agent's API, and returns the answer.
+fn http(ready: &Value, what: &str, head: &str, body: &str) -> String {
+    let api = ready["api"].as_str().expect("an address");
+    let address = api.strip_prefix("http://").expect("http");
+    let mut stream = TcpStream::connect(address).expect("connected");
+    let request =
+        format!("{what} HTTP/1.1\r\nHost: {address}\r\n{head}Connection: close\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn an_attachment_is_saved_and_never_shown_and_one_that_is_not_there_is_told() {
+    let lab = Lab::new();
+    let agent = Agent::start(&lab, &["--notify", "--json"]);
+    let ready = agent.ready();
+    // Bytes that a browser would take for a page, under the name of a picture.
+    let page = "<script>alert(1)</script>";
+    lab.write("look.png", page);
+    let send = ["notify", "send", "--project", "demo", "--attach"];
+    let sent = lab.json(&[&send[..], &["look.png", "Look"]].concat());
+    let id = sent["id"].as_str().expect("an id");
+    let token = ready["token"].as_str().expect("a token");
+    let login = format!("Authorization: Bearer {token}\r\n");
+    let get = |name: &str| {
+        let what = format!("GET /api/v1/notify/messages/{id}/media/{name}");
+        http(&ready, &what, &login, "")
+    };
+    let answer = get("look.png");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    for head in [
+        "content-type: application/octet-stream\r\n",
+        "content-disposition: attachment; ",
+        "x-content-type-options: nosniff\r\n",
+        "content-security-policy: default-src 'none'; sandbox\r\n",
+    ] {
+        assert!(answer.to_lowercase().contains(head), "{head}: {answer}");
+    }
+    assert!(answer.ends_with(page), "{answer}");
+    for name in ["other.png", "..%2Flook.png", "%2Fetc%2Fpasswd"] {
+        assert!(get(name).starts_with("HTTP/1.1 404 "), "{name}");
+    }
+    // Somebody took it away, or it has not come yet.
+    let thread = &sent["thread"].as_str().expect("a thread")["thread-".len()..][..8];
+    let path = format!("demo/media/{thread}/{}/look.png", &id["msg-".len()..][..8]);
+    let status = lab.json(&["notify", "status"]);
+    let repository = status["repository"].as_str().expect("a path");
+    lab.fossil(&["uv", "rm", "-R", repository, &path]);
+    assert!(get("look.png").starts_with("HTTP/1.1 404 "));
+}
+
+#[test]
+fn who_asks_over_http_waits_by_a_long_poll_or_hears_it_in_the_stream() {
+    let lab = Lab::new();
+    let agent = Agent::start(&lab, &["--notify", "--json"]);
+    let ready = agent.ready();
+    let token = ready["token"].as_str().expect("a token");
+    let login = format!("Authorization: Bearer {token}\r\n");
+    let api = ready["api"].as_str().expect("an address");
+    let address = api.strip_prefix("http://").expect("http");
+    let mut stream = TcpStream::connect(address).expect("connected");
+    let request = format!("GET /api/v1/events HTTP/1.1\r\nHost: {address}\r\n{login}\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut events = BufReader::new(stream).lines().map(|it| it.expect("text"));
+    // Its first event says how things are; what comes later is not missed from then on.
+    events
+        .find(|line| line.starts_with(r#"{"event":"#))
+        .expect("an event");
+
+    let answer = std::thread::scope(|scope| {
+        let head = format!(
+            "{login}Actions: Ship it, Wait\r\nFrom-Name: ci\r\nWait: 60s\r\nContent-Length: 8\r\n"
+        );
+        let ready = &ready;
+        let asked = scope.spawn(move || http(ready, "POST /notify/demo", &head, "Release?"));
+        let asks = |line: &String| line.contains(r#""body":"Release?""#);
+        let question = events.find(asks).expect("the question");
+        let question: Value = serde_json::from_str(&question).expect("JSON");
+        let thread = question["message"]["thread"].as_str().expect("a thread");
+        lab.edgesync(&["notify", "reply", "--thread", thread, "--action", "Ship it"]);
+        asked.join().expect("an answer")
+    });
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    let (_, answer) = answer.split_once("\r\n\r\n").expect("a body");
+    let answer: Value = serde_json::from_str(answer).expect("JSON");
+    let told = events.find(|line| line.starts_with(r#"{"event":"question""#));
+    let told: Value = serde_json::from_str(&told.expect("it is told")).expect("JSON");
+    for question in [&answer, &told["message"]] {
+        let fate = &question["question"];
+        assert_eq!(
+            (&fate["kind"], &fate["source"], &fate["answer"]),
+            (&"resolved".into(), &"answer".into(), &"ship_it".into())
+        );
+    }
+}
+
 #[test]
 fn curl_says_something_with_one_line() {
     let lab = Lab::new();
     let agent = Agent::start(&lab, &["--notify", "--json"]);
     let ready = agent.ready();
-    let address = ready["api"]
-        .as_str()
-        .expect("an address")
-        .strip_prefix("http://")
-        .expect("http");
     let token = ready["token"].as_str().expect("a token");
     let post = |login: &str| {
-        let mut stream = TcpStream::connect(address).expect("connected");
-        let request = format!(
-            "POST /notify/demo HTTP/1.1\r\nHost: {address}\r\n{login}Title: Backup\r\nPriority: high\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone"
+        let head = format!(
+            "{login}Title: =?utf-8?q?B=C3=A4ckup?=\r\nPriority: high\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 4\r\n"
         );
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        answer
+        http(&ready, "POST /notify/demo", &head, "done")
     };
     assert!(post("").starts_with("HTTP/1.1 401 "));
     let answer = post(&format!("Authorization: Bearer {token}\r\n"));
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
     let threads = lab.json(&["notify", "threads"]);
-    assert_eq!(threads[0]["last_body"], "Backup\ndone");
+    assert_eq!(threads[0]["last_body"], "Bäckup\ndone");
     assert_eq!(threads[0]["priority"], "action_required");
 }
 
