@@ -6,7 +6,6 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import jsqr from "jsqr";
 import { chromium } from "playwright-core";
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
@@ -87,31 +86,55 @@ export async function inspect(page, name) {
   assert.deepEqual(broken, [], `${name}: accessibility`);
 }
 
-/** From how far away a camera looks at a code: it moves until it can read it. */
-const DISTANCES = [1, 1.5, 2, 3];
+/** How a camera looks: how large what is shown comes to be, how much it is blurred, in pixels of what it sees, and by how many degrees it is turned. */
+const straight = { scale: 1, blur: 0, turn: 0 };
+
+/**
+ * What a camera reads of a picture with a code; nothing when it cannot.
+ * @param {Page} paper a page without content, which {@link openPaper} opens
+ * @param {string} picture its address
+ * @param {{ scale: number, blur: number, turn: number }} [camera]
+ * @returns {Promise<string | null>}
+ */
+export function readPicture(paper, picture, camera = straight) {
+  return paper.evaluate(async ({ picture, scale, blur, turn }) => {
+    const image = new Image();
+    image.src = picture;
+    await image.decode();
+    // The table around it.
+    const side = Math.ceil(Math.max(image.width, image.height) * scale * (turn ? 1.3 : 1));
+    const canvas = new OffscreenCanvas(side, side);
+    const context = canvas.getContext("2d");
+    if (!context) throw new Error("no canvas");
+    context.fillStyle = "#888";
+    context.fillRect(0, 0, side, side);
+    context.translate(side / 2, side / 2);
+    context.rotate((turn * Math.PI) / 180);
+    context.filter = blur ? `blur(${blur}px)` : "none";
+    context.imageSmoothingQuality = "high";
+    const [wide, high] = [image.width * scale, image.height * scale];
+    const [left, top] = turn ? [-wide / 2, -high / 2] : [Math.round(-wide / 2), Math.round(-high / 2)];
+    context.drawImage(image, left, top, wide, high);
+    // @ts-expect-error: brought by `openPaper`
+    return globalThis.jsQR(context.getImageData(0, 0, side, side).data, side, side)?.data ?? null;
+  }, { picture, ...camera });
+}
+
+/** Opens a page for {@link readPicture}. @param {Page} page */
+export async function openPaper(page) {
+  const paper = await page.context().newPage();
+  await paper.addScriptTag({ path: createRequire(import.meta.url).resolve("jsqr") });
+  return paper;
+}
 
 /** What a camera reads of the code that the page shows. @param {Page} page */
 export async function readCode(page) {
   const picture = (await page.locator("img.qr").screenshot()).toString("base64");
-  const paper = await page.context().newPage();
-  let found;
-  for (const scale of DISTANCES) {
-    const { data, width, height } = await paper.evaluate(async ({ png, scale }) => {
-      const image = new Image();
-      image.src = `data:image/png;base64,${png}`;
-      await image.decode();
-      const canvas = new OffscreenCanvas(Math.round(image.width * scale), Math.round(image.height * scale));
-      const context = canvas.getContext("2d");
-      if (!context) throw new Error("no canvas");
-      context.drawImage(image, 0, 0, canvas.width, canvas.height);
-      return { data: [...context.getImageData(0, 0, canvas.width, canvas.height).data], width: canvas.width, height: canvas.height };
-    }, { png: picture, scale });
-    found = (jsqr.default ?? jsqr)(Uint8ClampedArray.from(data), width, height);
-    if (found) break;
-  }
+  const paper = await openPaper(page);
+  const read = await readPicture(paper, `data:image/png;base64,${picture}`);
   await paper.close();
-  assert.ok(found, "the code can be read");
-  return found.data;
+  assert.ok(read, "the code can be read");
+  return read;
 }
 
 /** Names what is wider than its place; only code may scroll sideways, in a box of its own. */

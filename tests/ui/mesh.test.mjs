@@ -54,9 +54,9 @@ beforeEach(() => {
   mesh = {
     role: "peer", role_from: "flag", peer_id: "laptop", endpoint_id: ids.here, cluster: "3f9a".repeat(8),
     addresses: [
-      { kind: "client", url: "nats://127.0.0.1:41011", local: true },
-      { kind: "leaf", url: "nats-leaf://192.168.1.7:7422", local: false },
-      { kind: "route", url: "nats-route://192.168.1.7:7423", local: false },
+      { kind: "client", url: "nats://127.0.0.1:41011", listen: "127.0.0.1:41011", local: true },
+      { kind: "leaf", url: "nats-leaf://192.168.1.7:7422", listen: "0.0.0.0:7422", local: false },
+      { kind: "route", url: "nats-route://192.168.1.7:7423", listen: "192.168.1.7:7423", local: false },
     ],
     tunnel: { on: true, from: "app", public: false, relays: ["https://relay.example.org/"], lan: false },
     ticket,

@@ -124,6 +124,8 @@ export interface Failure {
 export interface Address {
   kind: "client" | "leaf" | "route" | "tunnel" | "lan";
   url: string;
+  /** What is listened on. */
+  listen: string;
   local: boolean;
 }
 
