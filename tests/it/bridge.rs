@@ -9,15 +9,10 @@ use edgesync_tests::{Authority, artifacts};
 use libfossil::xfer::frame::{self, ContentType};
 use serde_json::{Value, json};
 
+use crate::listeners;
 use crate::mesh::{Agent, PATIENCE, Place, run, wait};
+use crate::tunnel::peer;
 use lab::{Bridge, Stock, bridge_id, noise, project_url};
-
-fn peer(agent: &Agent, id: &str) -> Value {
-    let mesh = agent.mesh();
-    let mut peers = mesh["peers"].as_array().expect("peers").iter();
-    let known = peers.find(|peer| peer["endpoint_id"] == id);
-    known.cloned().unwrap_or_default()
-}
 
 #[test]
 fn commits_go_both_ways_between_agents_and_a_stock_server() {
@@ -28,7 +23,9 @@ fn commits_go_both_ways_between_agents_and_a_stock_server() {
     let join = ["--trust", id.as_str(), "--join", first.address("leaf")];
     let second = place.start(1, &join);
     first.meets(1);
-    let _bridge = Bridge::start(&place, &first, &[&server.url("")], &[]);
+    let bridge = Bridge::start(&place, &first, &[&server.url("")], &[]);
+    let listened = listeners::ports(bridge.process_id());
+    assert!(listened.is_empty(), "{listened:?}");
     first.meets(2);
     second.meets(2);
     assert_eq!(peer(&first, &id)["kind"], "bridge");
@@ -314,6 +311,9 @@ fn an_agent_bridges_servers_itself_over_restarts_and_leaves_projects_to_its_own_
     std::fs::copy(&server.repository, &copy).expect("copied");
     agent.api("POST", "repositories/add", Some(&json!({ "path": copy })));
     wait(|| bridges(&agent)[0]["state"]["kind"] == "unused");
+    let status = run(place.edgesync(0).args(["sync", "status"]));
+    let line = format!("  bridge: {}: not used: ", server.url(""));
+    assert!(status.contains(&line), "{status}");
     agent.api("DELETE", "repositories/copy", None);
     wait(|| bridges(&agent)[0]["state"]["kind"] == "connected");
     commit("bridged-again");

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use edgesync_tests::StockFossil;
 use serde_json::json;
 
-use crate::mesh::{Place, run};
+use crate::mesh::{Place, run, wait};
+use crate::stock_nats::{Port, StockNats};
 use crate::{namespace, workspace};
 
 /// Returns the ports on which a process listens by TCP or has bound UDP, with whether only this machine reaches them. The system's own tables say so.
@@ -37,28 +39,46 @@ pub(crate) fn ports(process: u32) -> BTreeSet<(u16, bool)> {
     found
 }
 
+/// What an agent can do that might listen: Fossil clients, the tunnel, phones, a stock server bridged, a NATS server beside it, and all of a hub's.
 #[test]
 fn the_doctor_names_every_listener_with_who_is_let_in() {
     let place = Place::new(1);
-    let agent = place.start(
-        0,
-        &[
-            "--serve-http",
-            "127.0.0.1:0",
-            "--iroh",
-            "--no-relay",
-            "--notify",
-        ],
-    );
-    agent.api(
-        "POST",
-        "devices/offer",
-        Some(&json!({ "listen": "127.0.0.1" })),
-    );
+    let port = Port::new();
+    let _beside = StockNats::start(&format!(
+        "leafnodes {{ listen: \"127.0.0.1:{}\" }}\nport: -1\nhost: \"127.0.0.1\"",
+        port.number
+    ));
+    let upstream = format!("nats-leaf://127.0.0.1:{}", port.number);
+    let served = place.home(0).join("served");
+    run(place.fossil().args(["new"]).arg(&served));
+    let everyone = ["user", "capabilities", "nobody", "gio", "-R"];
+    run(place.fossil().args(everyone).arg(&served));
+    let server = StockFossil::start(&served);
+    let flags = [
+        "--serve-http",
+        "127.0.0.1:0",
+        "--leaf-listen",
+        "0.0.0.0:0",
+        "--nats-upstream",
+        &upstream,
+        "--iroh",
+        "--no-relay",
+        "--notify",
+    ];
+    let agent = place.start_as(&["hub", "serve"], 0, &flags);
+    let phones = json!({ "listen": "127.0.0.1" });
+    agent.api("POST", "devices/offer", Some(&phones));
+    let bridged = json!({ "url": server.url("") });
+    agent.api("POST", "mesh/bridges", Some(&bridged));
+    wait(|| agent.mesh()["bridges"][0]["state"]["kind"] == "connected");
+    wait(|| agent.mesh()["upstream"]["state"]["kind"] == "connected");
     let told = told(&place, 0);
     // API, Fossil clients, programs, leaves, peers, phones and the tunnel's UDP, for IPv4 and IPv6 perhaps.
     assert!(told.len() >= 7, "{told:?}");
     assert_eq!(told, ports(agent.process_id()));
+    // Leaves and the tunnel; the rest is for this machine alone.
+    let open = told.iter().filter(|(_, local)| !local).count();
+    assert!((2..=3).contains(&open), "{told:?}");
 }
 
 /// Returns the ports that the doctor of an agent names, with whether only this machine reaches them.

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::mesh::{Agent, Place, run, wait};
+use crate::tunnel::peer;
 
 /// Stores a check-in in a copy of the repository that no agent has.
 fn commit_elsewhere(place: &Place, name: &str) -> std::path::PathBuf {
@@ -24,14 +25,6 @@ fn commit_elsewhere(place: &Place, name: &str) -> std::path::PathBuf {
 
 fn repository(agent: &Agent) -> Value {
     agent.api("GET", "status", None)["repositories"][0].clone()
-}
-
-/// Returns what `agent` knows of the agent with this id, `null` for nothing.
-fn peer(agent: &Agent, id: &str) -> Value {
-    let mesh = agent.mesh();
-    let mut peers = mesh["peers"].as_array().expect("peers").iter();
-    let known = peers.find(|peer| peer["endpoint_id"] == id);
-    known.cloned().unwrap_or_default()
 }
 
 #[test]

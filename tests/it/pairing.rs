@@ -8,6 +8,15 @@ use serde_json::{Value, json};
 use crate::mesh::{Agent, Place, run, wait};
 use crate::tunnel::{peer, start, two};
 
+/// What of `agent.db` is of pairings and of what comes of them.
+const TABLES: [&str; 5] = [
+    "offer",
+    "pairing_doubt",
+    "member_record",
+    "trusted",
+    "joined",
+];
+
 /// A command that pairs, and asks on its way.
 struct Asking {
     process: Child,
@@ -52,15 +61,10 @@ pub(crate) fn pair(host: &Agent, claimant: &Agent) {
     let made = host.api("POST", "mesh/pairing/offer", None);
     let offer = json!({ "offer": made["url"] });
     claimant.api("POST", "mesh/pairing/claim", Some(&offer));
-    let waiting = |agent: &Agent| {
-        let pairing = agent.api("GET", "mesh/pairing", None);
-        let pending = pairing["pending"].as_array().expect("pending").iter();
-        let mut comparing = pending.filter(|it| it["state"] == "comparing");
-        comparing.next().cloned()
-    };
     let others = [host, claimant].map(|agent| {
-        wait(|| waiting(agent).is_some());
-        (agent, waiting(agent).expect("one that waits"))
+        let compares = || waiting(agent, "comparing").first().cloned();
+        wait(|| compares().is_some());
+        (agent, compares().expect("one that waits"))
     });
     assert_eq!(others[0].1["digits"], others[1].1["digits"]);
     for (agent, other) in &others {
@@ -187,15 +191,14 @@ fn a_pairing_whose_end_was_not_heard_is_what_the_other_side_says_that_it_is() {
     wait(|| is_member(&guest, &ids[0]) && is_linked(&guest, &ids[0]));
     place.commit(0, "after-all");
     guest.receives("after-all");
-    let pending = |agent: &Agent| agent.api("GET", "mesh/pairing", None)["pending"].clone();
-    assert_eq!(pending(&guest), json!([]));
+    assert_eq!(guest.api("GET", "mesh/pairing", None)["pending"], json!([]));
 
     // One that the other side does not keep is none.
     guest.stop();
     forget_the_end(&place, 1, &ids[0], ticket);
     run(place.edgesync(0).args(["unpair", &ids[1]]));
     let guest = start(&place, 1, None, &[]);
-    wait(|| pending(&guest)[0]["state"] == "ended");
+    wait(|| waiting(&guest, "ended").len() == 1);
     assert_eq!(members(&guest), 0);
     assert_eq!(guest.mesh()["joins"], json!([]));
 }
@@ -296,4 +299,79 @@ fn who_types_other_digits_or_says_no_pairs_nobody() {
     assert!(!again.types("no"));
     assert_eq!([members(&first), members(&second)], [0, 0]);
     assert_eq!(second.mesh()["joins"], json!([]));
+}
+
+/// Returns the agents that are this far in being paired with one.
+fn waiting(agent: &Agent, state: &str) -> Vec<Value> {
+    let pairing = agent.api("GET", "mesh/pairing", None);
+    let pending = pairing["pending"].as_array().expect("pending").iter();
+    pending.filter(|it| it["state"] == state).cloned().collect()
+}
+
+/// Asserts that an agent, and its file, have nothing of a pairing.
+fn has_nothing(place: &Place, number: usize, agent: &Agent) {
+    let mesh = agent.mesh();
+    for list in ["members", "joins", "revoked"] {
+        assert_eq!(mesh[list], json!([]), "{list}");
+    }
+    assert_eq!(agent.api("GET", "mesh/trusted", None), json!([]));
+    let pairing = agent.api("GET", "mesh/pairing", None);
+    assert_eq!(pairing["offer"], json!(null));
+    let pending = pairing["pending"].as_array().expect("pending");
+    assert!(pending.iter().all(|it| it["state"] == "ended"), "{pairing}");
+    let file = place.home(number).join("agent.db");
+    let state = rusqlite::Connection::open(file).expect("its file");
+    for table in TABLES {
+        let count = format!("SELECT count(*) FROM {table}");
+        let rows: i64 = state
+            .query_row(&count, [], |row| row.get(0))
+            .expect("a count");
+        assert_eq!(rows, 0, "{table}");
+    }
+}
+
+#[test]
+fn whoever_is_killed_before_both_have_accepted_leaves_nothing_on_either_side() {
+    // Who has accepted by then, and who is killed: the one that offered is the first.
+    let cases = [(None, 0), (Some(0), 1), (Some(0), 0), (Some(1), 0)];
+    let case = |(accepted, killed): (Option<usize>, usize)| {
+        let (place, ids) = two();
+        let mut agents = [0, 1].map(|number| Some(start(&place, number, None, &[])));
+        let other = |number: usize| &ids[1 - number];
+        {
+            let [Some(host), Some(guest)] = &agents else {
+                unreachable!("both run");
+            };
+            let made = host.api("POST", "mesh/pairing/offer", None);
+            let offer = json!({ "offer": made["url"] });
+            guest.api("POST", "mesh/pairing/claim", Some(&offer));
+            for agent in [host, guest] {
+                wait(|| waiting(agent, "comparing").len() == 1);
+            }
+        }
+        if let Some(number) = accepted {
+            let accept = format!("mesh/pairing/pending/{}/accept", other(number));
+            let agent = agents[number].as_ref().expect("it runs");
+            agent.api("POST", &accept, Some(&json!({})));
+        }
+        drop(agents[killed].take());
+        let survivor = agents[1 - killed].as_ref().expect("it runs");
+        wait(|| waiting(survivor, "ended").len() == 1);
+        has_nothing(&place, 1 - killed, survivor);
+        let again = start(&place, killed, None, &[]);
+        has_nothing(&place, killed, &again);
+        // Nobody can accept what has ended.
+        let accept = format!("mesh/pairing/pending/{}/accept", other(1 - killed));
+        let refused = survivor.refused("POST", &accept, &json!({}));
+        assert_eq!(refused["code"], "conflict", "{refused}");
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = cases
+            .map(|it| scope.spawn(move || case(it)))
+            .into_iter()
+            .collect();
+        for one in running {
+            one.join().expect("a case");
+        }
+    });
 }

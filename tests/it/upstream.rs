@@ -304,27 +304,53 @@ fn a_leaf_that_joins_an_agent_makes_no_second_link() {
     leaf.receives("by-the-server");
 }
 
-/// Starts one server of the cluster in `deploy`.
+/// Returns what `deploy/compose.yaml` puts into the environment of each server, with these passwords.
+fn deployed() -> Vec<(String, String)> {
+    let file = workspace::root().join("deploy/compose.yaml");
+    let text = std::fs::read_to_string(file).expect("the file");
+    let (_, section) = text.split_once("x-environment:").expect("a section");
+    let (section, _) = section.split_once("services:").expect("its end");
+    let filled = |value: &str| {
+        let mut value = value.to_owned();
+        while let Some((before, rest)) = value.split_once("${") {
+            let (name, after) = rest.split_once('}').expect("an end");
+            let password = match name.split(':').next() {
+                Some("EDGESYNC_BUS_PASSWORD") => "agents",
+                Some("EDGESYNC_ROUTE_PASSWORD") => "among-them",
+                _ => panic!("{name} is asked for"),
+            };
+            value = format!("{before}{password}{after}");
+        }
+        value
+    };
+    let lines = section
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "));
+    lines
+        .map(|(name, value)| (name.to_owned(), filled(value)))
+        .collect()
+}
+
+/// Starts one server of the cluster in `deploy`. All are on this machine, on ports of their own; the rest is as it is deployed.
 fn clustered(number: usize, all: &[Ports]) -> StockNats {
     let own = &all[number];
     let mut command = StockNats::program();
     command
         .arg("-c")
-        .arg(workspace::root().join("deploy/nats/cluster.conf"));
-    command
-        .env("NATS_NAME", format!("nats-{number}"))
-        .env("NATS_HOST", "127.0.0.1")
-        .env("NATS_CLIENT_PORT", own.client.number.to_string())
-        .env("NATS_LEAF_PORT", own.leaf.number.to_string())
-        .env("NATS_ROUTE_PORT", own.route.number.to_string())
-        .env("NATS_PASSWORD", "agents")
-        .env("NATS_ROUTE_PASSWORD", "among-them");
-    for (number, other) in (1..).zip(all) {
-        let url = format!(
-            "nats-route://routes:among-them@127.0.0.1:{}",
-            other.route.number
-        );
-        command.env(format!("NATS_ROUTE_{number}"), url);
+        .arg(workspace::root().join("deploy/nats/cluster.conf"))
+        .env("NATS_NAME", format!("nats-{}", number + 1));
+    for (name, value) in deployed() {
+        let here = match (name.as_str(), value.as_str()) {
+            ("NATS_HOST", "0.0.0.0") => "127.0.0.1".to_owned(),
+            ("NATS_CLIENT_PORT", "4222") => own.client.number.to_string(),
+            ("NATS_LEAF_PORT", "7422") => own.leaf.number.to_string(),
+            ("NATS_ROUTE_PORT", "6222") => own.route.number.to_string(),
+            _ => (1..).zip(all).fold(value, |value, (number, other)| {
+                let here = format!("@127.0.0.1:{}", other.route.number);
+                value.replace(&format!("@nats-{number}:6222"), &here)
+            }),
+        };
+        command.env(name, here);
     }
     StockNats::run(command, tempfile::tempdir().expect("a folder"))
 }

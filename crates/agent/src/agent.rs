@@ -200,13 +200,11 @@ impl Agent {
             None => None,
         };
         let api_address = address_of(&api, config.api)?;
-        let http = match (&served, config.serve_http) {
-            (Some(listener), Some(address)) => Some(format!(
-                "http://{}",
-                net::reachable(address_of(listener, address)?)
-            )),
+        let listened = match (&served, config.serve_http) {
+            (Some(listener), Some(address)) => Some(address_of(listener, address)?),
             _ => None,
         };
+        let http = listened.map(|at| format!("http://{}", net::reachable(at)));
         let token = text::to_hex(&text::random::<32>().map_err(IdentityError::Random)?);
         let mesh = config.mesh.clone();
         let served_at = http.clone();
@@ -224,6 +222,7 @@ impl Agent {
             token,
             pid: std::process::id(),
             http,
+            http_listen: listened.map(|at| at.to_string()),
             nats: address("nats", addresses.clients),
             nats_token: mesh.token().to_owned(),
             leaf: address("nats-leaf", addresses.leaves),

@@ -33,6 +33,35 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+/// Returns an address at which others reach a listener, as far as this machine can know: where it listens on all of them, the first of
+/// [`addresses`] of the same kind.
+pub(crate) fn for_others(address: SocketAddr) -> SocketAddr {
+    let same_kind = |ip: &IpAddr| ip.is_ipv4() == address.is_ipv4();
+    let own = || addresses().into_iter().find(same_kind);
+    match address.ip().is_unspecified().then(own).flatten() {
+        Some(ip) => SocketAddr::new(ip, address.port()),
+        None => reachable(address),
+    }
+}
+
+/// Returns this machine's addresses that others on its networks reach, those of usual home networks first.
+pub(crate) fn addresses() -> Vec<IpAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let mut addresses: Vec<IpAddr> = interfaces
+        .iter()
+        .filter(|it| !it.is_loopback() && !it.is_link_local())
+        .map(if_addrs::Interface::ip)
+        .collect();
+    let rank = |ip: &IpAddr| match ip {
+        IpAddr::V4(v4) if v4.is_private() => 0,
+        IpAddr::V4(_) => 1,
+        IpAddr::V6(_) => 2,
+    };
+    addresses.sort_by_key(|ip| (rank(ip), *ip));
+    addresses.dedup();
+    addresses
+}
+
 /// What a listener allows its connections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Door {

@@ -21,6 +21,9 @@ pub struct Runtime {
     pub pid: u32,
     /// The address at which repositories are served, `http://HOST:PORT`.
     pub http: Option<String>,
+    /// What is listened on for that: an IP address and port.
+    #[serde(default)]
+    pub http_listen: Option<String>,
     /// The address for clients of the bus, `nats://127.0.0.1:PORT`.
     pub nats: Option<String>,
     /// The token that clients of the bus show.

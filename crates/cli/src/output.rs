@@ -61,6 +61,20 @@ impl Output {
         }
     }
 
+    /// Returns a QR code's lines as they are printed. On a terminal they say that what is drawn is white and the rest black: a terminal of dark
+    /// letters on light would show the negative, which many cameras do not read.
+    #[expect(
+        clippy::unused_self,
+        reason = "every way to print is a method of the output"
+    )]
+    pub(crate) fn code(self, lines: &str) -> String {
+        if io::stdout().is_terminal() {
+            on_black(lines)
+        } else {
+            lines.to_owned()
+        }
+    }
+
     /// Writes bytes to standard output as they are.
     #[expect(
         clippy::unused_self,
@@ -129,9 +143,15 @@ fn is_steering(c: char) -> bool {
     (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Returns each line in white on black, in the colours that every terminal has.
+fn on_black(lines: &str) -> String {
+    let line = |line: &str| format!("\u{1b}[97;40m{line}\u{1b}[0m");
+    lines.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{on_black, printable};
 
     #[test]
     fn escape_sequences_are_shown_not_obeyed() {
@@ -140,5 +160,13 @@ mod tests {
             "a\\u{1b}[31mb\\u{202e}c\n"
         );
         assert_eq!(printable("größe ✓"), "größe ✓");
+    }
+
+    #[test]
+    fn a_code_is_white_on_black_line_by_line() {
+        assert_eq!(
+            on_black("█▀\n ▄"),
+            "\u{1b}[97;40m█▀\u{1b}[0m\n\u{1b}[97;40m ▄\u{1b}[0m"
+        );
     }
 }

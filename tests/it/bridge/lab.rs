@@ -173,6 +173,10 @@ impl Bridge {
         Self { process, ready }
     }
 
+    pub(super) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(super) fn project(&self, index: usize) -> &str {
         let code = &self.ready["bridges"][index]["project_code"];
         code.as_str().expect("a code")

@@ -39,22 +39,22 @@ pub struct OpenOffer {
     pub tries: u8,
 }
 
-/// A phone that has claimed an offer.
+/// A device that is being paired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingDevice {
-    /// The id that it made for itself.
+    /// An agent's endpoint id, or the id that a phone made for itself.
     pub id: String,
     /// What it calls itself, once it has said so.
     pub name: Option<String>,
     /// The six digits that it shows as well, once there are any.
     pub digits: Option<String>,
-    /// How far it is.
+    /// How far it is: `accepted` once a person here has accepted.
     pub state: PendingState,
     /// Why it has ended.
     pub why: Option<String>,
     /// Since when.
     pub since: Time,
-    /// Until when it has to be accepted.
+    /// Until when both sides have to have accepted.
     pub until: Time,
 }
 
@@ -66,7 +66,7 @@ pub enum PendingState {
     Meeting,
     /// The digits are to be compared.
     Comparing,
-    /// A person here has accepted; the phone has not heard of it yet.
+    /// A person here has accepted; the other side has not yet, or has not heard of it.
     Accepted,
     /// It is not paired.
     Ended,

@@ -224,8 +224,10 @@ pub enum Chosen {
 pub struct Address {
     /// Who connects there.
     pub kind: AddressKind,
-    /// As others write it.
+    /// As others write it. Where all of the machine's addresses are listened on, it is the one that others in its network most likely reach.
     pub url: String,
+    /// What is listened on: an IP address and port.
+    pub listen: String,
     /// Whether it is reachable on this machine alone.
     pub local: bool,
 }

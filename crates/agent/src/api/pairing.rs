@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{OpenOffer, PendingState, Time};
+use super::{OpenOffer, PendingDevice};
 
 /// The answer of `GET /api/v1/mesh/pairing`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,25 +13,14 @@ pub struct Pairing {
     pub pending: Vec<PendingAgent>,
 }
 
-/// An agent that is being paired.
+/// An agent that is being paired. In JSON it is one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingAgent {
-    /// Its endpoint id.
-    pub id: String,
-    /// What it calls itself, once it has said so.
-    pub name: Option<String>,
-    /// The six digits that it shows as well, once there are any.
-    pub digits: Option<String>,
-    /// How far it is: `accepted` once a person here has accepted.
-    pub state: PendingState,
+    /// Who it is, by its endpoint id, and how far it is.
+    #[serde(flatten)]
+    pub other: PendingDevice,
     /// Who began, and how.
     pub by: PairedBy,
-    /// Why it has ended.
-    pub why: Option<String>,
-    /// Since when.
-    pub since: Time,
-    /// Until when both sides have to have accepted.
-    pub until: Time,
 }
 
 /// Who began a pairing, and how.

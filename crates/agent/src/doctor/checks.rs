@@ -197,8 +197,11 @@ pub(super) fn listeners(running: &Running) -> Vec<Check> {
     let runtime = &running.runtime;
     let at = |url: &str, who: &str| Check::pass("listener", format!("{url}: {who}"));
     let mut checks = vec![at(&runtime.api, "API and page, for holders of the token")];
-    checks.push(match &runtime.http {
-        Some(http) => at(http, "Fossil clients, by their logins and rights"),
+    checks.push(match &runtime.http_listen {
+        Some(listen) => at(
+            &format!("http://{listen}"),
+            "Fossil clients, by their logins and rights",
+        ),
         None => Check::pass(
             "listener",
             "Fossil clients are not served (--serve-http is off)",
@@ -214,7 +217,8 @@ pub(super) fn listeners(running: &Running) -> Vec<Check> {
                 "everybody on the local network, to learn where agents are; nobody is let in by it"
             }
         };
-        checks.push(at(&address.url, who));
+        let (scheme, _) = address.url.split_once("://").unwrap_or_default();
+        checks.push(at(&format!("{scheme}://{}", address.listen), who));
     }
     if let Some(door) = &running.door {
         let who = "phones, by the session of each that was paired";

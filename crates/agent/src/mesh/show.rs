@@ -57,19 +57,22 @@ impl Mesh {
         let show = |kind, scheme: &str, address: Option<SocketAddr>| {
             address.map(|address| Address {
                 kind,
-                url: format!("{scheme}://{}", crate::net::reachable(address)),
+                url: format!("{scheme}://{}", crate::net::for_others(address)),
+                listen: address.to_string(),
                 local: address.ip().is_loopback(),
             })
         };
+        let udp = |kind, address: SocketAddr| Address {
+            kind,
+            url: format!("udp://{address}"),
+            listen: address.to_string(),
+            local: address.ip().is_loopback(),
+        };
         let tunnel = self.tunnel.now();
         let tunnel = tunnel.iter().flat_map(|it| it.listens());
-        let tunnel = tunnel.map(|address| Address {
-            kind: AddressKind::Tunnel,
-            url: format!("udp://{address}"),
-            local: address.ip().is_loopback(),
-        });
+        let tunnel = tunnel.map(|address| udp(AddressKind::Tunnel, address));
         let found = self.tunnel.now().and_then(|it| it.lan());
-        let found = found.map(|_| Lan::listens());
+        let found = found.map(|_| udp(AddressKind::Lan, Lan::listens()));
         [
             show(AddressKind::Client, "nats", addresses.clients),
             show(AddressKind::Leaf, "nats-leaf", addresses.leaves),
@@ -78,11 +81,7 @@ impl Mesh {
         .into_iter()
         .flatten()
         .chain(tunnel)
-        .chain(found.map(|address| Address {
-            kind: AddressKind::Lan,
-            url: format!("udp://{address}"),
-            local: false,
-        }))
+        .chain(found)
         .collect()
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::message::{Claim, DeviceName, Hello, Hex, Reveal, VERSION, Why};
 use super::offer::Purpose;
 use super::proof::{Digits, HASH_BYTES, Nonce, Party, Verifier, commit, same};
-use crate::api::{PendingState, Time};
+use crate::api::Time;
 use crate::limits;
 
 /// The time, on two clocks: the wall's, which people set and which goes on while the machine sleeps, and one that only goes forward.
@@ -65,44 +65,6 @@ pub(crate) enum Standing {
     },
     /// It has ended, and they are not paired.
     Ended(Why),
-}
-
-/// How far a pairing is, as every front shows it.
-#[derive(Debug)]
-pub(crate) struct Seen {
-    pub(crate) name: Option<String>,
-    pub(crate) digits: Option<String>,
-    pub(crate) state: PendingState,
-    pub(crate) why: Option<Why>,
-}
-
-impl Standing {
-    /// Returns what people are shown of it.
-    pub(crate) fn seen(&self) -> Seen {
-        let (met, state, why) = match self {
-            Self::Meeting => (None, PendingState::Meeting, None),
-            Self::Comparing {
-                name,
-                digits,
-                accepted,
-                ..
-            } => {
-                let state = match accepted {
-                    Some(_) => PendingState::Accepted,
-                    None => PendingState::Comparing,
-                };
-                (Some((name.to_string(), digits.to_string())), state, None)
-            }
-            Self::Ended(why) => (None, PendingState::Ended, Some(*why)),
-        };
-        let (name, digits) = met.unzip();
-        Seen {
-            name,
-            digits,
-            state,
-            why,
-        }
-    }
 }
 
 /// Both sides are paired.
@@ -184,6 +146,8 @@ struct Deal {
     nonce: Nonce,
     since: Now,
     standing: Standing,
+    /// What came of it is being written down: nobody ends it any more.
+    sealed: bool,
 }
 
 impl Now {
@@ -252,9 +216,8 @@ impl Desk {
     pub(crate) fn take_back(&mut self, purpose: Purpose) {
         self.withdraw(purpose);
         for deal in self.deals.values_mut() {
-            let ended = matches!(deal.standing, Standing::Ended(_));
-            if deal.purpose == purpose && deal.offer.is_some() && !ended {
-                deal.standing = Standing::Ended(Why::Cancelled);
+            if deal.purpose == purpose && deal.offer.is_some() {
+                deal.end(Why::Cancelled);
             }
         }
     }
@@ -288,7 +251,7 @@ impl Desk {
         if claim.version != VERSION {
             return Err(Refusal::Version);
         }
-        if party == self.host {
+        if party == self.host || self.is_sealed(&party) {
             return Err(Refusal::Nonsense);
         }
         let host = self.host;
@@ -333,6 +296,7 @@ impl Desk {
                 nonce,
                 since: now,
                 standing: Standing::Meeting,
+                sealed: false,
             },
         );
         Ok(Hello {
@@ -349,8 +313,8 @@ impl Desk {
                 .offer
                 .as_ref()
                 .is_some_and(|offer| proves(&offer.secret) || proves(&offer.typed));
-            if known && !matches!(deal.standing, Standing::Ended(_)) {
-                deal.standing = Standing::Ended(Why::Offer);
+            if known {
+                deal.end(Why::Offer);
             }
         }
     }
@@ -453,15 +417,35 @@ impl Desk {
         }
     }
 
-    /// Ends a pairing. Returns whether there was one that had not ended.
-    pub(crate) fn end(&mut self, party: &Party, why: Why) -> bool {
-        match self.deals.get_mut(party) {
-            Some(deal) if !matches!(deal.standing, Standing::Ended(_)) => {
-                deal.standing = Standing::Ended(why);
-                true
-            }
-            _ => false,
+    /// Both have agreed, and what came of it is written down next: until [`finish`](Self::finish) nobody ends it.
+    ///
+    /// # Errors
+    /// [`Refusal`] when somebody has ended it, or it is not so far.
+    pub(crate) fn seal(&mut self, party: &Party, now: Now) -> Result<(), Refusal> {
+        let deal = self.deal(party, now)?;
+        if !matches!(deal.standing, Standing::Comparing { agreed: true, .. }) {
+            return Err(Refusal::Nonsense);
         }
+        deal.sealed = true;
+        Ok(())
+    }
+
+    /// What came of it could not be written down: it can be ended again.
+    pub(crate) fn unseal(&mut self, party: &Party) {
+        if let Some(deal) = self.deals.get_mut(party) {
+            deal.sealed = false;
+        }
+    }
+
+    /// Whether nobody ends the pairing with `party` any more.
+    pub(crate) fn is_sealed(&self, party: &Party) -> bool {
+        self.deals.get(party).is_some_and(|deal| deal.sealed)
+    }
+
+    /// Ends a pairing. Returns whether there was one that could be ended.
+    pub(crate) fn end(&mut self, party: &Party, why: Why) -> bool {
+        let deal = self.deals.get_mut(party);
+        deal.is_some_and(|deal| deal.end(why))
     }
 
     /// Forgets a pairing that has ended.
@@ -485,7 +469,7 @@ impl Desk {
         });
         for deal in self.deals.values_mut() {
             if !now.is_within(life(deal), deal.since) {
-                deal.standing = Standing::Ended(Why::Late);
+                deal.end(Why::Late);
             }
         }
     }
@@ -521,6 +505,17 @@ impl Desk {
             Standing::Ended(why) => Err(Refusal::Ended(why)),
             _ => Ok(deal),
         }
+    }
+}
+
+impl Deal {
+    /// Returns whether it could be ended.
+    fn end(&mut self, why: Why) -> bool {
+        let open = !self.sealed && !matches!(self.standing, Standing::Ended(_));
+        if open {
+            self.standing = Standing::Ended(why);
+        }
+        open
     }
 }
 

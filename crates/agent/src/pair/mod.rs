@@ -14,14 +14,16 @@ mod desk;
 mod make;
 mod message;
 mod offer;
+mod people;
 mod proof;
 mod store;
 
 pub(crate) use claimant::Claimant;
-pub(crate) use desk::{Desk, Now, Paired, Pending, Refusal, Rights, Seen, Standing};
+pub(crate) use desk::{Desk, Now, Paired, Pending, Refusal, Rights, Standing};
 pub(crate) use make::{Fresh, no_random};
 pub(crate) use message::{Claim, DeviceName, DeviceNameError, Hello, Message, Reveal, Why};
 pub(crate) use offer::{OfferSecret, OfferText, Purpose};
+pub(crate) use people::{Said, told};
 pub(crate) use proof::{Digits, Party};
 pub(crate) use store::{TABLES, offers, set_offers};
 

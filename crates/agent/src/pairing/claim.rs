@@ -9,8 +9,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::doubt::Doubt;
-use super::{End, Pairings, locked, why_words};
-use crate::api::{ClaimOffer, Code, Error, Level, PairedBy, PendingAgent, PendingState, Time};
+use super::{End, Pairings, Refused, locked, why_words};
+use crate::api::{
+    ClaimOffer, Code, Error, Level, PairedBy, PendingAgent, PendingDevice, PendingState, Time,
+};
 use crate::frames;
 use crate::limits;
 use crate::mesh::{JoinUrl, Mesh};
@@ -34,6 +36,8 @@ pub(super) struct Claiming {
     ended: Option<String>,
     /// What a person here wants it to end with.
     refused: Option<Why>,
+    /// This side has said that it has everything, or is about to: nobody here ends it any more.
+    sealed: bool,
     /// The link was lost at the very end: only the other side knows whether the two are paired.
     doubtful: bool,
 }
@@ -54,6 +58,7 @@ impl Claiming {
             accepted: None,
             ended: None,
             refused: None,
+            sealed: false,
             doubtful: false,
         }
     }
@@ -80,18 +85,21 @@ impl Claiming {
         };
         let life = i64::try_from(limits::DECISION_LIFE.as_millis()).unwrap_or(i64::MAX);
         let alive = self.met.as_ref().filter(|_| self.ended.is_none());
-        PendingAgent {
+        let other = PendingDevice {
             id: party.to_string(),
             name: alive.map(|(name, _)| name.to_string()),
             digits: alive.map(|(_, digits)| digits.to_string()),
             state,
-            by: PairedBy::Here,
             why: match self.doubtful && self.ended.is_none() {
                 true => Some(IN_DOUBT.to_owned()),
                 false => self.ended.clone(),
             },
             since: self.since,
             until: Time::from_unix_millis(self.since.unix_millis().saturating_add(life)),
+        };
+        PendingAgent {
+            other,
+            by: PairedBy::Here,
         }
     }
 }
@@ -295,6 +303,11 @@ impl Pairings {
         to: &mut (impl AsyncWrite + Unpin),
     ) -> Result<(), End> {
         self.doubt(host, doubt).await?;
+        // Whoever ended it until now is heard.
+        if let Err(end) = self.seal_claim(&host) {
+            self.forget_doubt(host).await?;
+            return Err(end);
+        }
         let said = frames::write(to, &Message::Bye).await;
         // It has kept everything when it ends the stream in order.
         let end = timeout(limits::FRAME_STALL, from.read(&mut [0])).await;
@@ -403,17 +416,36 @@ impl Pairings {
         Some(Ok(()))
     }
 
-    /// A person here ends a pairing that this agent asked for. Returns whether there was one.
-    pub(super) fn end_claim(&self, party: &Party, why: Why) -> bool {
+    /// Lets nobody here end it any more.
+    fn seal_claim(&self, host: &Party) -> Result<(), End> {
+        let mut claims = locked(&self.claims);
+        let claiming = claims.get_mut(host).ok_or(End::Said(Why::Cancelled))?;
+        match claiming.refused {
+            Some(why) => Err(End::Said(why)),
+            None => {
+                claiming.sealed = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// A person here ends a pairing that this agent asked for.
+    pub(super) fn end_claim(&self, party: &Party, why: Why) -> Refused {
         let mut claims = locked(&self.claims);
         match claims.get_mut(party) {
             Some(claiming) if claiming.ended.is_none() && !claiming.doubtful => {
+                if claiming.sealed {
+                    return Refused::Late;
+                }
                 claiming.refused.get_or_insert(why);
-                true
+                Refused::Ended
             }
             // What came of it has been read.
-            Some(_) => claims.remove(party).is_some(),
-            None => false,
+            Some(_) => {
+                claims.remove(party);
+                Refused::Ended
+            }
+            None => Refused::Nobody,
         }
     }
 

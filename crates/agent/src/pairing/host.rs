@@ -143,16 +143,17 @@ impl Pairings {
         let ours = self.vouch(party, &name, &paired.rights)?;
         let records = ours.clone();
         frames::write(to, &Message::Paired { records }).await?;
-        let Message::Bye = frames::read(from, limits::MEMBER_FRAME_BYTES).await? else {
-            return Err(End::Said(Why::Nonsense));
-        };
-        let standing = locked(&self.desk).standing(&party).cloned();
-        match standing {
-            Some(Standing::Comparing { agreed: true, .. }) => {}
-            Some(Standing::Ended(why)) => return Err(End::Said(why)),
-            _ => return Err(End::Said(Why::Cancelled)),
+        match frames::read(from, limits::MEMBER_FRAME_BYTES).await? {
+            Message::Bye => {}
+            Message::Refuse { why } => return Err(End::Said(why)),
+            _ => return Err(End::Said(Why::Nonsense)),
         }
-        self.keep_records(ours, theirs).await?;
+        // Whoever ended it until now is heard.
+        locked(&self.desk).seal(&party, self.now())?;
+        if let Err(end) = self.keep_records(ours, theirs).await {
+            locked(&self.desk).unseal(&party);
+            return Err(end);
+        }
         // Only now, so that nobody sees it gone before it is a member.
         let _ = locked(&self.desk).finish(&party, self.now());
         // The other side keeps it when it hears this orderly end.

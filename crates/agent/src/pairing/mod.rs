@@ -23,8 +23,8 @@ use crate::frames::FrameError;
 use crate::limits;
 use crate::members::{Members, Record, Statement};
 use crate::pair::{
-    Desk, DeviceName, Digits, Fresh, Now, OfferSecret, OfferText, Party, Purpose, Refusal, Rights,
-    Standing, Why, offers, set_offers,
+    Desk, DeviceName, Fresh, Now, OfferSecret, OfferText, Party, Purpose, Refusal, Rights, Said,
+    Standing, Why, offers, set_offers, told,
 };
 use crate::state::StateDb;
 use crate::trust::TRUSTED;
@@ -59,6 +59,17 @@ pub(crate) struct Pairings {
     /// Moves whenever a pairing does.
     turn: watch::Sender<u64>,
     telling: Telling,
+}
+
+/// What comes of a person's word that a pairing shall end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    /// It has ended, or had already and is forgotten.
+    Ended,
+    /// Both sides have accepted, and it is being written down.
+    Late,
+    /// There is none.
+    Nobody,
 }
 
 /// Why a pairing came to nothing.
@@ -146,58 +157,60 @@ impl Pairings {
     /// # Errors
     /// `bad_request` for what is no name, digits or rights; `conflict` when the digits differ, or there is nothing to accept any more.
     pub(crate) async fn accept(&self, party: &Party, wish: AcceptAgent) -> Result<(), Error> {
-        let digits = wish.digits.as_deref().map(str::parse::<Digits>).transpose();
-        let digits = digits.map_err(|error| Error::bad_request(error.to_string()))?;
-        let name = wish
-            .name
-            .as_deref()
-            .map(str::parse::<DeviceName>)
-            .transpose();
-        let name = name.map_err(|error| Error::bad_request(error.to_string()))?;
+        let Said { digits, name } = Said::read(wish.digits.as_deref(), wish.name.as_deref())?;
         let rights = rights(wish.capabilities, wish.projects)?;
-        let refusal = |refusal: Refusal| Error::new(Code::Conflict, refusal.to_string());
         let claimed = self.accept_claim(party, digits, name.as_ref(), &rights);
-        let accepted = match claimed {
-            Some(accepted) => accepted.map_err(refusal),
-            None => {
-                let accepted = locked(&self.desk).accept(party, digits, rights, self.now());
-                if let (Ok(()), Some(name)) = (&accepted, name) {
-                    locked(&self.names).insert(*party, name);
-                }
-                accepted.map_err(refusal)
+        let accepted = claimed.unwrap_or_else(|| {
+            let accepted = locked(&self.desk).accept(party, digits, rights, self.now());
+            if let (Ok(()), Some(name)) = (&accepted, name) {
+                locked(&self.names).insert(*party, name);
             }
-        };
+            accepted
+        });
         self.settle().await?;
-        accepted
+        accepted.map_err(told)
     }
 
     /// A person here does not want the pairing, or says that the digits differ.
     ///
     /// # Errors
-    /// `not_found` when there is none.
+    /// `not_found` when there is none, `conflict` when both sides have accepted and it is being written down.
     pub(crate) async fn refuse(&self, party: &Party, why: Why) -> Result<(), Error> {
         let in_doubt = |it: &Claiming| it.is_doubtful();
         if locked(&self.claims).get(party).is_some_and(in_doubt) {
             self.forget_doubt(*party).await?;
         }
-        let ended = self.end_claim(party, why) || self.end_deal(party, why);
+        let ended = match self.end_claim(party, why) {
+            Refused::Nobody => self.end_deal(party, why),
+            ended => ended,
+        };
         self.settle().await?;
         match ended {
-            true => Ok(()),
-            false => Err(Error::not_found(
+            Refused::Ended => Ok(()),
+            Refused::Late => Err(Error::new(
+                Code::Conflict,
+                "both sides have accepted; the two are paired in a moment",
+            )
+            .with_hint("Unpair it to end that.")),
+            Refused::Nobody => Err(Error::not_found(
                 "no agent of that id waits to be paired with this one",
             )),
         }
     }
 
-    /// Ends a pairing that the other side asked for, or forgets one that has ended. Returns whether there was one.
-    fn end_deal(&self, party: &Party, why: Why) -> bool {
+    /// Ends a pairing that the other side asked for, or forgets one that has ended.
+    fn end_deal(&self, party: &Party, why: Why) -> Refused {
         let mut desk = locked(&self.desk);
-        let there = desk.standing(party).is_some();
+        if desk.standing(party).is_none() {
+            return Refused::Nobody;
+        }
+        if desk.is_sealed(party) {
+            return Refused::Late;
+        }
         if !desk.end(party, why) {
             desk.forget(party);
         }
-        there
+        Refused::Ended
     }
 
     /// Writes down the open offers, and tells everyone how it stands.

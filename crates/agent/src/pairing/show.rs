@@ -2,7 +2,7 @@
 
 use super::{Pairings, locked, why_words};
 use crate::api::{Event, OpenOffer, PairedBy, Pairing, PendingAgent};
-use crate::pair::{Pending, Purpose, Seen};
+use crate::pair::{Pending, Purpose};
 
 impl Pairings {
     /// Tells everyone how it stands.
@@ -30,23 +30,11 @@ impl Pairings {
 }
 
 fn pending_agent(pending: &Pending) -> PendingAgent {
-    let Seen {
-        name,
-        digits,
-        state,
-        why,
-    } = pending.standing.seen();
     PendingAgent {
-        id: pending.party.to_string(),
-        name,
-        digits,
-        state,
+        other: pending.shown(why_words),
         by: match pending.knows_secret {
             true => PairedBy::Offer,
             false => PairedBy::Knock,
         },
-        why: why.map(|why| why_words(why).to_owned()),
-        since: pending.since,
-        until: pending.until,
     }
 }

@@ -1,28 +1,10 @@
-//! Where phones could reach this machine.
+//! What a person writes who says where phones reach this machine.
 
 use std::net::{IpAddr, SocketAddr};
 
 use reqwest::Url;
 
 use crate::api::Error;
-
-/// Returns this machine's addresses that others on its networks reach, those of usual home networks first.
-pub(super) fn of_this_machine() -> Vec<IpAddr> {
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let mut addresses: Vec<IpAddr> = interfaces
-        .iter()
-        .filter(|it| !it.is_loopback() && !it.is_link_local())
-        .map(if_addrs::Interface::ip)
-        .collect();
-    let rank = |ip: &IpAddr| match ip {
-        IpAddr::V4(v4) if v4.is_private() => 0,
-        IpAddr::V4(_) => 1,
-        IpAddr::V6(_) => 2,
-    };
-    addresses.sort_by_key(|ip| (rank(ip), *ip));
-    addresses.dedup();
-    addresses
-}
 
 /// Reads an address to listen on, with or without a port.
 pub(super) fn parse(text: &str) -> Result<SocketAddr, Error> {

@@ -24,8 +24,8 @@ use crate::events::{Events, Telling};
 use crate::limits;
 use crate::notify::Post;
 use crate::pair::{
-    Claim, Desk, DeviceName, Digits, Fresh, Hello, Now, Paired, Party, Purpose, Refusal, Reveal,
-    Rights, Standing, Why, no_random, offers, set_offers,
+    Claim, Desk, DeviceName, Fresh, Hello, Now, Paired, Party, Purpose, Refusal, Reveal, Rights,
+    Said, Standing, Why, no_random, offers, set_offers, told,
 };
 use crate::state::StateDb;
 use crate::text;
@@ -242,14 +242,7 @@ impl Phones {
     /// # Errors
     /// `bad_request` for no digits, projects or name; `conflict` when the digits differ, or there is nothing to accept any more.
     pub(crate) async fn accept(&self, party: &Party, wish: AcceptDevice) -> Result<(), Error> {
-        let digits = wish.digits.as_deref().map(str::parse::<Digits>).transpose();
-        let digits = digits.map_err(|error| Error::bad_request(error.to_string()))?;
-        let name = wish
-            .name
-            .as_deref()
-            .map(str::parse::<DeviceName>)
-            .transpose();
-        let name = name.map_err(|error| Error::bad_request(error.to_string()))?;
+        let Said { digits, name } = Said::read(wish.digits.as_deref(), wish.name.as_deref())?;
         if let Some(projects) = &wish.projects {
             check_projects(projects)?;
         }
@@ -265,7 +258,7 @@ impl Phones {
             locked(&self.door).names.insert(*party, name);
         }
         self.settle().await?;
-        accepted.map_err(|refusal| Error::new(Code::Conflict, refusal.to_string()))
+        accepted.map_err(told)
     }
 
     /// A person, here or there, does not want the pairing, or says that the digits differ.

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Phones, address, locked, why_words};
-use crate::api::{Device, Devices, Event, OpenOffer, PendingDevice, PhoneDoor, PhoneSession};
-use crate::pair::{Pending, Purpose, Seen};
+use super::{Phones, locked, why_words};
+use crate::api::{Device, Devices, Event, OpenOffer, PhoneDoor, PhoneSession};
+use crate::pair::Purpose;
 
 impl Phones {
     /// Tells everyone how it stands with phones.
@@ -43,12 +43,12 @@ impl Phones {
         devices.sort_by_key(|device| device.paired_at);
         Devices {
             door,
-            addresses: address::of_this_machine()
+            addresses: crate::net::addresses()
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
             offer: offer.map(|(expires_at, tries)| OpenOffer { expires_at, tries }),
-            pending: pending.iter().map(pending_device).collect(),
+            pending: pending.iter().map(|it| it.shown(why_words)).collect(),
             devices,
         }
     }
@@ -61,23 +61,5 @@ impl Phones {
             projects: device.projects.clone(),
             answers: device.answers,
         }
-    }
-}
-
-fn pending_device(pending: &Pending) -> PendingDevice {
-    let Seen {
-        name,
-        digits,
-        state,
-        why,
-    } = pending.standing.seen();
-    PendingDevice {
-        id: pending.party.to_string(),
-        name,
-        digits,
-        state,
-        why: why.map(|why| why_words(why).to_owned()),
-        since: pending.since,
-        until: pending.until,
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::api::{QuestionState, SendNotify};
-use crate::pair::{Claimant, OfferText};
+use crate::pair::{Claimant, Digits, OfferText};
 use crate::{Agent, Config, Headless, Home};
 
 /// Longest wait for something that comes at once; over it the test has failed.
@@ -21,6 +21,15 @@ struct Lab(tempfile::TempDir);
 impl Lab {
     fn new() -> Self {
         Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    /// Starts an agent with a phone that was given this.
+    async fn with_phone(wish: AcceptDevice) -> (Self, Agent, Phone) {
+        let lab = Self::new();
+        let agent = lab.start().await;
+        let made = offer(&agent).await;
+        let phone = Phone::paired(&agent, &made.url, 2, wish).await;
+        (lab, agent, phone)
     }
 
     async fn start(&self) -> Agent {
@@ -207,13 +216,16 @@ async fn listens(at: SocketAddr) -> bool {
     TcpStream::connect(at).await.is_ok()
 }
 
-async fn closes(at: SocketAddr) {
-    let closed = async {
-        while listens(at).await {
+/// Waits until somebody listens there, or nobody any more.
+async fn until(at: SocketAddr, open: bool) {
+    let changed = async {
+        while listens(at).await != open {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(SOON, closed).await.expect("it closes");
+    tokio::time::timeout(SOON, changed)
+        .await
+        .expect("it opens or closes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -274,11 +286,8 @@ async fn a_phone_reads_and_answers_what_it_was_given_and_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_belongs_to_the_desktop_is_not_behind_the_phones_door() {
-    let lab = Lab::new();
-    let agent = lab.start().await;
+    let (_lab, agent, phone) = Lab::with_phone(may(&["demo"], true)).await;
     asked(&agent, "demo").await;
-    let made = offer(&agent).await;
-    let phone = Phone::paired(&agent, &made.url, 2, may(&["demo"], true)).await;
     let session = phone.session.as_deref();
     // The keys are not each other's.
     let token = agent.runtime().token.clone();
@@ -333,11 +342,8 @@ async fn get(at: SocketAddr, host: &str, path: &str, bearer: Option<&str>) -> (u
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_phone_that_may_only_read_does_not_answer() {
-    let lab = Lab::new();
-    let agent = lab.start().await;
+    let (_lab, agent, phone) = Lab::with_phone(may(&["demo"], false)).await;
     let demo = asked(&agent, "demo").await;
-    let made = offer(&agent).await;
-    let phone = Phone::paired(&agent, &made.url, 2, may(&["demo"], false)).await;
     let path = format!("/phone/v1/messages/{}/answer", demo.id);
     assert_eq!(
         phone
@@ -461,7 +467,7 @@ async fn whatever_goes_wrong_leaves_nothing_behind() {
             "{case}: {shown:?}"
         );
         assert!(shown.pending.iter().all(ended), "{case}: {shown:?}");
-        closes(at).await;
+        until(at, false).await;
         assert!(
             offers(&agent.core().state).expect("read").is_empty(),
             "{case}"
@@ -499,23 +505,13 @@ async fn a_session_that_was_lost_on_the_way_does_not_count_after_a_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paired_phone_finds_the_page_again_after_a_start_until_it_is_revoked() {
-    let lab = Lab::new();
-    let agent = lab.start().await;
-    let made = offer(&agent).await;
-    let phone = Phone::paired(&agent, &made.url, 2, may(&["demo"], true)).await;
+    let (lab, agent, phone) = Lab::with_phone(may(&["demo"], true)).await;
     let at = place(&agent);
     agent.stop().await;
     assert!(!listens(at).await);
 
     let agent = lab.start().await;
-    let back = async {
-        while !listens(at).await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(SOON, back)
-        .await
-        .expect("it listens again");
+    until(at, true).await;
     // A second phone of the same name gets a name of its own.
     let made = offer(&agent).await;
     Phone::paired(&agent, &made.url, 3, may(&["demo"], true)).await;
@@ -562,7 +558,7 @@ async fn a_paired_phone_finds_the_page_again_after_a_start_until_it_is_revoked()
         .revoke(&Party::from([3; 32]))
         .await
         .expect("revoked");
-    closes(at).await;
+    until(at, false).await;
     agent.stop().await;
     let agent = lab.start().await;
     assert_eq!(phones(&agent).show().devices, []);

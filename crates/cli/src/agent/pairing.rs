@@ -107,7 +107,11 @@ impl Offer {
         let made: MadeOffer = agent.post_json("mesh/pairing/offer", &json!({})).await?;
         show(&made, out)?;
         let is_new = |it: &PendingAgent| {
-            it.by == PairedBy::Offer && before.pending.iter().all(|old| old.since != it.since)
+            it.by == PairedBy::Offer
+                && before
+                    .pending
+                    .iter()
+                    .all(|old| old.other.since != it.other.since)
         };
         talk(agent, events, &self.given, out, is_new).await
     }
@@ -123,14 +127,15 @@ impl Join {
                 code: self.code.clone(),
             };
             let begun: PendingAgent = agent.post_json("mesh/pairing/claim", &wish).await?;
-            let is_it = |it: &PendingAgent| it.by == PairedBy::Here && it.id == begun.id;
+            let is_it =
+                |it: &PendingAgent| it.by == PairedBy::Here && it.other.id == begun.other.id;
             let paired = tokio::select! {
                 paired = talk(&agent, events, &self.given, out, is_it) => paired,
                 _ = tokio::signal::ctrl_c() => Err(Failure::new(Kind::Failed, "interrupted")),
             };
             if paired.is_err() {
                 let _ = agent
-                    .delete(&format!("mesh/pairing/pending/{}", begun.id))
+                    .delete(&format!("mesh/pairing/pending/{}", begun.other.id))
                     .await;
             }
             paired
@@ -189,17 +194,17 @@ async fn talk(
             None => return Err(Failure::new(Kind::Unreachable, "the agent stopped")),
         };
         let pending = pairing.pending.iter().rfind(|it| match &other {
-            Some((id, _)) => it.id == *id && is_mine(it),
+            Some((id, _)) => it.other.id == *id && is_mine(it),
             None => is_mine(it),
         });
         match (pending, &other) {
-            (Some(pending), _) if pending.state == PendingState::Ended => {
-                let why = pending.why.as_deref().unwrap_or_default();
+            (Some(pending), _) if pending.other.state == PendingState::Ended => {
+                let why = pending.other.why.as_deref().unwrap_or_default();
                 return Err(Failure::new(Kind::Refused, why.trim_end_matches('.')));
             }
             (Some(pending), None) => {
-                if let (Some(name), Some(digits)) = (&pending.name, &pending.digits) {
-                    other = Some((pending.id.clone(), name.clone()));
+                if let (Some(name), Some(digits)) = (&pending.other.name, &pending.other.digits) {
+                    other = Some((pending.other.id.clone(), name.clone()));
                     typed = Some(ask(pending, name, digits, out)?);
                 }
             }
@@ -230,7 +235,7 @@ fn ask(
     );
     out.aside(format!(
         "{name} ({})\n\n    {three} {more}\n\nDoes the other side show the same six digits? Type yes to pair:",
-        pending.id
+        pending.other.id
     ));
     Ok(read_line())
 }
@@ -272,14 +277,17 @@ fn show(made: &MadeOffer, out: Output) -> Result<(), Failure> {
     }
     let text = format!(
         "{}\nOn the other agent: edgesync join {}\nOr with this agent's ticket: edgesync join TICKET --code {}\nThe offer counts once, for ten minutes.\n",
-        made.text, made.url, made.code
+        out.code(&made.text),
+        made.url,
+        made.code
     );
     out.bytes(text.as_bytes())
 }
 
 fn line(pending: &PendingAgent) -> String {
-    let name = pending.name.as_deref().unwrap_or("-");
-    let state = match (pending.state, pending.by) {
+    let PendingAgent { other, by } = pending;
+    let name = other.name.as_deref().unwrap_or("-");
+    let state = match (other.state, by) {
         (PendingState::Meeting, _) => "meets",
         (PendingState::Comparing, PairedBy::Here) => "asked from here, to be accepted",
         (PendingState::Comparing, PairedBy::Offer) => "has an offer, to be accepted",
@@ -287,6 +295,6 @@ fn line(pending: &PendingAgent) -> String {
         (PendingState::Accepted, _) => "accepted here, waits for the other side",
         (PendingState::Ended, _) => "not paired",
     };
-    let digits = pending.digits.as_deref().unwrap_or("-");
-    format!("{}  {}  {digits}  {state}\n", pending.id, printable(name))
+    let digits = other.digits.as_deref().unwrap_or("-");
+    format!("{}  {}  {digits}  {state}\n", other.id, printable(name))
 }

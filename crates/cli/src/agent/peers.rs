@@ -150,6 +150,10 @@ pub(crate) fn mesh_lines(mesh: &Mesh, now: Time) -> String {
             printable(&upstream.url)
         ));
     }
+    for bridge in &mesh.bridges {
+        let state = link_words(&bridge.state, now);
+        text.push_str(&format!("  bridge: {}: {state}\n", printable(&bridge.url)));
+    }
     for gone in mesh.revoked.iter().filter(|it| !it.unheard.is_empty()) {
         let who = gone.name.as_deref().unwrap_or(&gone.endpoint_id);
         let unheard = gone.unheard.iter().map(|id| printable(name_of(mesh, id)));

@@ -168,7 +168,8 @@ fn show(made: &MadeOffer, out: Output) -> Result<(), Failure> {
     out.bytes(
         format!(
             "{}\nScan this with the phone's camera, or open {page} there and type {}\nThe code counts once, for ten minutes.\n",
-            made.text, made.code
+            out.code(&made.text),
+            made.code
         )
         .as_bytes(),
     )

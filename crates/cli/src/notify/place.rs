@@ -46,7 +46,7 @@ pub(crate) struct PlaceArg {
 /// Where the messages are.
 pub(crate) enum Place {
     /// The running agent has them.
-    Agent(AgentApi),
+    Agent(Box<AgentApi>),
     /// Nobody else has them open.
     Alone(Box<Alone>),
 }
@@ -78,7 +78,7 @@ impl PlaceArg {
     /// Returns where the messages are.
     pub(super) async fn find(&self) -> Result<Place, Failure> {
         match self.agent().await {
-            Ok(agent) => Ok(Place::Agent(agent)),
+            Ok(agent) => Ok(Place::Agent(Box::new(agent))),
             Err(failure) if matches!(failure.kind, Kind::Unreachable | Kind::NotFound) => {
                 self.alone().await
             }
@@ -89,7 +89,7 @@ impl PlaceArg {
     /// Returns where the messages are, if others can be heard from there.
     pub(super) async fn find_listening(&self) -> Result<Place, Failure> {
         match self.agent().await {
-            Ok(agent) => Ok(Place::Agent(agent)),
+            Ok(agent) => Ok(Place::Agent(Box::new(agent))),
             Err(failure) if self.nats.is_none() => Err(failure),
             Err(failure) if !matches!(failure.kind, Kind::Unreachable | Kind::NotFound) => {
                 Err(failure)

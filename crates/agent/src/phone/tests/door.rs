@@ -1,8 +1,6 @@
 //! Where phones are let in, and by which address.
 
-use std::time::Duration;
-
-use super::{Lab, Phone, SOON, listens, may, offer, phones, place};
+use super::{Lab, Phone, may, offer, phones, place, until};
 use crate::api::MakeOffer;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,22 +38,7 @@ async fn an_offer_outlives_a_start_and_counts_once() {
     assert!(made.svg.contains("<svg") && made.text.lines().count() > 10);
     agent.stop().await;
     let agent = lab.start().await;
-    let at = made
-        .url
-        .split_once("/#")
-        .expect("an address")
-        .0
-        .trim_start_matches("http://")
-        .parse()
-        .expect("an address");
-    let back = async {
-        while !listens(at).await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(SOON, back)
-        .await
-        .expect("it listens again");
+    until(Phone::reads(&made.url, 2).at, true).await;
     Phone::paired(&agent, &made.url, 2, may(&["demo"], true)).await;
     assert_eq!(Phone::reads(&made.url, 4).claim().await.0, 403);
     agent.stop().await;
