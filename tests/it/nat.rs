@@ -1,6 +1,7 @@
 //! Two agents that know nothing of each other but their ids, behind NATs, with a relay: which way their packets take, and that what one commits is
 //! at the other whatever happens to the way. Each test runs in network namespaces, and says how long it took to go on.
 
+mod leaves;
 mod net;
 
 use std::time::Instant;

@@ -148,6 +148,10 @@ pub(crate) const BUS_IDLE: Duration = Duration::from_secs(3600);
 /// Time for telling peers that this agent or one of its repositories goes.
 pub(crate) const BUS_FAREWELL: Duration = Duration::from_millis(500);
 
+/// How long a link of the bus may be silent before it is pinged; three times that, and it has ended. A router that was switched off and on has forgotten
+/// its links, some drop what they do not know without a word, and whoever waits for news on such a link waits until then. The reference waits two minutes.
+pub(crate) const BUS_PING: Duration = Duration::from_secs(10);
+
 /// Agents without rights that are remembered, so that a person can choose one of them. With more, those heard longest ago are forgotten.
 pub(crate) const STRANGERS: usize = 64;
 

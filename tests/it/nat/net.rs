@@ -14,7 +14,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::sync::oneshot;
 
-use crate::machines::{command, enter, on};
+use crate::machines::{command, enter, ip, on};
+use crate::mesh::run;
 
 /// Makes the machines and the wires between them.
 pub(crate) const BUILD: &str = r#"
@@ -71,6 +72,7 @@ pub(crate) fn set_nat(laptop: &str, nat: Nat) {
           chain through {{
             type filter hook forward priority 0; policy drop;
             {refusal}
+            ct state invalid drop
             ct state established,related accept
             iifname \"lan\" accept
           }}
@@ -92,6 +94,45 @@ pub(crate) fn set_nat(laptop: &str, nat: Nat) {
         drop(input);
         assert!(nft.wait().expect("it ends").success(), "{rules}");
     });
+}
+
+/// Switches a router off and on: what it knew of connections is forgotten, nobody is told, and what it did not see begin it drops.
+pub(crate) fn restart_router(laptop: &str) {
+    let router = format!("router-{laptop}");
+    on(&router, || {
+        let loose = "/proc/sys/net/netfilter/nf_conntrack_tcp_loose";
+        std::fs::write(loose, "0").expect("it is strict");
+    });
+    ip(&router, "link set wan down");
+    ip(&router, "link set wan up");
+}
+
+/// Puts the router of a laptop behind another one, of its carrier, which translates in this way.
+pub(crate) fn behind_carrier(laptop: &str, nat: Nat) {
+    let (router, end) = (format!("router-{laptop}"), format!("to-{laptop}"));
+    run(command("ip").args(["netns", "add", "router-carrier"]));
+    ip("router-carrier", "link set lo up");
+    ip("public", &format!("link set {end} down"));
+    ip(
+        "public",
+        &format!("link set {end} nomaster netns router-carrier name lan"),
+    );
+    ip("router-carrier", "address add 100.64.0.1/24 dev lan");
+    ip("router-carrier", "link set lan up");
+    ip(
+        "router-carrier",
+        "link add wan type veth peer name to-carrier netns public",
+    );
+    ip("public", "link set to-carrier master net up");
+    ip("router-carrier", "address add 198.51.100.30/24 dev wan");
+    ip("router-carrier", "link set wan up");
+    ip(&router, "address flush dev wan");
+    ip(&router, "address add 100.64.0.2/24 dev wan");
+    ip(&router, "route add default via 100.64.0.1");
+    on("router-carrier", || {
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("it forwards");
+    });
+    set_nat("carrier", nat);
 }
 
 /// Who signs the relay's certificate, and the file in which agents find that.

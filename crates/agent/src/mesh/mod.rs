@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use edgesync_bus::{Connection, Login, Nats, SharedBus};
 use natsd::auth::Policy;
-use natsd::{Addresses, Options, RouteOptions, Server};
+use natsd::{Addresses, Limits, Options, RouteOptions, Server};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -183,16 +183,7 @@ impl Mesh {
         let token = crate::text::to_hex(&crate::text::random::<32>()?);
         let twin = gate::Twin::default();
         let policy = gate::policy(&parts.trust, parts.keys.id(), &twin, &token);
-        let server = Server::start(Options {
-            server_name: Some(parts.keys.id().to_string()),
-            listeners: role::listeners(role.0, &config),
-            policy: policy.clone(),
-            routes: RouteOptions {
-                credentials: gate::credentials(&parts.keys),
-                ..RouteOptions::default()
-            },
-            ..Options::default()
-        });
+        let server = Server::start(options(role.0, &config, &parts, &policy));
         let server = server.await?;
         let bus = own_client(&server, &token).await?;
         let connected = bus.connected();
@@ -484,6 +475,24 @@ impl Mesh {
             let mesh = Box::new(self.show());
             api::Event::Mesh { mesh }
         });
+    }
+}
+
+/// Returns how the server is made that is inside the agent.
+fn options(role: Role, config: &MeshConfig, parts: &Parts, policy: &Policy) -> Options {
+    Options {
+        server_name: Some(parts.keys.id().to_string()),
+        listeners: role::listeners(role, config),
+        policy: policy.clone(),
+        limits: Limits {
+            ping_interval: limits::BUS_PING,
+            ..Limits::default()
+        },
+        routes: RouteOptions {
+            credentials: gate::credentials(&parts.keys),
+            ..RouteOptions::default()
+        },
+        ..Options::default()
     }
 }
 
