@@ -111,13 +111,13 @@ test("a clone shows how far it is, wherever one looks, and goes on to its end", 
     await page.getByLabel("File").fill(path.join(agent.folder, "bit-by-bit.fossil"));
     await page.getByRole("button", { name: "Clone", exact: true }).click();
     const card = page.getByRole("region", { name: /^Clone http/ });
-    await card.getByText(/^[\d,]+( of [\d,]+)? · .*B$/).waitFor();
+    await card.getByText(/^[\d,]+ artifacts · .*B$/).waitFor();
     for (const scheme of /** @type {const} */ (["light", "dark"])) {
       await page.emulateMedia({ colorScheme: scheme });
       await inspect(page, `clone-progress-${scheme}`);
     }
     await visit(page, agent, "/");
-    await card.getByText(/^[\d,]+( of [\d,]+)? · .*B$/).waitFor();
+    await card.getByText(/^[\d,]+ artifacts · .*B$/).waitFor();
     await inspect(page, "overview-clone-dark");
     door.release();
     await page.locator("li[data-repository=bit-by-bit] [data-state=up_to_date]").waitFor();

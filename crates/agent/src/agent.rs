@@ -190,7 +190,7 @@ impl Agent {
         }
         let home = config.home.clone();
         home.create()?;
-        let Some(lock) = Lock::take(&home).map_err(StartError::Files)? else {
+        let Some(lock) = Lock::take(&home.lock_file()).map_err(StartError::Files)? else {
             return Err(who_runs(&home).await);
         };
         Runtime::remove_stale(&home).map_err(StartError::Files)?;

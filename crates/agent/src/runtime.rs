@@ -57,7 +57,7 @@ impl Runtime {
         if !home.lock_file().exists() {
             return Ok(None);
         }
-        if Lock::take(home)?.is_some() {
+        if Lock::take(&home.lock_file())?.is_some() {
             // Nobody holds the lock: what the file says is of the past.
             return Ok(None);
         }

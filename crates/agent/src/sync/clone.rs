@@ -21,6 +21,7 @@ use crate::clock;
 use crate::core::{Core, check_absolute};
 use crate::jobs::JobHandle;
 use crate::limits;
+use crate::lock::PassingLock;
 use crate::mesh::AGENT_SCHEME;
 use crate::replication::Ways;
 use crate::repository::{Writer, file_error, system_user};
@@ -189,8 +190,33 @@ impl Target {
         &self.partial
     }
 
-    /// Makes the partial file where there is none that can be gone on with. Returns which of both it is. Blocks.
-    pub(super) fn prepare(&self) -> Result<Begun, Error> {
+    /// Makes the partial file where there is none that can be gone on with. Returns which of both it is, and a lock that keeps others from
+    /// it. Blocks.
+    pub(super) fn prepare(&self) -> Result<(Begun, PassingLock), Error> {
+        let lock = self.lock()?;
+        self.begin().map(|begun| (begun, lock))
+    }
+
+    fn lock(&self) -> Result<PassingLock, Error> {
+        match PassingLock::take(self.beside("-lock")) {
+            Ok(Some(lock)) => Ok(lock),
+            Ok(None) => Err(Error::new(
+                Code::Conflict,
+                format!("{} is being cloned already", self.path.display()),
+            )
+            .with_hint("Wait until that is done, or choose another name.")),
+            Err(error) => Err(Error::new(
+                Code::Repository,
+                format!(
+                    "{} cannot be made in its folder: {error}",
+                    self.path.display()
+                ),
+            )
+            .with_hint("You have to be allowed to write in that folder.")),
+        }
+    }
+
+    fn begin(&self) -> Result<Begun, Error> {
         match Repository::open(&self.partial, Access::ReadOnly) {
             Ok(repository) if is_partial_clone(&repository).unwrap_or(false) => {
                 return Ok(Begun::Before);
@@ -212,15 +238,7 @@ impl Target {
         };
         Repository::create(&self.partial, &new)
             .map(|_| Begun::Now)
-            .map_err(|error| match error {
-                // The folder was there a moment ago.
-                FileError::NotFound(_) => Error::new(
-                    Code::Repository,
-                    format!("{} cannot be made in its folder", self.path.display()),
-                )
-                .with_hint("You have to be allowed to write in that folder."),
-                error => file_error(&error),
-            })
+            .map_err(|error| file_error(&error))
     }
 
     /// Removes the partial file of a clone that failed, if it is not worth keeping for the next try: nothing is in it, or the
@@ -263,12 +281,17 @@ impl Target {
         })
     }
 
+    /// Returns the path of a file that belongs to the partial one.
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.partial.clone().into_os_string();
+        name.push(suffix);
+        PathBuf::from(name)
+    }
+
     /// Removes the partial file with its journals and pieces. Blocks.
     fn remove(&self) {
         for suffix in ["", "-journal", "-wal", "-shm", "-pieces"] {
-            let mut name = self.partial.clone().into_os_string();
-            name.push(suffix);
-            match fs::remove_file(PathBuf::from(name)) {
+            match fs::remove_file(self.beside(suffix)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     tracing::warn!(path = %self.partial.display(), %error, "a partial clone cannot be removed");
                 }
@@ -280,11 +303,11 @@ impl Target {
 
 /// Runs a clone job to its end.
 async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, source: &Source) {
-    let mut begun = Begun::Before;
+    let mut prepared = None;
     let ended = match prepare(target).await {
         Err(error) => Some(Err(error)),
-        Ok((writer, prepared)) => {
-            begun = prepared;
+        Ok((writer, begun, lock)) => {
+            prepared = Some((begun, lock));
             let ended = tokio::select! {
                 () = job.cancelled().cancelled() => None,
                 cloned = clone(&writer, &core.linker.http, job, source) => Some(cloned),
@@ -299,15 +322,24 @@ async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, source: &Source
         None => None,
     };
     match adopted {
-        Some(Ok(name)) => job.update(|job| {
-            job.state = JobState::Done;
-            job.error = None;
-            job.repository = Some(name);
-        }),
+        Some(Ok(name)) => {
+            drop(prepared);
+            job.update(|job| {
+                job.state = JobState::Done;
+                job.error = None;
+                job.repository = Some(name);
+            });
+        }
         Some(Err(error)) => {
             let target = target.clone();
             let refused = error.code == Code::RemoteLogin;
-            let _ = tokio::task::spawn_blocking(move || target.give_up(begun, refused)).await;
+            if let Some((begun, lock)) = prepared {
+                let give_up = move || {
+                    target.give_up(begun, refused);
+                    drop(lock);
+                };
+                let _ = tokio::task::spawn_blocking(give_up).await;
+            }
             core.events.log(
                 Level::Error,
                 None,
@@ -328,19 +360,20 @@ async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, source: &Source
                 let target = target.clone();
                 let _ = tokio::task::spawn_blocking(move || target.remove()).await;
             }
+            drop(prepared);
             job.update(|job| job.state = JobState::Cancelled);
         }
     }
 }
 
 /// Makes the partial file and the thread that fills it.
-async fn prepare(target: &Target) -> Result<(Writer, Begun), Error> {
+async fn prepare(target: &Target) -> Result<(Writer, Begun, PassingLock), Error> {
     let target = target.clone();
     blocking(move || {
-        let begun = target.prepare()?;
+        let (begun, lock) = target.prepare()?;
         let writer = Writer::start("clone", &target.partial)
             .map_err(|error| Error::internal(error.to_string()))?;
-        Ok((writer, begun))
+        Ok((writer, begun, lock))
     })
     .await
 }

@@ -135,7 +135,7 @@ pub fn clone(
     let absolute =
         std::path::absolute(path).map_err(|error| ExchangeError::System(error.to_string()))?;
     let target = Target::new(absolute, &peer.to_string()).map_err(ExchangeError::Place)?;
-    let begun = target.prepare().map_err(ExchangeError::Place)?;
+    let (begun, _lock) = target.prepare().map_err(ExchangeError::Place)?;
     let cloned = if let Peer::Bus(address) = peer {
         let owner = owner.clone();
         let start = move |repository: &mut Repository| {

@@ -112,6 +112,33 @@ fn nobody_at_the_other_end_ends_with_4_and_nothing_is_left() {
 }
 
 #[test]
+fn into_one_file_one_clone_goes_at_a_time_and_a_killed_one_is_in_nobodys_way() {
+    let lab = Lab::new();
+    // It takes requests and says nothing.
+    let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", server.local_addr().expect("its address"));
+    let args = ["clone", &url, "c.fossil", "--json"];
+    let mut first = lab.edgesync_command(&args).spawn().expect("it starts");
+    let asked = server.accept().expect("it asks");
+    let second = lab.run(&args);
+    assert_eq!(second.code, 1, "{}", second.stdout);
+    let error = second.error();
+    assert_eq!(error["code"], "conflict", "{error}");
+    assert!(
+        error["message"]
+            .as_str()
+            .is_some_and(|it| it.contains("already"))
+    );
+    first.kill().expect("killed");
+    first.wait().expect("it ends");
+    drop((asked, server));
+    let third = lab.run(&args);
+    assert_eq!(third.error()["code"], "unreachable", "{}", third.stdout);
+    let left = std::fs::read_dir(lab.path("")).expect("a folder");
+    assert_eq!(left.count(), 0, "nothing is left");
+}
+
+#[test]
 fn a_path_is_cloned_and_synced_like_a_server() {
     let lab = Lab::new();
     lab.stock_history("a.fossil");
