@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startAgent } from "./agent.mjs";
-import { openBrowser, openPage, openPaper, readPicture, visit } from "./browser.mjs";
+import { inspect, openBrowser, openPage, openPaper, readPicture, visit } from "./browser.mjs";
 
 /** @type {import("./agent.mjs").Agent} */
 let agent;
@@ -80,4 +80,10 @@ test("the page shows a code at its own size", { timeout }, async () => {
   });
   assert.equal(sizes[0], sizes[1]);
   assert.ok((sizes[1] ?? 0) >= 240, `${sizes}`);
+  await inspect(page, "code");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.setViewportSize({ width: 720, height: 680 });
+  await inspect(page, "code-720-dark");
+  await page.setViewportSize({ width: 390, height: 900 });
+  await inspect(page, "code-phone-dark");
 });
