@@ -186,15 +186,18 @@ for (const [key, width, height] of /** @type {const} */ ([["900", 900, 1400], ["
   }
 }
 
-test("a mesh of one says what will be here", { timeout }, () => {
-  mesh = { ...mesh, peers: [], joins: [], bridges: [], role: "leaf", addresses: mesh.addresses.slice(0, 1) };
-  trusted = [];
-  return on({}, "/mesh", async (page) => {
-    await page.getByText("The other agents will be here").waitFor();
-    await page.getByText("A leaf has no address for others").waitFor();
-    await inspect(page, "mesh-empty");
+for (const scheme of /** @type {const} */ (["light", "dark"])) {
+  test(`a mesh of one says in ${scheme} what will be here`, { timeout }, () => {
+    const nobody = { mesh: null, members: [], revoked: [], peers: [], joins: [], bridges: [] };
+    mesh = { ...mesh, ...nobody, role: "leaf", addresses: mesh.addresses.slice(0, 1) };
+    [trusted, pairing] = [[], { offer: null, pending: [] }];
+    return on({ scheme, height: 1400 }, "/mesh", async (page) => {
+      await page.getByText("The other agents will be here").waitFor();
+      await page.getByText("A leaf has no address for others").waitFor();
+      await inspect(page, `mesh-empty-${scheme}`);
+    });
   });
-});
+}
 
 test("a Fossil server is bridged and removed, and what is wrong with one says what to do", { timeout }, () =>
   on({ height: 1400 }, "/mesh", async (page) => {
