@@ -140,6 +140,40 @@ fn jwt_until(end: Option<u64>, issuer: &Key, subject: &Key, nats: &Value) -> Str
 }
 
 #[test]
+fn a_server_of_short_messages_between_agents_is_sent_none_that_it_would_not_take() {
+    let ports = Ports::new();
+    let _server = ports.serve("max_payload: 64KB", "");
+    let leaf = format!("nats-leaf://127.0.0.1:{}", ports.leaf.number);
+    let client = format!("nats://127.0.0.1:{}", ports.client.number);
+    for ways in [[&leaf, &leaf], [&leaf, &client]] {
+        let place = Place::new(2);
+        let [first, second] = [0, 1].map(|at| place.start(at, &["--nats-upstream", ways[at]]));
+        for agent in [&first, &second] {
+            stands(agent);
+            agent.meets(1);
+        }
+        let before = [&first, &second].map(|agent| upstream(agent)["state"].clone());
+        place.commit_large(0, "long", 2_000_000);
+        second.receives("long");
+        // A check-in is here before the files that it names.
+        let whole = |at| {
+            let count = "SELECT count(*) FROM blob WHERE size<0";
+            let sql = ["sql", "--readonly", count, "-R"];
+            run(place.fossil().args(sql).arg(place.repository(at))).trim() == "0"
+        };
+        wait(|| whole(1));
+        place.commit_large(1, "back", 2_000_000);
+        first.receives("back");
+        wait(|| whole(0));
+        let after = [&first, &second].map(|agent| upstream(agent)["state"].clone());
+        assert_eq!(before, after, "no link was lost");
+        for agent in [&first, &second] {
+            assert_eq!(agent.mesh()["counters"]["violations"], 0);
+        }
+    }
+}
+
+#[test]
 fn a_creds_file_opens_both_ports_of_a_server_with_an_operator() {
     let (operator, account, user) = (Key::new(14 << 3, 1), Key::new(0, 2), Key::new(20 << 3, 3));
     let limits = json!({

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -133,6 +133,8 @@ pub(crate) struct Line {
     client: Client,
     answers: Arc<Answers>,
     tells: Tells,
+    /// Longest message, in bytes, of whoever knows of servers behind this one.
+    most: Arc<AtomicUsize>,
 }
 
 /// What a connection tells of itself, as it is heard.
@@ -181,6 +183,7 @@ impl Nats {
             client,
             answers,
             tells,
+            most: Arc::new(AtomicUsize::new(usize::MAX)),
         };
         Ok(Self {
             line,
@@ -209,6 +212,7 @@ impl Nats {
             client,
             answers,
             tells,
+            most: Arc::new(AtomicUsize::new(usize::MAX)),
         };
         Ok(Self {
             line,
@@ -221,6 +225,11 @@ impl Nats {
         self.line.tells.connected.clone()
     }
 
+    /// Returns where to say, in bytes, how long a message may be for servers behind this one, which the server itself does not tell of.
+    pub fn most(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.line.most)
+    }
+
     /// Returns what the connection has last met with, and each time that it meets with something.
     pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
         self.line.tells.trouble.clone()
@@ -228,11 +237,16 @@ impl Nats {
 }
 
 impl Line {
+    fn max_payload(&self) -> usize {
+        let most = self.most.load(Ordering::Relaxed);
+        self.client.max_payload().min(most)
+    }
+
     async fn send(&self, publish: Publish) -> Result<(), SendError> {
         if !*self.tells.connected.borrow() {
             return Err(SendError::Closed);
         }
-        publish.check(self.client.max_payload())?;
+        publish.check(self.max_payload())?;
         let Publish {
             subject,
             reply,
@@ -347,7 +361,7 @@ impl Bus for Nats {
     }
 
     fn max_payload(&self) -> usize {
-        self.line.client.max_payload()
+        self.line.max_payload()
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), SendError>> {

@@ -22,6 +22,7 @@ mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -135,6 +136,8 @@ pub(crate) struct Mesh {
     tunnel: Switch,
     neighbours: Option<Arc<Neighbours>>,
     upstream: Option<Upstream>,
+    /// Where the bus is told how long a message may be for the servers that this one is a leafnode of.
+    most: Arc<AtomicUsize>,
     replication: Arc<Replication>,
     bridges: Arc<Bridges>,
     /// Told when there is a new way to others, and when there is none.
@@ -186,7 +189,7 @@ impl Mesh {
         let server = Server::start(options(role.0, &config, &parts, &policy));
         let server = server.await?;
         let bus = own_client(&server, &token).await?;
-        let connected = bus.connected();
+        let (connected, most) = (bus.connected(), bus.most());
         let (upstream, bus): (_, SharedBus) = match &config.upstream {
             Some(url) => {
                 let (upstream, bus) = Upstream::open(url, bus).await?;
@@ -234,6 +237,7 @@ impl Mesh {
             dialler,
             tunnel,
             upstream,
+            most,
             replication,
             bridges,
             ways,

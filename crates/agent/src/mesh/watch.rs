@@ -1,6 +1,7 @@
 //! What the mesh does when something happens: a link comes or goes, a peer is heard, a member comes or is revoked.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use edgesync_replica::Input;
@@ -32,11 +33,15 @@ impl Mesh {
             };
             match event {
                 Ok(ServerEvent::LinkUp { .. }) => {
+                    self.most
+                        .store(self.server.max_payload(), Ordering::Relaxed);
                     self.greet();
                     self.publish();
                 }
                 Ok(ServerEvent::Disconnected { kind, .. }) => {
                     if kind != natsd::proto::Kind::Client {
+                        self.most
+                            .store(self.server.max_payload(), Ordering::Relaxed);
                         self.publish();
                     }
                 }

@@ -217,6 +217,7 @@ impl Leaf {
             cluster: connect.cluster.filter(|name| !name.is_empty()),
             takes_origin: false,
             tells_origins: false,
+            max_payload: None,
         };
         replace_older(shared, conn, &remote);
         let mut info = shared.leaf_info(conn, nonce);
@@ -267,6 +268,8 @@ impl Leaf {
             cluster: info.cluster.clone().filter(|name| !name.is_empty()),
             takes_origin: false,
             tells_origins: false,
+            max_payload: Some(info.max_payload)
+                .filter(|most| (1..context.shared.limits.max_payload).contains(most)),
         };
         context.conn.set_headers(info.headers);
         let progress = dialled.progress.clone();

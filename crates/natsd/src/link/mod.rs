@@ -49,6 +49,8 @@ pub(crate) struct Remote {
     pub(crate) takes_origin: bool,
     /// A member that tells of each origin when it wants no more. One that does not says at the end only that nobody does.
     pub(crate) tells_origins: bool,
+    /// The longest message that it takes, in bytes, if it said so: a longer one would end the link.
+    pub(crate) max_payload: Option<usize>,
 }
 
 /// Whose interest is announced on a link.
@@ -110,7 +112,11 @@ impl LinkState {
     }
 
     fn restrict(&self) {
-        let restricted = !self.terms.read().out.is_open() || self.remote.read().cluster.is_some();
+        let remote = self.remote.read();
+        let restricted = !self.terms.read().out.is_open()
+            || remote.cluster.is_some()
+            || remote.max_payload.is_some();
+        drop(remote);
         self.restricted.store(restricted, Ordering::Relaxed);
     }
 
@@ -124,11 +130,20 @@ impl LinkState {
         if !self.restricted.load(Ordering::Relaxed) {
             return true;
         }
+        let remote = self.remote.read();
+        if remote
+            .max_payload
+            .is_some_and(|most| message.payload.len() > most)
+        {
+            tracing::warn!(target: "natsd", bytes = message.payload.len(), server = remote.server_name, "a message is longer than the server at the other end of a link takes");
+            return false;
+        }
         if let Some(origin) = message.origin
-            && self.remote.read().cluster.as_deref().map(str::as_bytes) == Some(origin)
+            && remote.cluster.as_deref().map(str::as_bytes) == Some(origin)
         {
             return false;
         }
+        drop(remote);
         finds_loops(message.subject) || self.terms.read().out.lets_message(message.subject)
     }
 }

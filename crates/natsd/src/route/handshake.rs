@@ -307,6 +307,7 @@ fn remember(info: &Info, context: &Context<'_>) {
         cluster: None,
         takes_origin: info.cluster_follows || info.lnoc == Some(true),
         tells_origins: info.lnocu == Some(true),
+        max_payload: None,
     };
     if let Some(link) = &context.conn.link {
         link.set_remote(remote);

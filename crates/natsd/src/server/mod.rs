@@ -197,6 +197,13 @@ impl Server {
         LocalClient::new(Arc::clone(&self.shared), conn)
     }
 
+    /// The longest message, in bytes, that this server and every server that it is a leafnode of takes now. A longer one does not leave by a
+    /// link that would end of it. [`Event`]s tell when links come and go.
+    #[must_use]
+    pub fn max_payload(&self) -> usize {
+        self.shared.max_payload()
+    }
+
     /// Returns counters and connections as they are now.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -140,6 +140,16 @@ impl Shared {
         self.violations.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Returns the length of the longest message that this server and every server that it is a leafnode of takes.
+    pub(crate) fn max_payload(&self) -> usize {
+        let links = self.links.read();
+        let told = links.iter().filter_map(|conn| conn.link.as_ref());
+        let told = told.filter_map(|link| link.remote().max_payload);
+        told.min()
+            .unwrap_or(usize::MAX)
+            .min(self.limits.max_payload)
+    }
+
     /// Returns INFO with what is the same for every connection.
     pub(crate) fn info(&self, kind: Kind, nonce: &str) -> Info {
         let address = match kind {
@@ -192,7 +202,10 @@ impl Shared {
 
     /// Returns the INFO for a leafnode.
     pub(crate) fn leaf_info(&self, conn: &Conn, nonce: &str) -> Info {
-        let info = self.info(Kind::Leaf, nonce);
+        let info = Info {
+            max_payload: self.max_payload(),
+            ..self.info(Kind::Leaf, nonce)
+        };
         let host = self.advertise.leaves.as_ref().unwrap_or(&info.host);
         Info {
             client_id: Some(conn.id),

@@ -1,11 +1,11 @@
 //! Leafnode links, with a stock server at either end and with our own at both.
 
 use natsd::leaf::LeafRemote;
-use natsd::{Link, LinkStatus, Listeners, Options, Server};
+use natsd::{Limits, Link, LinkStatus, Listeners, Options, Server};
 
 use super::python;
 use super::stock::Stock;
-use super::wire::{loopback, options};
+use super::wire::{Wire, loopback, options};
 
 /// What a stock client does with one server, or with two that are linked.
 const CLIENT: &str = include_str!("scripts/client.py");
@@ -114,4 +114,45 @@ async fn a_wrong_port_is_named_with_the_right_one() {
         panic!("it is down");
     };
     assert!(why.contains("client port") && why.contains("7422"), "{why}");
+}
+
+#[tokio::test]
+async fn what_is_longer_than_a_hub_takes_stays_here_and_costs_no_link() {
+    let stock = Stock::start("max_payload: 1KB\nleafnodes { listen: \"@leaf\" }").await;
+    let leaf = hub().await;
+    assert_eq!(leaf.max_payload(), Limits::default().max_payload);
+    let mut link = dial(&leaf, stock.leafs());
+    let LinkStatus::Up { connection, .. } = reaches(&mut link, is_up).await else {
+        panic!("it is up");
+    };
+    assert_eq!(leaf.max_payload(), 1024);
+    let at = stock.clients().parse().expect("an address");
+    let (mut there, _) = Wire::dial(at).await;
+    there.connect(r#"{"verbose":false,"pedantic":false}"#).await;
+    there.ask("SUB a t\r\n").await;
+    let mut here = Wire::quiet(&leaf).await;
+    here.ask("SUB a h\r\n").await;
+    let message = |payload: &str| format!("PUB a {}\r\n{payload}\r\n", payload.len());
+    // Until the hub's interest has come over, nothing goes there.
+    while !there.ask("").await.contains("short") {
+        here.ask(message("short")).await;
+    }
+    let long = "x".repeat(1025);
+    let answer = here.ask(message(&long)).await;
+    assert!(answer.ends_with(&format!("MSG a h 1025|{long}")));
+    here.ask(message("last")).await;
+    let mut heard = String::new();
+    while !heard.contains("last") {
+        heard += &there.ask("").await;
+    }
+    assert!(!heard.contains("1025"), "{heard}");
+    assert!(matches!(link.status(), LinkStatus::Up { connection: now, .. } if now == connection));
+    // Those of whom it is the hub are told as well.
+    let leaves = leaf.addresses().leaves.expect("an address");
+    let (_, info) = Wire::dial(leaves).await;
+    assert_eq!(info["max_payload"], 1024);
+    drop(link);
+    while leaf.max_payload() == 1024 {
+        tokio::task::yield_now().await;
+    }
 }
