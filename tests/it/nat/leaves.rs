@@ -1,15 +1,20 @@
 //! A hub on the public machine, and two leaves behind NATs that come to it by TCP or over the tunnel: what one commits is at the other, and again after
 //! each trouble.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-use super::net::{BUILD, Nat, behind_carrier, restart_router, set_nat};
+use super::net::{BUILD, Nat, behind_carrier, restart_router, set_nat, take_ipv6_alone};
 use crate::machines::{ip, is_inside, on, wait_on};
 use crate::mesh::{Agent, Place};
 use crate::tunnel::peer;
 
 /// The machines, by the numbers of the agents on them; the first one is the hub.
 const MACHINES: [&str; 3] = ["public", "a", "b"];
+
+/// Where the hub is, by IPv4 and by IPv6.
+const HUB: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+const HUB_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
 
 /// How the leaves come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +27,17 @@ enum Way {
 struct Star {
     place: Place,
     way: Way,
+    /// Where the hub is.
+    hub: IpAddr,
     agents: [Option<Agent>; 3],
 }
 
 impl Star {
-    fn start(way: Way) -> Self {
+    fn start(way: Way, hub: IpAddr) -> Self {
         let mut star = Self {
             place: Place::new(3),
             way,
+            hub,
             agents: [None, None, None],
         };
         for number in [0, 1, 2] {
@@ -43,14 +51,17 @@ impl Star {
 
     fn start_agent(&mut self, number: usize) {
         let hub = self.agents[0].as_ref();
+        let [leaves, tunnel] = [7422, 7423].map(|port| SocketAddr::new(self.hub, port).to_string());
+        let url = format!("nats-leaf://{leaves}");
         let join: Vec<&str> = match (self.way, hub) {
-            // Leaves come to the port that a hub has by itself.
-            (Way::Tcp, None) => vec![],
-            (Way::Tunnel, None) => ["--iroh", "--no-relay", "--iroh-listen", "198.51.100.1:7423"]
+            // By IPv4 leaves come to the port that a hub has by itself.
+            (Way::Tcp, None) if self.hub.is_ipv4() => vec![],
+            (Way::Tcp, None) => vec!["--leaf-listen", &leaves],
+            (Way::Tunnel, None) => ["--iroh", "--no-relay", "--iroh-listen", &tunnel]
                 .into_iter()
                 .chain(["--leaf-listen", "127.0.0.1:0"])
                 .collect(),
-            (Way::Tcp, Some(_)) => vec!["--join", "nats-leaf://198.51.100.1:7422"],
+            (Way::Tcp, Some(_)) => vec!["--join", &url],
             (Way::Tunnel, Some(hub)) => {
                 vec!["--iroh", "--no-relay", "--iroh-peer", hub.address("ticket")]
             }
@@ -99,7 +110,7 @@ fn endure(way: Way, nats: [Nat; 2]) {
     for (laptop, nat) in MACHINES[1..].iter().zip(nats) {
         set_nat(laptop, nat);
     }
-    let mut star = Star::start(way);
+    let mut star = Star::start(way, HUB);
     star.exchange("at-first");
     star.restart_hub();
     for laptop in &MACHINES[1..] {
@@ -151,10 +162,26 @@ fn a_leaf_behind_its_own_nat_and_its_carriers_comes_to_a_hub_either_way() {
     set_nat("b", Nat::Preserving);
     behind_carrier("b", Nat::Symmetric);
     for way in [Way::Tcp, Way::Tunnel] {
-        let mut star = Star::start(way);
+        let mut star = Star::start(way, HUB);
         star.exchange("at-first");
         star.restart_hub();
         restart_router("carrier");
         star.exchange("the-carriers-router-was-off");
+    }
+}
+
+#[test]
+fn leaves_that_have_ipv6_alone_come_to_a_hub_either_way() {
+    if !is_inside(
+        "nat::leaves::leaves_that_have_ipv6_alone_come_to_a_hub_either_way",
+        BUILD,
+    ) {
+        return;
+    }
+    take_ipv6_alone();
+    for way in [Way::Tcp, Way::Tunnel] {
+        let mut star = Star::start(way, HUB_V6);
+        star.exchange("at-first");
+        star.restart_hub();
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn set_nat(laptop: &str, nat: Nat) {
         Nat::NoUdp => ("masquerade", "meta l4proto udp drop"),
     };
     // Who was not asked is dropped without an answer. A refusal would take the port that the laptop is about to use.
-    let rules = format!(
+    let nat = format!(
         "flush ruleset
         table ip nat {{
           chain out {{ type nat hook postrouting priority 100; oifname \"wan\" {masquerade}; }}
@@ -83,6 +83,11 @@ pub(crate) fn set_nat(laptop: &str, nat: Nat) {
           }}
         }}\n"
     );
+    rules(laptop, &nat);
+}
+
+/// Has the router of a laptop follow these rules.
+fn rules(laptop: &str, rules: &str) {
     on(&format!("router-{laptop}"), || {
         let mut nft = command("nft")
             .args(["-f", "-"])
@@ -133,6 +138,49 @@ pub(crate) fn behind_carrier(laptop: &str, nat: Nat) {
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("it forwards");
     });
     set_nat("carrier", nat);
+}
+
+/// Gives everybody IPv6, and the laptops nothing else. Their routers translate no address, and let in what was asked for.
+pub(crate) fn take_ipv6_alone() {
+    ip("public", "address add 2001:db8::1/64 dev net nodad");
+    for (number, laptop) in ["a", "b"].into_iter().enumerate() {
+        let (router, number) = (format!("router-{laptop}"), number + 1);
+        ip(
+            "public",
+            &format!("route add 2001:db8:{number}::/64 via 2001:db8::1{number}"),
+        );
+        ip(
+            &router,
+            &format!("address add 2001:db8::1{number}/64 dev wan nodad"),
+        );
+        ip(
+            &router,
+            &format!("address add 2001:db8:{number}::1/64 dev lan nodad"),
+        );
+        ip(laptop, "-4 address flush dev eth");
+        ip(
+            laptop,
+            &format!("address add 2001:db8:{number}::2/64 dev eth nodad"),
+        );
+        ip(
+            laptop,
+            &format!("route add default via 2001:db8:{number}::1"),
+        );
+        on(&router, || {
+            std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1").expect("it forwards");
+        });
+        rules(
+            laptop,
+            "flush ruleset
+            table ip6 filter {
+              chain through {
+                type filter hook forward priority 0; policy drop;
+                ct state established,related accept
+                iifname \"lan\" accept
+              }
+            }\n",
+        );
+    }
 }
 
 /// Who signs the relay's certificate, and the file in which agents find that.
