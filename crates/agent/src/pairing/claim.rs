@@ -364,29 +364,36 @@ impl Pairings {
         from: &mut (impl AsyncRead + Unpin),
     ) -> Result<(Option<DeviceName>, Rights), End> {
         let mut turns = self.turn.subscribe();
-        let mut heard = pin!(frames::wait::<Message>(from, limits::MEMBER_FRAME_BYTES));
         let mut there = false;
         loop {
-            turns.mark_unchanged();
-            {
-                let claims = locked(&self.claims);
-                let claiming = claims.get(host).ok_or(End::Said(Why::Cancelled))?;
-                if let Some(why) = claiming.refused {
-                    return Err(End::Said(why));
-                }
-                if let Some(accepted) = claiming.accepted.clone().filter(|_| there) {
+            // Also once the other side has accepted: it may end it yet, or be gone.
+            let mut heard = pin!(frames::wait::<Message>(from, limits::MEMBER_FRAME_BYTES));
+            let message = loop {
+                turns.mark_unchanged();
+                if let Some(accepted) = self.accepted_here(host)?.filter(|_| there) {
                     return Ok(accepted);
                 }
+                tokio::select! {
+                    message = &mut heard => break message?,
+                    _ = turns.changed() => {}
+                    () = self.parts.stopped.cancelled() => return Err(End::Said(Why::Cancelled)),
+                }
+            };
+            match message {
+                Message::Accept if !there => there = true,
+                Message::Refuse { why } => return Err(End::Said(why)),
+                _ => return Err(End::Said(Why::Nonsense)),
             }
-            tokio::select! {
-                message = &mut heard, if !there => match message? {
-                    Message::Accept => there = true,
-                    Message::Refuse { why } => return Err(End::Said(why)),
-                    _ => return Err(End::Said(Why::Nonsense)),
-                },
-                _ = turns.changed() => {}
-                () = self.parts.stopped.cancelled() => return Err(End::Said(Why::Cancelled)),
-            }
+        }
+    }
+
+    /// Returns what a person here has accepted by now.
+    fn accepted_here(&self, host: &Party) -> Result<Option<(Option<DeviceName>, Rights)>, End> {
+        let claims = locked(&self.claims);
+        let claiming = claims.get(host).ok_or(End::Said(Why::Cancelled))?;
+        match claiming.refused {
+            Some(why) => Err(End::Said(why)),
+            None => Ok(claiming.accepted.clone()),
         }
     }
 
