@@ -105,9 +105,11 @@ impl AgentApi {
             .send()
             .await
             .map_err(|error| {
+                // The address of a request means nothing to who reads this.
+                let why = chain(&error.without_url());
                 Failure::new(
                     Kind::Unreachable,
-                    format!("the agent does not answer: {}", chain(&error)),
+                    format!("the agent does not answer: {why}"),
                 )
                 .hint("edgesync doctor says what is wrong")
             })?;
