@@ -8,6 +8,15 @@ use serde_json::{Value, json};
 use crate::mesh::{Agent, Place, run, wait};
 use crate::tunnel::{peer, start, two};
 
+/// What of `agent.db` is of pairings and of what comes of them.
+const TABLES: [&str; 5] = [
+    "offer",
+    "pairing_doubt",
+    "member_record",
+    "trusted",
+    "joined",
+];
+
 /// A command that pairs, and asks on its way.
 struct Asking {
     process: Child,
@@ -297,4 +306,72 @@ fn waiting(agent: &Agent, state: &str) -> Vec<Value> {
     let pairing = agent.api("GET", "mesh/pairing", None);
     let pending = pairing["pending"].as_array().expect("pending").iter();
     pending.filter(|it| it["state"] == state).cloned().collect()
+}
+
+/// Asserts that an agent, and its file, have nothing of a pairing.
+fn has_nothing(place: &Place, number: usize, agent: &Agent) {
+    let mesh = agent.mesh();
+    for list in ["members", "joins", "revoked"] {
+        assert_eq!(mesh[list], json!([]), "{list}");
+    }
+    assert_eq!(agent.api("GET", "mesh/trusted", None), json!([]));
+    let pairing = agent.api("GET", "mesh/pairing", None);
+    assert_eq!(pairing["offer"], json!(null));
+    let pending = pairing["pending"].as_array().expect("pending");
+    assert!(pending.iter().all(|it| it["state"] == "ended"), "{pairing}");
+    let file = place.home(number).join("agent.db");
+    let state = rusqlite::Connection::open(file).expect("its file");
+    for table in TABLES {
+        let count = format!("SELECT count(*) FROM {table}");
+        let rows: i64 = state
+            .query_row(&count, [], |row| row.get(0))
+            .expect("a count");
+        assert_eq!(rows, 0, "{table}");
+    }
+}
+
+#[test]
+fn whoever_is_killed_before_both_have_accepted_leaves_nothing_on_either_side() {
+    // Who has accepted by then, and who is killed: the one that offered is the first.
+    let cases = [(None, 0), (Some(0), 1), (Some(0), 0), (Some(1), 0)];
+    let case = |(accepted, killed): (Option<usize>, usize)| {
+        let (place, ids) = two();
+        let mut agents = [0, 1].map(|number| Some(start(&place, number, None, &[])));
+        let other = |number: usize| &ids[1 - number];
+        {
+            let [Some(host), Some(guest)] = &agents else {
+                unreachable!("both run");
+            };
+            let made = host.api("POST", "mesh/pairing/offer", None);
+            let offer = json!({ "offer": made["url"] });
+            guest.api("POST", "mesh/pairing/claim", Some(&offer));
+            for agent in [host, guest] {
+                wait(|| waiting(agent, "comparing").len() == 1);
+            }
+        }
+        if let Some(number) = accepted {
+            let accept = format!("mesh/pairing/pending/{}/accept", other(number));
+            let agent = agents[number].as_ref().expect("it runs");
+            agent.api("POST", &accept, Some(&json!({})));
+        }
+        drop(agents[killed].take());
+        let survivor = agents[1 - killed].as_ref().expect("it runs");
+        wait(|| waiting(survivor, "ended").len() == 1);
+        has_nothing(&place, 1 - killed, survivor);
+        let again = start(&place, killed, None, &[]);
+        has_nothing(&place, killed, &again);
+        // Nobody can accept what has ended.
+        let accept = format!("mesh/pairing/pending/{}/accept", other(1 - killed));
+        let refused = survivor.refused("POST", &accept, &json!({}));
+        assert_eq!(refused["code"], "conflict", "{refused}");
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = cases
+            .map(|it| scope.spawn(move || case(it)))
+            .into_iter()
+            .collect();
+        for one in running {
+            one.join().expect("a case");
+        }
+    });
 }
