@@ -138,6 +138,19 @@ impl Large {
         pieces.close()?;
         Ok(found)
     }
+
+    /// Returns contents of which all pieces are here.
+    fn whole(&self, repo: &Repository, now: Timestamp) -> Result<Vec<ContentName>> {
+        let pieces = Pieces::open(repo, now)?;
+        let mut whole = Vec::new();
+        for name in self.incoming.keys() {
+            if pieces.gaps(name)?.is_some_and(|gaps| gaps.is_empty()) {
+                whole.push(*name);
+            }
+        }
+        pieces.close()?;
+        Ok(whole)
+    }
 }
 
 /// Returns the first part of `gaps` that was not asked for, no longer than a piece.
@@ -270,6 +283,21 @@ impl Client {
         }
     }
 
+    /// Stores contents of which an earlier exchange had all pieces and was ended before it came to that.
+    pub(super) fn complete_whole(
+        &mut self,
+        repo: &mut Repository,
+        now: Timestamp,
+    ) -> Result<(), SyncError> {
+        if self.large.under_way > 0 || self.large.incoming.is_empty() {
+            return Ok(());
+        }
+        for name in self.large.whole(repo, now)? {
+            self.complete(repo, name, now)?;
+        }
+        Ok(())
+    }
+
     /// Stores a content if all of it is here.
     fn complete(
         &mut self,
@@ -326,6 +354,37 @@ fn store(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::HashName;
+    use crate::samples::{self, NOW};
+    use crate::xfer::client::Goal;
+
+    #[test]
+    fn a_content_of_which_only_the_end_was_interrupted_is_stored() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut repo = samples::repository(folder.path());
+        let content = b"all of it is here in two pieces";
+        let hash = HashName::sha3_of(content);
+        let name = ContentName::Artifact(hash);
+        let size = u32::try_from(content.len()).expect("short");
+        let put = |repo: &Repository, offset: u32, part: &[u8]| {
+            let mut pieces = Pieces::open(repo, NOW).expect("opened");
+            assert!(pieces.expect(&name, size).expect("expected"));
+            assert!(pieces.put(&name, offset, part).expect("put"));
+            pieces.close().expect("closed");
+        };
+        let mut client = Client::new(Goal::default(), None);
+        client.large.announce(name, size, Visibility::Public, None);
+
+        put(&repo, 0, &content[..10]);
+        client.complete_whole(&mut repo, NOW).expect("looked");
+        assert_eq!(repo.rid(&hash).expect("read"), None, "half of it");
+
+        put(&repo, 10, &content[10..]);
+        client.complete_whole(&mut repo, NOW).expect("stored");
+        let rid = repo.rid(&hash).expect("read").expect("stored");
+        assert_eq!(*repo.content(rid).expect("content"), content[..]);
+        assert!(Pieces::existing(&repo, NOW).expect("looked").is_none());
+    }
 
     #[test]
     fn parts_are_asked_for_once_and_never_beyond_a_gap() {

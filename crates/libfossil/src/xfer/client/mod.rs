@@ -308,6 +308,7 @@ impl Client {
         if self.summary.rounds >= MAX_ROUNDS {
             return Err(SyncError::Stalled);
         }
+        self.complete_whole(repo, now)?;
         let (outbox, turn) = if self.large.is_under_way() || self.is_complete(repo)? {
             match self.compose_piece(repo, now)? {
                 Some(outbox) => (outbox, Turn::Compose),
@@ -365,7 +366,8 @@ impl Client {
             return Ok(false);
         }
         if let Some(clone) = &self.clone {
-            let named = self.accepted.is_some() && self.progress;
+            // One that goes on may have everything but what is known by name, for which nobody has asked yet.
+            let named = self.accepted.is_some() && (self.progress || self.asked.is_empty());
             return Ok(clone.is_complete()
                 && self.uv.is_idle()
                 && self.lists.is_idle()

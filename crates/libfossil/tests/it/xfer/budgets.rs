@@ -255,6 +255,35 @@ fn a_clone_with_long_contents_is_whole_after_breaks_and_another_server() {
 }
 
 #[test]
+fn a_clone_that_has_all_but_a_long_content_goes_on_with_that() {
+    let lab = Lab::new();
+    let mut server = create(&lab, "server.fossil");
+    let long = put(&mut server, &noise(99, 400_000), Visibility::Public);
+    for seed in 0..40 {
+        put(&mut server, &noise(seed, 5_000), Visibility::Public);
+    }
+    // After each number of requests that leaves something to be done.
+    for patience in 1.. {
+        let mut clone = new_clone(&lab.path(&format!("{patience}.fossil")));
+        let mut drive = |patience| {
+            let machine = start_clone(&mut clone, Goal::default(), None);
+            let mut machine = machine.unwrap().within(Budget::of(65_536));
+            let mut line = Line::new(&mut server, "g", 65_536);
+            line.patience = patience;
+            line.drive(&mut machine, &mut clone, 2).unwrap()
+        };
+        if drive(patience).is_some() {
+            assert!(patience > 10, "nothing was left to be interrupted");
+            break;
+        }
+        let summary = drive(MAX_REQUESTS).expect("it ends");
+        assert_eq!(summary.missing, 0, "after {patience} requests");
+        assert!(clone.rid(&long).unwrap().is_some());
+        assert_equal(&lab, &clone, &server);
+    }
+}
+
+#[test]
 fn private_and_shunned_contents_are_not_given_away_in_pieces() {
     let lab = Lab::new();
     let (mut client, mut server) = pair(&lab);
