@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::workspace;
 
 /// Long enough for any machine; nothing waits for it when all is well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A folder with the homes of some agents that trust each other, each with a copy of one repository.
 pub(crate) struct Place {
