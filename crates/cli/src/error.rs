@@ -26,8 +26,8 @@ pub(crate) enum Kind {
     Repository,
     /// Everything else.
     Failed,
-    /// The command has printed what it found, and that is a failure.
-    Told,
+    /// The command has printed what it found, and that is a failure with this exit code.
+    Told(u8),
 }
 
 impl Kind {
@@ -42,19 +42,15 @@ impl Kind {
             Self::Unreachable => "unreachable",
             Self::Remote => "remote",
             Self::Repository => "repository",
-            Self::Failed | Self::Told => "failed",
+            Self::Failed | Self::Told(_) => "failed",
         }
     }
 
     /// Returns the exit code of the process.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
-            Self::NotFound
-            | Self::Conflict
-            | Self::Remote
-            | Self::Repository
-            | Self::Failed
-            | Self::Told => 1,
+            Self::NotFound | Self::Conflict | Self::Remote | Self::Repository | Self::Failed => 1,
+            Self::Told(exit_code) => exit_code,
             Self::TimedOut => 2,
             Self::Refused => 3,
             Self::Unreachable => 4,
@@ -83,7 +79,13 @@ impl Failure {
 
     /// Returns the failure of a command whose own output says all of it.
     pub(crate) fn told() -> Self {
-        Self::new(Kind::Told, "")
+        Self::new(Kind::Told(1), "")
+    }
+
+    /// Returns the same failure where the command's own output has said it already.
+    pub(crate) fn already_told(self) -> Self {
+        let kind = Kind::Told(self.kind.exit_code());
+        Self { kind, ..self }
     }
 
     /// Adds what the person can do now.

@@ -107,7 +107,7 @@ impl Output {
 
     /// Reports the failure: `error:` and `hint:` on standard error, or one JSON object on standard output.
     pub(crate) fn failure(self, failure: &Failure) {
-        if failure.kind == Kind::Told {
+        if matches!(failure.kind, Kind::Told(_)) {
             return;
         }
         if self.json {

@@ -86,7 +86,9 @@ impl Now {
                     .map(|it| repository_line(it, Time::now()))
                     .collect()
             })?;
-            done.iter().try_for_each(|it| failed(&it.state))
+            let failed = done.iter().try_for_each(|it| failed(&it.state));
+            // In JSON the states have it, and a second document would be none.
+            failed.map_err(|it| if out.json { it.already_told() } else { it })
         })
     }
 }

@@ -237,6 +237,12 @@ fn a_remote_that_cannot_be_reached_ends_sync_now_with_4() {
     );
     let ran = lab.run(&["sync", "now", "--json"]);
     assert_eq!(ran.code, 4, "{} {}", ran.stdout, ran.stderr);
+    // One document, which has the error.
+    let said: serde_json::Value = serde_json::from_str(&ran.stdout).expect("one document");
+    assert_eq!(said[0]["state"]["kind"], "error", "{said}");
+    let ran = lab.run(&["sync", "now"]);
+    assert_eq!(ran.code, 4, "{} {}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
 }
 
 #[test]
