@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Route;
@@ -68,21 +69,21 @@ pub(crate) fn keep(shared: &Arc<Shared>, target: Target) -> Link {
     link
 }
 
-/// Dials a server of which a member told, and again when the route is lost: at most so often while it does not answer, and as
-/// long as there is a cluster while it answers but one of the two does not let the other in.
+/// Dials a server of which a member told, and again when the route is lost: at most so often at one place while it does not answer, and as
+/// long as there is a cluster while it answers but one of the two does not let the other in. Where it is may be told anew meanwhile.
 pub(super) fn learned(
     shared: &Arc<Shared>,
     server_id: String,
-    address: String,
+    mut told: watch::Receiver<String>,
     stop: CancellationToken,
 ) {
     let shared = Arc::clone(shared);
     let tasks = shared.tasks.clone();
     tasks.spawn(async move {
-        let target = Target::Tcp(address);
         let (mut rest, mut failures) = (DIAL_PAUSE, 0);
         let mut member = server_id.clone();
-        while failures < LEARNED_ATTEMPTS {
+        loop {
+            let target = Target::Tcp(told.borrow_and_update().clone());
             let progress = Progress::new();
             let met = once(&shared, &target, &progress, &stop).await;
             if progress.was_up() {
@@ -93,16 +94,20 @@ pub(super) fn learned(
                 _ => failures += 1,
             }
             member = met.unwrap_or(member);
-            if shared.members.has(&member) || shared.members.is_empty() {
-                break;
+            let over = failures >= LEARNED_ATTEMPTS
+                || shared.members.has(&member)
+                || shared.members.is_empty();
+            if over && shared.members.dialled(&server_id, &told) {
+                return;
             }
             tokio::select! {
                 () = stop.cancelled() => break,
+                _ = told.changed() => (rest, failures) = (DIAL_PAUSE, 0),
                 () = shared.members.again.notified() => {}
                 () = tokio::time::sleep(rest) => rest = (rest * 2).min(LEARNED_PAUSE_MAX),
             }
         }
-        shared.members.dialled(&server_id);
+        shared.members.forget(&server_id);
     });
 }
 

@@ -1,12 +1,12 @@
 //! Who else is in the cluster, and what members tell of each other.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -35,8 +35,8 @@ struct State {
     alone_since: Option<Instant>,
     /// Ids of servers that were dialled and have yet to join, with the number of the connection.
     meeting: BTreeMap<String, u64>,
-    /// Ids of servers that are dialled because a member told of them.
-    learned: HashSet<String>,
+    /// Where servers are dialled because a member told of them, by their ids.
+    learned: HashMap<String, watch::Sender<String>>,
     /// Ends their dialling.
     unlearn: CancellationToken,
 }
@@ -58,7 +58,7 @@ impl Members {
             known: BTreeMap::new(),
             alone_since: None,
             meeting: BTreeMap::new(),
-            learned: HashSet::new(),
+            learned: HashMap::new(),
             unlearn: stop.child_token(),
         };
         Self {
@@ -172,17 +172,23 @@ impl Members {
             }
             return;
         }
-        let new = info.server_id != shared.server_id
-            && !state.known.contains_key(&info.server_id)
-            && state.learned.len() < MAX_LEARNED_DIALS;
         let Some(address) = info.ip.as_deref().and_then(address_of) else {
             return;
         };
-        if new && shared.route_options.dial_learned && state.learned.insert(info.server_id.clone())
-        {
+        if let Some(place) = state.learned.get(&info.server_id) {
+            // It listens elsewhere now, and that is said once.
+            place.send_if_modified(|known| std::mem::replace(known, address.clone()) != address);
+            return;
+        }
+        let new = info.server_id != shared.server_id
+            && !state.known.contains_key(&info.server_id)
+            && state.learned.len() < MAX_LEARNED_DIALS;
+        if new && shared.route_options.dial_learned {
+            let (place, told) = watch::channel(address);
+            state.learned.insert(info.server_id.clone(), place);
             let stop = state.unlearn.clone();
             drop(state);
-            dial::learned(shared, info.server_id.clone(), address, stop);
+            dial::learned(shared, info.server_id.clone(), told, stop);
         }
     }
 
@@ -193,8 +199,18 @@ impl Members {
         std::mem::replace(&mut state.unlearn, next).cancel();
     }
 
-    /// Notes that dialling a server that was told of is over.
-    pub(super) fn dialled(&self, server_id: &str) {
+    /// Notes that dialling a server that was told of is over, unless it was told meanwhile that it is elsewhere, and says so.
+    pub(super) fn dialled(&self, server_id: &str, told: &watch::Receiver<String>) -> bool {
+        let mut state = self.state.lock();
+        let over = !told.has_changed().unwrap_or(false);
+        if over {
+            state.learned.remove(server_id);
+        }
+        over
+    }
+
+    /// Notes that a server that was told of is to be dialled no more.
+    pub(super) fn forget(&self, server_id: &str) {
         self.state.lock().learned.remove(server_id);
     }
 

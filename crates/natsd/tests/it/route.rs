@@ -179,6 +179,38 @@ async fn three_members_become_a_full_mesh_by_hearsay() {
 }
 
 #[tokio::test]
+async fn a_member_that_comes_back_at_another_place_is_found_there_each_time() {
+    let (a, b, c) = (
+        member("a", Some("m")).await,
+        member("b", Some("m")).await,
+        member("c", Some("m")).await,
+    );
+    let _stays = dial(&c, &a);
+    let mut link = dial(&b, &a);
+    drop(joined(&[client_of(&a), client_of(&b), client_of(&c)]).await);
+    for _ in 0..2 {
+        let before = routes_of(&b);
+        drop(link);
+        b.set_cluster_name(None);
+        let left = b.set_listeners(options().listeners).await;
+        left.expect("it leaves");
+        // Taken by somebody else, so that it is not back at the same port by chance.
+        let _taken = std::net::TcpListener::bind(&before);
+        b.set_cluster_name(Some("m"));
+        let listeners = Listeners {
+            routes: Some(loopback()),
+            ..options().listeners
+        };
+        let back = b.set_listeners(listeners).await;
+        back.expect("it is back");
+        assert_ne!(routes_of(&b), before);
+        link = dial(&b, &a);
+        let mut wires = joined(&[client_of(&a), client_of(&b), client_of(&c)]).await;
+        each_message_arrives_once(&mut wires).await;
+    }
+}
+
+#[tokio::test]
 async fn a_reference_server_is_a_member_like_any_other() {
     let (a, b) = (member("a", Some("m")).await, member("b", Some("m")).await);
     let route = format!("nats-route://{}", routes_of(&a));
