@@ -131,6 +131,17 @@ impl Repository {
         Ok(files.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Returns those of [`Repository::unversioned`] that can travel. A name that could not stand in a card would spoil the whole message, and all
+    /// behind it would be stuck.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn unversioned_to_tell(&self) -> Result<Vec<UvFile>> {
+        let mut files = self.unversioned()?;
+        files.retain(|file| check_name(&file.name).is_ok());
+        Ok(files)
+    }
+
     /// Returns what is known of one unversioned file.
     ///
     /// # Errors
@@ -208,7 +219,7 @@ impl Repository {
             .unwrap_or(0))
     }
 
-    /// Returns the hash of the whole set: 40 digits, equal in two repositories exactly when no file differs.
+    /// Returns the hash of the whole set: 40 digits, equal in two repositories exactly when no file that can travel differs.
     ///
     /// # Errors
     /// The file can't be read.
@@ -220,21 +231,26 @@ impl Repository {
             return Ok(HashName::sha1_of(b"").as_str().to_owned());
         }
         let mut query = self.conn().prepare_cached(
-            "SELECT name || ' ' || datetime(mtime, 'unixepoch') || ' ' || hash || char(10)
+            "SELECT name, name || ' ' || datetime(mtime, 'unixepoch') || ' ' || hash || char(10)
                FROM unversioned WHERE hash IS NOT NULL ORDER BY name",
         )?;
-        let lines = query.query_map([], |row| row.get::<_, Option<String>>(0))?;
+        let lines = query.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+        })?;
         let lines = lines.collect::<rusqlite::Result<Vec<_>>>()?;
-        let text: String = lines.into_iter().flatten().collect();
+        let travels = lines
+            .into_iter()
+            .filter(|(name, _)| check_name(name).is_ok());
+        let text: String = travels.filter_map(|(_, line)| line).collect();
         Ok(HashName::sha1_of(text.as_bytes()).as_str().to_owned())
     }
 }
 
 impl Transaction<'_> {
-    /// Writes an unversioned file; whatever had that name is gone. The caller has checked the name.
+    /// Writes an unversioned file; whatever had that name is gone.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// [`Error::UnversionedName`], or the file can't be written.
     pub fn put_unversioned(
         &mut self,
         name: &str,
@@ -242,6 +258,7 @@ impl Transaction<'_> {
         hash: &HashName,
         content: &[u8],
     ) -> Result<()> {
+        check_name(name)?;
         let packed = codec::pack(content);
         let worthwhile = packed.len() <= content.len() / 100 * WORTHWHILE_PERCENT;
         let stored = if worthwhile {

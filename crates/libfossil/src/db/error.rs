@@ -8,6 +8,7 @@ use crate::blob::codec::CodecError;
 use crate::blob::delta::DeltaError;
 use crate::db::Rid;
 use crate::name::HashName;
+use crate::uv::UvNameError;
 
 /// An error of opening, reading or writing a repository.
 #[derive(Debug, Error)]
@@ -78,6 +79,9 @@ pub enum Error {
     /// A row of `blob` has a name that is no hash.
     #[error("the artifact with rid {0} has a malformed name")]
     BadName(Rid),
+    /// An unversioned file with a name under which it could not travel.
+    #[error(transparent)]
+    UnversionedName(#[from] UvNameError),
     /// Only the name of the artifact is known, or that of one it is a delta of.
     #[error("the content of {name} is not here")]
     Missing {

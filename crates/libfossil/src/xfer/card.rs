@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::extension::{ContentName, Extension};
 use super::token::escape;
 use crate::name::HashName;
+use crate::uv::check_name;
 
 /// A software version as peers announce it: a release number such as 22100 for 2.21, and the build's date and time as decimal numbers
 /// (`YYYYMMDD`, `HHMMSS`).
@@ -198,8 +199,15 @@ pub enum Pragma {
 }
 
 impl Card {
-    /// Appends the card's line and content to `out`.
+    /// Appends the card's line and content to `out`; nothing for an unversioned file whose name cannot stand in a line.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        if self.uv_name().is_some_and(|name| check_name(name).is_err()) {
+            return;
+        }
+        self.write_whole(out);
+    }
+
+    fn write_whole(&self, out: &mut Vec<u8>) {
         match self {
             Self::Pull { server, project } => line(out, &["pull", server, project]),
             Self::Push { server, project } => line(out, &["push", server, project]),
@@ -277,6 +285,17 @@ impl Card {
                 line(out, &["edgesync-piece", &name, &offset, &length]);
                 out.extend_from_slice(content);
             }
+        }
+    }
+
+    /// Returns the name of the unversioned file that the card is about.
+    fn uv_name(&self) -> Option<&str> {
+        match self {
+            Self::UvIGot(entry)
+            | Self::UvFile { entry, .. }
+            | Self::Pragma(Pragma::Extension(Extension::UvOffer(entry))) => Some(&entry.name),
+            Self::UvGimme(name) => Some(name),
+            _ => None,
         }
     }
 

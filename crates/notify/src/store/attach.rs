@@ -3,20 +3,35 @@
 use libfossil::db::Repository;
 use libfossil::name::HashName;
 use libfossil::time::Timestamp;
+use libfossil::uv::check_name;
 
 use super::{Store, StoreError};
 use crate::limits::{MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS_BYTES};
 use crate::message::{Fields, is_file_name};
 
-/// Returns the name under which the repository holds a message's attachment.
+/// Returns the name under which the repository holds a message's attachment. Where the attachment's own cannot travel, as one with white
+/// space, everything in it but letters, digits and dots of ASCII is written as `:` and two hexadecimal digits a byte; no attachment's own name has a
+/// colon.
 #[must_use]
 pub fn attachment_path(message: &Fields, name: &str) -> String {
-    format!(
-        "{}/media/{}/{}/{name}",
+    let folder = format!(
+        "{}/media/{}/{}",
         message.project,
         message.thread.short(),
         message.id.short()
-    )
+    );
+    let plain = format!("{folder}/{name}");
+    if check_name(&plain).is_ok() {
+        return plain;
+    }
+    let written = name.bytes().map(|byte| {
+        if byte.is_ascii_alphanumeric() || byte == b'.' {
+            char::from(byte).to_string()
+        } else {
+            format!(":{byte:02X}")
+        }
+    });
+    format!("{folder}/{}", written.collect::<String>())
 }
 
 impl Store {

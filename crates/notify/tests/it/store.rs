@@ -268,6 +268,31 @@ fn a_messages_thread_and_the_projects_active_last_are_known() {
 }
 
 #[test]
+fn an_attachment_whose_name_has_white_space_is_kept_under_one_that_travels() {
+    let mut place = Place::new(1);
+    let ci = Agent::new(1, "ci");
+    let mut fields = ci.says(1, 1, "the files");
+    let names = [
+        "my file.txt",
+        "my%20file.txt",
+        "gr\u{f6}\u{df}e\u{a0}1.pdf",
+        "_FOSSIL_",
+    ];
+    fields.media = names.map(str::to_owned).to_vec();
+    let files = names.map(|name| (name, name.as_bytes()));
+    Store::attach(&mut place.repo, &fields, &files, at(0)).expect("stored");
+    place.add(&[ci.signs(&fields)]).expect("stored");
+    let path = attachment_path(&fields, "my file.txt");
+    assert_eq!(path, "demo/media/00000001/00000001/my:20file.txt");
+    for name in names {
+        let path = attachment_path(&fields, name);
+        assert_eq!(libfossil::uv::check_name(&path), Ok(()));
+        let kept = place.repo.unversioned_content(&path).expect("read");
+        assert_eq!(kept.as_deref(), Some(name.as_bytes()), "{name}");
+    }
+}
+
+#[test]
 fn attachments_have_plain_names_and_a_quota() {
     let mut place = Place::new(1);
     let ci = Agent::new(1, "ci");

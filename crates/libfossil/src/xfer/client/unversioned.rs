@@ -201,9 +201,9 @@ impl UvState {
     pub(super) fn begin_catalogue(&mut self, repo: &Repository, may_push: bool) -> Result<()> {
         self.may_push = may_push;
         if self.unnamed.is_none() {
-            let files = repo.unversioned()?;
-            self.held_bytes = files.iter().map(|file| file.size).sum();
-            let files = files.into_iter().filter(|file| file.hash.is_some());
+            self.held_bytes = repo.unversioned()?.iter().map(|file| file.size).sum();
+            let files = repo.unversioned_to_tell()?.into_iter();
+            let files = files.filter(|file| file.hash.is_some());
             self.unnamed = Some(files.map(|file| file.name).collect());
         }
         Ok(())

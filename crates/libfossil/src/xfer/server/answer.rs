@@ -399,7 +399,13 @@ impl<'a> Answer<'a> {
     }
 
     fn uv_catalogue(&mut self, from: usize) -> Result<()> {
-        for (number, file) in self.repo.unversioned()?.iter().enumerate().skip(from) {
+        for (number, file) in self
+            .repo
+            .unversioned_to_tell()?
+            .iter()
+            .enumerate()
+            .skip(from)
+        {
             if !self.outbox.push_fitting(&Card::UvIGot(entry(file))) {
                 let place = Place::Count(u32::try_from(number).unwrap_or(u32::MAX));
                 self.more(List::Unversioned, place);

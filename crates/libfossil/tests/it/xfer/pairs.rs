@@ -228,6 +228,46 @@ fn unversioned_files_become_equal_both_ways() {
 }
 
 #[test]
+fn an_unversioned_file_whose_name_cannot_stand_in_a_card_holds_up_nothing_behind_it() {
+    let mut pair = Pair::new();
+    let hash = HashName::sha3_of(b"text");
+    let put = |repo: &mut Repository, name: &str| {
+        repo.write(now(), |tx| tx.put_unversioned(name, 1000, &hash, b"text"))
+    };
+    let refused = put(&mut pair.client, "a b");
+    assert!(matches!(
+        refused,
+        Err(libfossil::db::Error::UnversionedName(_))
+    ));
+    // As an earlier version stored it, on both sides.
+    for (file, repo, behind) in [
+        ("client.fossil", &mut pair.client, "behind-here"),
+        ("server.fossil", &mut pair.server, "behind-there"),
+    ] {
+        put(repo, file).unwrap();
+        put(repo, behind).unwrap();
+        let conn = Connection::open(pair.lab.path(file)).unwrap();
+        let renamed = "UPDATE unversioned SET name='a file of ' || name WHERE name=?1";
+        assert_eq!(conn.execute(renamed, [file]).unwrap(), 1);
+    }
+    let alone = Goal {
+        unversioned: true,
+        ..Goal::default()
+    };
+    pair.run(alone, "oy").unwrap();
+    for (repo, own) in [
+        (&pair.client, "a file of client.fossil"),
+        (&pair.server, "a file of server.fossil"),
+    ] {
+        let files = repo.unversioned().unwrap().into_iter();
+        let names: Vec<_> = files.map(|file| file.name).collect();
+        assert_eq!(names, [own, "behind-here", "behind-there"]);
+    }
+    let again = pair.run(alone, "oy").unwrap();
+    assert_eq!((again.rounds, again.unversioned_sent), (1, 0));
+}
+
+#[test]
 fn unversioned_files_over_the_room_are_left_where_they_are() {
     let mut pair = Pair::new();
     let keep = |repo: &mut Repository, name: &str, size: usize| {
