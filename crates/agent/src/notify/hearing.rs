@@ -118,14 +118,19 @@ impl Post {
         let Ok(id) = MessageId::parse(&said.msg_id) else {
             return;
         };
-        // Anybody on the bus can say this; it is only shown, and only of ids that look like devices.
-        let Ok(device) = said.received_by.parse::<crate::trust::EndpointId>() else {
-            return;
-        };
         let known = self.read(move |office, _| Ok(office.is_own(&id))).await;
         if !known.unwrap_or(false) {
             return;
         }
+        self.note_acknowledged(id, &said.received_by);
+        self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
+    }
+
+    /// Takes note that a device has a message of this agent. Anybody on the bus can say this; it is only shown, and only of ids that look like devices.
+    pub(super) fn note_acknowledged(&self, id: MessageId, device: &str) {
+        let Ok(device) = device.parse::<crate::trust::EndpointId>() else {
+            return;
+        };
         let mut acknowledged = locked(&self.acknowledged);
         if acknowledged.len() >= ACKNOWLEDGED
             && !acknowledged.contains_key(&id)
@@ -137,7 +142,5 @@ impl Post {
         if devices.len() < ACKNOWLEDGERS {
             devices.insert(device.to_string());
         }
-        drop(acknowledged);
-        self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
     }
 }

@@ -262,6 +262,11 @@ impl Office {
             follows.stored.extend(more.stored);
             follows.effects.extend(more.effects);
         }
+        // What came with its own resolution behind it waits for nobody.
+        let waits = |message: &Message| !message.is_question() || self.desk.waits(&message.id);
+        follows
+            .effects
+            .retain(|effect| !matches!(effect, Effect::Acknowledge(it) if !waits(it)));
         Ok(follows)
     }
 

@@ -90,6 +90,8 @@ struct Outcome {
     stored: bool,
     publish: Vec<Message>,
     acknowledge: Vec<Message>,
+    /// Questions of this agent to which others replied, with who did: they had them.
+    had: Vec<(MessageId, String)>,
     events: Vec<Event>,
     refused: Vec<String>,
     next_due: Option<Timestamp>,
@@ -357,6 +359,9 @@ impl Post {
         for event in outcome.events {
             self.setting.events.publish(event);
         }
+        for (question, device) in outcome.had {
+            self.note_acknowledged(question, &device);
+        }
         if outcome.stored {
             self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
             self.hosted().changed(Origin::Push);
@@ -476,6 +481,11 @@ fn outcome(office: &Office, repo: &Repository, follows: Follows) -> Outcome {
         ..Outcome::default()
     };
     for message in &follows.stored {
+        if let Some(question) = message.reply_to.filter(|id| office.is_own(id))
+            && !office.is_own(&message.id)
+        {
+            outcome.had.push((question, message.from.clone()));
+        }
         outcome.events.push(Event::Message {
             message: Box::new(office.show(message)),
             show: shown(message.id),

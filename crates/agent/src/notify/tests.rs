@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use edgesync_bus::{Hub, Publish, SharedBus};
 use edgesync_notify::name::MessageId;
+use edgesync_notify::store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -282,6 +283,69 @@ async fn what_the_bus_lost_comes_with_the_repository_and_an_asker_comes_back() {
     let decided = asker.post.answer(id(&asked), SOON).await.expect("decided");
     assert_eq!(resolved(&decided).answer.as_deref(), Some("no"));
     asker.stop().await;
+}
+
+/// Brings a message from one repository into the other, as replication does: nobody says anything of it on the bus.
+async fn replicate(from: &Agent, id: MessageId, to: &Agent) {
+    let read = from.hosted.write(move |repo| {
+        let store = Store::read(repo).expect("read");
+        store.message(repo, &id).expect("a message")
+    });
+    let message = read.await.expect("read");
+    let written = to.hosted.write(move |repo| {
+        let mut store = Store::read(repo).expect("read");
+        store.add(repo, &[message], crate::clock::now())
+    });
+    written.await.expect("written").expect("stored");
+    to.post.look().await.expect("looked");
+}
+
+/// Returns who is known to have a message, as soon as anybody is.
+async fn delivered(agent: &Agent, id: MessageId) -> Vec<String> {
+    let mut turn = agent.post.turn.subscribe();
+    let found = async {
+        loop {
+            let message = agent.post.message(id).await.expect("a message");
+            if !message.delivered_to.is_empty() {
+                return message.delivered_to;
+            }
+            turn.changed().await.expect("a turn");
+        }
+    };
+    tokio::time::timeout(SOON, found).await.expect("delivered")
+}
+
+#[tokio::test]
+async fn an_asker_learns_who_got_its_question_by_replication() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ci, ada) = (identity(&folder, "ci"), identity(&folder, "ada"));
+    let asker = start(&folder, "ci", &[&ada]).await;
+    let person = start(&folder, "ada", &[&ci]).await;
+    // Nobody hears it.
+    let asked = asker.post.send(question()).await.expect("sent");
+    let hub = Hub::default();
+    asker.join(&hub, "ci").await;
+    person.join(&hub, "ada").await;
+    replicate(&asker, id(&asked), &person).await;
+    assert_eq!(delivered(&asker, id(&asked)).await, [ada.endpoint_id()]);
+    asker.stop().await;
+    person.stop().await;
+}
+
+#[tokio::test]
+async fn who_replies_to_a_question_had_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ci, ada) = (identity(&folder, "ci"), identity(&folder, "ada"));
+    let asker = start(&folder, "ci", &[&ada]).await;
+    let person = start(&folder, "ada", &[&ci]).await;
+    let asked = asker.post.send(question()).await.expect("sent");
+    replicate(&asker, id(&asked), &person).await;
+    let reply = person.post.reply(asked.thread.clone(), action("yes"));
+    let reply = reply.await.expect("sent");
+    replicate(&person, id(&reply), &asker).await;
+    assert_eq!(delivered(&asker, id(&asked)).await, [ada.endpoint_id()]);
+    asker.stop().await;
+    person.stop().await;
 }
 
 #[tokio::test]

@@ -413,6 +413,9 @@ impl Desk {
             self.decide_by_answer(&question.fields, &message, now, effects);
         }
         store_first(effects, first, &message, arrival);
+        if arrival == Arrival::Bus || shown && self.still_asks(&message, now) {
+            effects.push(Effect::Acknowledge(message.clone()));
+        }
         self.tell(message, author, arrival, late, shown, effects);
     }
 
@@ -426,10 +429,8 @@ impl Desk {
         shown: bool,
         effects: &mut Vec<Effect>,
     ) {
-        match arrival {
-            Arrival::Here => effects.push(Effect::Publish(message.clone())),
-            Arrival::Bus => effects.push(Effect::Acknowledge(message.clone())),
-            Arrival::Repository => {}
+        if arrival == Arrival::Here {
+            effects.push(Effect::Publish(message.clone()));
         }
         if late {
             effects.push(Effect::Late(message));
@@ -493,6 +494,12 @@ impl Desk {
             let known = self.resolutions.entry(question).or_default();
             known.push((fields.clone(), author));
         }
+    }
+
+    /// Whether it is another's question that a person here can still answer: its asker wants to know that somebody has it, however it came.
+    fn still_asks(&self, message: &Fields, now: Now) -> bool {
+        let waiting = self.waiting.get(&message.id);
+        waiting.is_some_and(|it| !self.is_own(it) && !it.is_over(now))
     }
 
     /// Whether it answers a question that is decided.

@@ -374,6 +374,35 @@ fn a_question_can_be_taken_back_by_its_asker_alone() {
 }
 
 #[test]
+fn a_question_that_replication_brings_is_acknowledged_once_while_it_can_be_answered() {
+    let room = Room::new();
+    let mut question = room.ci.asks(1, "Deploy?", &["Yes", "No"]);
+    question.expires_at = Some(at(61_000));
+    let asked = room.ci.signs(&question);
+    let sit = || Desk::new(room.ada.me(), ring(&[&room.ci, &room.ada, &room.bob]));
+    let mut ada = sit();
+    let both = [
+        Effect::Acknowledge(asked.clone()),
+        Effect::Show(asked.clone()),
+    ];
+    assert_eq!(ada.found(asked.clone(), at(1500)), both);
+    assert_eq!(ada.found(asked.clone(), at(1600)), [], "once");
+    assert_eq!(
+        ada.receive(&address(&asked), asked.clone(), at(1700)),
+        [],
+        "whichever way it comes again"
+    );
+    let acknowledges = |effects: &[Effect]| {
+        let is_it = |it: &Effect| matches!(it, Effect::Acknowledge(_));
+        effects.iter().any(is_it)
+    };
+    // Words wait for nobody, and nobody can answer what is over.
+    let words = room.ci.signs(&room.ci.says(2, 1, "Never mind"));
+    assert!(!acknowledges(&sit().found(words, at(1500))));
+    assert!(!acknowledges(&sit().found(asked, at(61_001))));
+}
+
+#[test]
 fn others_show_a_question_and_take_it_down_when_its_asker_says_so() {
     let mut room = Room::new();
     let question = room.ci.asks(1, "Deploy?", &["Yes", "No"]);
