@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
-use libfossil::name::ProjectCode;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +39,7 @@ use crate::shell::Shell;
 use crate::state::{StateDb, StateError};
 use crate::sync::{Http, Linker, Remote, Wishes};
 use crate::text;
-use crate::trust::{EndpointId, Register, Trust};
+use crate::trust::{AcceptUnsigned, EndpointId, Register, Trust};
 use crate::watch::FileWatch;
 
 /// How long to wait for the runtime file of an agent that holds the lock and is just starting.
@@ -75,8 +74,8 @@ pub struct Config {
     pub trust: Vec<EndpointId>,
     /// The repository of questions and answers, made when it is not there; without one, the agent has none.
     pub notify: Option<PathBuf>,
-    /// Codes of projects in which unsigned messages on the bus count like those of trusted agents.
-    pub accept_unsigned: Vec<ProjectCode>,
+    /// Where unsigned messages on the bus count like those of trusted agents.
+    pub accept_unsigned: Vec<AcceptUnsigned>,
     /// The file of the identity key; that of the home when it is not given.
     pub identity: Option<PathBuf>,
     /// The agent's part of the mesh.
@@ -423,7 +422,7 @@ fn build(
     };
     let (state, aside) = StateDb::open(&config.home.state_file())?;
     let state = Arc::new(state);
-    let unsigned = config.accept_unsigned.iter().map(ToString::to_string);
+    let unsigned = config.accept_unsigned.iter().cloned();
     let register = Register::open(Arc::clone(&state), config.trust.iter().copied(), unsigned);
     let broken = |source| StateError::Database {
         path: config.home.state_file(),

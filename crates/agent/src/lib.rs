@@ -70,7 +70,7 @@ pub use runtime::Runtime;
 pub use shell::{Headless, Shell, ShellError};
 pub use state::StateError;
 pub use text::{error_chain, format_size};
-pub use trust::{EndpointId, EndpointIdError};
+pub use trust::{AcceptUnsigned, AcceptUnsignedError, EndpointId, EndpointIdError};
 
 /// This agent's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

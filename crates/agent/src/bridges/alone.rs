@@ -19,7 +19,7 @@ use crate::pair::DeviceName;
 use crate::runtime::Runtime;
 use crate::state::StateDb;
 use crate::sync::{BusServer, Http, Remote};
-use crate::trust::{EndpointId, Register, Trust};
+use crate::trust::{AcceptUnsigned, EndpointId, Register, Trust};
 use crate::wire::Wire;
 
 /// The name of the connection to the bus.
@@ -184,7 +184,7 @@ fn known(
     named.push(agent.keys().id());
     let (state, _) = StateDb::open(&home.state_file()).map_err(|error| internal(&error))?;
     let state = Arc::new(state);
-    let unsigned = unsigned.iter().map(ToString::to_string);
+    let unsigned = unsigned.iter().copied().map(AcceptUnsigned::Repository);
     let register = Register::open(Arc::clone(&state), named, unsigned);
     let trust = Arc::new(Trust::new(register.map_err(|error| internal(&error))?));
     let (keys, events) = (Arc::clone(agent.keys()), Arc::new(Events::new()));

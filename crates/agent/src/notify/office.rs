@@ -45,7 +45,7 @@ pub(crate) struct Rights {
     /// Whose messages are taken: who may write in their repository, into which they go.
     pub(crate) writers: HashSet<EndpointId>,
     /// Projects in which unsigned messages are taken.
-    pub(crate) unsigned: Vec<String>,
+    pub(crate) unsigned: Vec<Project>,
 }
 
 /// Returns the rights that a register tells in the repository of messages with this project code.
@@ -54,7 +54,7 @@ pub(super) fn rights(register: &Register, project: &str) -> Rights {
     let writers = everyone.filter(|(_, letters)| Capabilities::from_letters(letters).may_write());
     Rights {
         writers: writers.map(|(id, _)| id).collect(),
-        unsigned: register.unsigned_projects().map(str::to_owned).collect(),
+        unsigned: register.unsigned_projects().cloned().collect(),
     }
 }
 
@@ -147,9 +147,8 @@ impl Office {
             scope: Scope::Everything,
             may_answer: true,
         });
-        let unsigned = &self.rights.unsigned;
-        for project in unsigned.iter().filter_map(|it| Project::parse(it).ok()) {
-            keyring.admit_unsigned(project);
+        for project in &self.rights.unsigned {
+            keyring.admit_unsigned(project.clone());
         }
         keyring
     }

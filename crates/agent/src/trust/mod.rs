@@ -22,6 +22,7 @@ use libfossil::auth::Capabilities;
 pub(crate) use auth::{AuthError, Context, HEADER, Statement};
 pub(crate) use keys::Keys;
 pub use keys::{EndpointId, EndpointIdError};
+pub use register::{AcceptUnsigned, AcceptUnsignedError};
 pub(crate) use register::{Register, TrustedId};
 
 use crate::api::Time;

@@ -2,7 +2,11 @@
 //! has revoked has none, whoever names it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
+
+use edgesync_notify::name::{NameError, Project};
+use libfossil::name::ProjectCode;
 
 use super::TRUSTED;
 use super::keys::EndpointId;
@@ -22,13 +26,41 @@ pub(crate) struct TrustedId {
     pub(crate) since: Option<Time>,
 }
 
+/// Where messages of programs that do not sign count.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AcceptUnsigned {
+    /// In the exchange of the repository with this project code.
+    Repository(ProjectCode),
+    /// In questions and answers of the project with this name.
+    Notify(Project),
+}
+
+/// A text was neither a project code nor a project's name.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is neither a project code nor the name of a notify project")]
+pub struct AcceptUnsignedError(String, #[source] NameError);
+
+impl FromStr for AcceptUnsigned {
+    type Err = AcceptUnsignedError;
+
+    /// Takes a project code, or else the name of a notify project.
+    fn from_str(text: &str) -> Result<Self, AcceptUnsignedError> {
+        if let Ok(code) = text.parse() {
+            return Ok(Self::Repository(code));
+        }
+        let name = Project::parse(text);
+        name.map(Self::Notify)
+            .map_err(|error| AcceptUnsignedError(text.to_owned(), error))
+    }
+}
+
 /// The identities that are known here.
 #[derive(Debug)]
 pub(crate) struct Register {
     /// Named by flags, for this run.
     given: BTreeSet<EndpointId>,
-    /// Projects in which unsigned messages count, for this run.
-    unsigned: BTreeSet<String>,
+    /// Where unsigned messages count, for this run.
+    unsigned: Vec<AcceptUnsigned>,
     /// What `agent.db` remembers, read once and kept the same.
     kept: RwLock<BTreeMap<EndpointId, TrustedId>>,
     /// What follows from the mesh's records.
@@ -44,7 +76,7 @@ impl Register {
     pub(crate) fn open(
         state: Arc<StateDb>,
         given: impl IntoIterator<Item = EndpointId>,
-        unsigned: impl IntoIterator<Item = String>,
+        unsigned: impl IntoIterator<Item = AcceptUnsigned>,
     ) -> rusqlite::Result<Self> {
         let trusted = state.trusted()?.into_iter();
         let kept = trusted.map(|entry| (entry.id, entry)).collect();
@@ -58,7 +90,7 @@ impl Register {
     /// Returns the identities given for this run alone.
     pub(crate) fn of_run(
         given: impl IntoIterator<Item = EndpointId>,
-        unsigned: impl IntoIterator<Item = String>,
+        unsigned: impl IntoIterator<Item = AcceptUnsigned>,
     ) -> Self {
         Self {
             given: given.into_iter().collect(),
@@ -118,14 +150,18 @@ impl Register {
         own.or_else(|| Some(self.members().members.get(id)?.name.to_string()))
     }
 
-    /// Whether unsigned messages count in a project.
+    /// Whether unsigned messages count in the exchange of a repository with this project code.
     pub(crate) fn accepts_unsigned(&self, project: &str) -> bool {
-        self.unsigned.contains(project)
+        let is_it = |it: &AcceptUnsigned| matches!(it, AcceptUnsigned::Repository(code) if code.as_str() == project);
+        self.unsigned.iter().any(is_it)
     }
 
-    /// Returns the projects in which unsigned messages count.
-    pub(crate) fn unsigned_projects(&self) -> impl Iterator<Item = &str> {
-        self.unsigned.iter().map(String::as_str)
+    /// Returns the projects in whose questions and answers unsigned messages count.
+    pub(crate) fn unsigned_projects(&self) -> impl Iterator<Item = &Project> {
+        self.unsigned.iter().filter_map(|it| match it {
+            AcceptUnsigned::Notify(project) => Some(project),
+            AcceptUnsigned::Repository(_) => None,
+        })
     }
 
     /// Returns those whom flags and people here have named, those of this run first.
@@ -181,9 +217,11 @@ mod tests {
     fn rights_survive_and_can_be_changed_and_taken() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("agent.db");
+        let code = "0123456789abcdef0123456789abcdef01234567";
+        let unsigned = || [code, "p"].map(|text| text.parse().expect("either"));
         let open = || {
             let (state, _) = StateDb::open(&path).expect("a database");
-            Register::open(Arc::new(state), [id(1)], ["p".to_owned()]).expect("read")
+            Register::open(Arc::new(state), [id(1)], unsigned()).expect("read")
         };
         let register = open();
         let entry = |letters: &str| TrustedId {
@@ -201,7 +239,13 @@ mod tests {
         assert_eq!(register.letters(&id(3), "p"), None);
         let everyone = [(id(1), "gio".to_owned()), (id(2), "o".to_owned())];
         assert_eq!(register.everyone("p"), everyone.into());
-        assert!(register.accepts_unsigned("p") && !register.accepts_unsigned("a"));
+        // A code counts for repositories alone, a name for messages alone.
+        assert!(register.accepts_unsigned(code) && !register.accepts_unsigned("p"));
+        let names: Vec<_> = register.unsigned_projects().map(Project::as_str).collect();
+        assert_eq!(names, ["p"]);
+        for neither in ["", "a b", "a.b", "_x"] {
+            neither.parse::<AcceptUnsigned>().expect_err("neither");
+        }
         assert_eq!(register.all().get(1), Some(&entry("o")));
         assert!(register.remove(&id(2)).expect("removed"));
         drop(register);

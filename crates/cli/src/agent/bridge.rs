@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use edgesync_agent::AcceptUnsigned;
 use edgesync_agent::api::Level;
 use edgesync_agent::bridges::{Alone, Options, endpoint_id};
 use edgesync_agent::log::Log;
@@ -132,6 +133,14 @@ impl Serve {
             accept_unsigned,
             prefix,
         } = self.on_bus.read()?;
+        let codes = accept_unsigned.into_iter().map(|accepted| match accepted {
+            AcceptUnsigned::Repository(code) => Ok(code),
+            AcceptUnsigned::Notify(name) => Err(Failure::new(
+                Kind::Usage,
+                format!("--accept-unsigned: a bridge carries no messages, so {name} has to be a project code"),
+            )),
+        });
+        let accept_unsigned = codes.collect::<Result<_, _>>()?;
         let mut options = Options {
             servers: Vec::new(),
             bus: self.nats_url,

@@ -1,8 +1,7 @@
 //! The flags that an agent and bridges in a process of their own have in common: what they say on a bus, and who counts there.
 
 use clap::Args;
-use edgesync_agent::EndpointId;
-use libfossil::name::ProjectCode;
+use edgesync_agent::{AcceptUnsigned, EndpointId};
 
 use crate::error::{Failure, Kind, OrFail};
 
@@ -13,7 +12,7 @@ pub(crate) struct BusFlags {
     #[arg(long = "trust", value_name = "ID")]
     trusted: Vec<String>,
 
-    /// The code of a project in which programs that do not sign may read and write; may be given again [env: EDGESYNC_ACCEPT_UNSIGNED=, several separated by spaces]
+    /// The code of a project in which programs that do not sign may read and write, or the name of a notify project in which their messages count; may be given again [env: EDGESYNC_ACCEPT_UNSIGNED=, several separated by spaces]
     #[arg(long = "accept-unsigned", value_name = "PROJECT")]
     accept_unsigned: Vec<String>,
 
@@ -30,7 +29,7 @@ pub(crate) struct BusFlags {
 /// What the flags say.
 pub(crate) struct OnBus {
     pub(crate) trust: Vec<EndpointId>,
-    pub(crate) accept_unsigned: Vec<ProjectCode>,
+    pub(crate) accept_unsigned: Vec<AcceptUnsigned>,
     pub(crate) prefix: String,
 }
 
@@ -48,8 +47,8 @@ impl BusFlags {
                 .push(text.parse().or_fail(Kind::Usage, "--trust")?);
         }
         for text in list(self.accept_unsigned, "EDGESYNC_ACCEPT_UNSIGNED") {
-            let code = text.parse().or_fail(Kind::Usage, "--accept-unsigned")?;
-            on_bus.accept_unsigned.push(code);
+            let accepted = text.parse().or_fail(Kind::Usage, "--accept-unsigned")?;
+            on_bus.accept_unsigned.push(accepted);
         }
         Ok(on_bus)
     }

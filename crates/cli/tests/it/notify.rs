@@ -496,6 +496,21 @@ fn an_answer_that_is_not_offered_is_refused_with_those_that_are() {
 }
 
 #[test]
+fn unsigned_messages_are_accepted_by_the_name_of_their_project_but_not_by_a_bridge() {
+    let lab = Lab::new();
+    let accept = |name| ["--accept-unsigned", name];
+    let wrong = lab.run(&[&["sync", "start"][..], &accept("de.mo")].concat());
+    assert_eq!(wrong.code, 64);
+    let words = "neither a project code nor the name of a notify project";
+    assert!(wrong.stderr.contains(words), "{}", wrong.stderr);
+    let bridge = ["bridge", "serve", "--fossil-url", "http://127.0.0.1:9/"];
+    let wrong = lab.run(&[&bridge[..], &accept("demo")].concat());
+    assert_eq!(wrong.code, 64);
+    assert!(wrong.stderr.contains("carries no messages"));
+    Agent::start(&lab, &["--notify", "--accept-unsigned", "demo"]);
+}
+
+#[test]
 fn a_message_without_text_and_attachments_that_are_no_plain_files_are_refused() {
     let lab = Lab::new();
     let _agent = Agent::start(&lab, &["--notify"]);

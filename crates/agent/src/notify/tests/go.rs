@@ -15,7 +15,7 @@ async fn its_question_is_shown_as_unsigned_where_that_is_allowed_and_its_wildcar
 {
     let folder = tempfile::tempdir().expect("a folder");
     let strict = start(&folder, "ci", &[]).await;
-    let trust = Trust::new(Register::of_run([], ["demo".to_owned()]));
+    let trust = Trust::new(Register::of_run([], ["demo".parse().expect("a name")]));
     let person = start_with(&folder, "ada", Arc::new(trust)).await;
     let hub = Hub::default();
     strict.join(&hub, "ci").await;

@@ -22,7 +22,7 @@ use crate::limits;
 use crate::repository::{Hosted, Writer};
 use crate::samples::{self, keys, project};
 use crate::serve::bus::serve;
-use crate::trust::{EndpointId, HEADER, Register, Trust};
+use crate::trust::{AcceptUnsigned, EndpointId, HEADER, Register, Trust};
 use crate::wire::{CONTENT_TYPE, STATUS, Wire};
 
 /// Long enough for any machine; nothing waits for it when all is well.
@@ -132,7 +132,7 @@ impl Drop for Lab {
 
 fn wire(bus: SharedBus, seed: u8, trusts: &[u8], unsigned: bool) -> Wire {
     let trusts: Vec<EndpointId> = trusts.iter().map(|seed| keys(*seed).id()).collect();
-    let unsigned = unsigned.then(|| project().to_string());
+    let unsigned = unsigned.then(|| AcceptUnsigned::Repository(project()));
     Wire {
         bus,
         prefix: "fossil".to_owned(),
