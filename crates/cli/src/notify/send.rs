@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use edgesync_agent::api::{self, NotifyMessage, ReplyNotify, SendNotify};
+use edgesync_agent::api::{
+    self, NotifyConversation, NotifyMessage, QuestionState, ReplyNotify, SendNotify,
+};
 
 use super::place::{PlaceArg, with};
 use crate::error::{Failure, Kind, OrFail};
@@ -125,23 +127,57 @@ pub(crate) struct Reply {
     #[arg(long, value_name = "NAME")]
     from_name: Option<String>,
 
-    /// Answer with this text
+    /// Answer with this text; if it is an action's id or label, with that action
     body: Option<String>,
 }
 
 impl Reply {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        let wish = ReplyNotify {
+        let mut wish = ReplyNotify {
             to: self.to,
             action: self.action,
             body: self.body,
             from_name: self.from_name,
         };
         let sent = with(&self.place, async |place| {
+            if let Some(body) = &wish.body {
+                let about = place.conversation(&self.thread).await?;
+                let question = asked(&about, wish.to.as_deref());
+                if let Some(action) = question.map_or(Ok(None), |it| answered(it, body))? {
+                    (wish.action, wish.body) = (Some(action), None);
+                }
+            }
             place.reply(&self.thread, wish).await
         })?;
         print(out, &sent)
     }
+}
+
+/// Returns the question that waits for what is said in a thread, or to one of its messages.
+fn asked<'a>(about: &'a NotifyConversation, to: Option<&str>) -> Option<&'a NotifyMessage> {
+    let Some(id) = to else {
+        return about.thread.waiting.as_ref();
+    };
+    let said = about.messages.iter().find(|message| message.id == id);
+    said.filter(|it| !matches!(it.question, None | Some(QuestionState::Resolved(_))))
+}
+
+/// Returns the id of the action that these words are; nothing where they are an answer in words of one's own.
+///
+/// # Errors
+/// When the question takes none: who says them here means to answer, and would wait for nothing.
+fn answered(question: &NotifyMessage, words: &str) -> Result<Option<String>, Failure> {
+    let is_it = |text: &str| text.to_lowercase() == words.trim().to_lowercase();
+    let mut actions = question.actions.iter();
+    if let Some(action) = actions.find(|it| is_it(&it.id) || is_it(&it.label)) {
+        return Ok(Some(action.id.clone()));
+    }
+    if question.takes_text {
+        return Ok(None);
+    }
+    let offers: Vec<_> = question.actions.iter().map(|it| it.id.as_str()).collect();
+    let words = "the question takes no answer in words of one's own";
+    Err(Failure::new(Kind::Usage, words).hint(format!("it offers: {}", offers.join(", "))))
 }
 
 /// Prints the id, and beside it the thread.

@@ -511,6 +511,27 @@ fn unsigned_messages_are_accepted_by_the_name_of_their_project_but_not_by_a_brid
 }
 
 #[test]
+fn words_that_are_an_action_answer_with_it_and_others_are_refused_unsent_where_no_text_is_taken() {
+    let lab = Lab::new();
+    let _agent = Agent::start(&lab, &["--notify"]);
+    let (child, thread) = ask(&lab, &["--actions", "Yes,Not now", "Deploy?"]);
+    let wrong = lab.run(&["notify", "reply", "--thread", &thread, "maybe"]);
+    assert_eq!(wrong.code, 64);
+    assert_eq!(
+        wrong.stderr,
+        "error: the question takes no answer in words of one's own\nhint: it offers: yes, not_now\n"
+    );
+    let threads = lab.json(&["notify", "threads", "--project", "demo"]);
+    assert_eq!(threads[0]["messages"], 1);
+    lab.edgesync(&["notify", "reply", "--thread", &thread, "NOT now"]);
+    assert_eq!(end(child), (0, "not_now\n".to_owned()));
+    let args = ["--actions", "Yes,No", "--text", "Deploy?"];
+    let (child, thread) = ask(&lab, &args);
+    lab.edgesync(&["notify", "reply", "--thread", &thread, "after lunch"]);
+    assert_eq!(end(child), (0, "after lunch\n".to_owned()));
+}
+
+#[test]
 fn a_message_without_text_and_attachments_that_are_no_plain_files_are_refused() {
     let lab = Lab::new();
     let _agent = Agent::start(&lab, &["--notify"]);
