@@ -1,11 +1,13 @@
-//! The agents' bus for programs: stock clients at the agents' ports, and clones by the address of a bus.
+//! The agents' bus for programs: stock clients at the agents' ports, clones by the address of a bus, and what programs may not.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Subscriber};
 use futures_util::StreamExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::mesh::{Agent, PATIENCE, Place, run, wait};
@@ -248,4 +250,42 @@ fn a_project_is_cloned_by_the_address_of_a_bus() {
     let timeline = run(place.fossil().args(timeline).arg(&file));
     assert!(timeline.contains("to-be-cloned"), "{timeline}");
     run(place.fossil().arg("test-integrity").arg(&file));
+}
+
+/// Comes to a port for servers, shows this, and returns what it is told before it is cut.
+fn told_there(address: &str, shown: &Value) -> String {
+    let (_, address) = address.split_once("://").expect("a scheme");
+    let mut stream = TcpStream::connect(address).expect("connected");
+    let mut connect = json!({ "server_id": "S", "name": "s", "version": "2.9.10", "protocol": 1, "cluster": "c", "headers": true });
+    let members = connect.as_object_mut().expect("members");
+    members.extend(shown.as_object().expect("members").clone());
+    // All at once, because who is refused is cut.
+    let said = format!("CONNECT {connect}\r\nPING\r\n");
+    stream.write_all(said.as_bytes()).expect("sent");
+    let mut told = String::new();
+    stream.read_to_string(&mut told).expect("text");
+    let (info, told) = told.split_once("\r\n").expect("a greeting");
+    assert!(info.starts_with("INFO "), "{info}");
+    told.to_owned()
+}
+
+#[test]
+fn who_knows_the_token_of_programs_and_no_key_is_let_in_by_no_port_for_servers() {
+    let place = Place::new(1);
+    for role in ["hub", "peer"] {
+        let agent = place.start(0, &["--nats-role", role]);
+        let token = agent.bus_token();
+        for shown in [
+            json!({}),
+            json!({ "auth_token": token }),
+            json!({ "user": token, "pass": token }),
+            json!({ "jwt": token, "nkey": token, "sig": token }),
+        ] {
+            for port in ["leaf", "route"] {
+                let told = told_there(agent.address(port), &shown);
+                assert_eq!(told, "-ERR 'Authorization Violation'\r\n", "{role} {port}");
+            }
+        }
+        agent.stop();
+    }
 }

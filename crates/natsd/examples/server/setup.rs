@@ -61,9 +61,15 @@ pub(crate) fn policy(config: &Config) -> Policy {
     };
     let leafnodes = config.leafnodes.as_ref();
     let cluster = config.cluster.as_ref();
+    let clients = config.authorization.as_ref();
+    let own = rules(leafnodes.and_then(|block| block.authorization.as_ref()));
     Policy {
-        clients: rules(config.authorization.as_ref()),
-        leaves: rules(leafnodes.and_then(|block| block.authorization.as_ref())),
+        clients: rules(clients),
+        leaves: match (own, clients) {
+            // Who is nobody here may still be one of the clients.
+            (Rules::Open, Some(clients)) => clients.leaves.clone(),
+            (own, _) => own,
+        },
         routes: rules(cluster.and_then(|block| block.authorization.as_ref())),
     }
 }

@@ -50,6 +50,9 @@ pub enum Rules {
     Open,
     /// These and nobody else; with an empty list nobody.
     Users(Vec<User>),
+    /// Anybody, without credentials, and may do anything; but who comes by a name, where some of these have passwords, or by a
+    /// key, where some have keys, has to be one of them.
+    Claims(Vec<User>),
     /// Whom the embedder admits, by a key that they have; they may do anything.
     Judge(Arc<dyn Judge>),
 }
@@ -80,7 +83,7 @@ impl Rules {
     /// Says whether credentials are asked for.
     #[must_use]
     pub fn required(&self) -> bool {
-        !matches!(self, Self::Open)
+        !matches!(self, Self::Open | Self::Claims(_))
     }
 
     /// Says whether some user proves who they are with an nkey, so that INFO needs a nonce.
@@ -89,7 +92,7 @@ impl Rules {
         let users = match self {
             Self::Open => return false,
             Self::Judge(_) => return true,
-            Self::Users(users) => users,
+            Self::Users(users) | Self::Claims(users) => users,
         };
         users
             .iter()
@@ -103,10 +106,8 @@ impl Rules {
         }
         match self {
             Self::Open => Some(Identity::anybody()),
-            Self::Users(users) => users
-                .iter()
-                .find(|user| user.credential.proved_by(connect, nonce))
-                .map(User::identity),
+            Self::Claims(users) if !claims(users, connect) => Some(Identity::anybody()),
+            Self::Users(users) | Self::Claims(users) => proved(users, connect, nonce),
             Self::Judge(judge) => {
                 let key = judge.key(connect)?;
                 let signature = connect.sig.as_deref().unwrap_or_default();
@@ -129,17 +130,35 @@ impl Rules {
     /// Returns the identity as it is under these rules, or nothing when it is not let in any more.
     pub(crate) fn still(&self, identity: &Identity) -> Option<Identity> {
         match (self, &identity.credential) {
-            (Self::Open, _) => Some(identity.clone()),
+            (Self::Open, _) | (Self::Claims(_), None) => Some(identity.clone()),
             (Self::Judge(judge), Some(Credential::Nkey(key))) if judge.still(key) => {
                 Some(identity.clone())
             }
             (Self::Users(_), None) | (Self::Judge(_), _) => None,
-            (Self::Users(users), Some(credential)) => users
+            (Self::Users(users) | Self::Claims(users), Some(credential)) => users
                 .iter()
                 .find(|user| user.credential == *credential)
                 .map(User::identity),
         }
     }
+}
+
+/// Returns who of these presents these credentials.
+fn proved(users: &[User], connect: &Connect, nonce: &str) -> Option<Identity> {
+    users
+        .iter()
+        .find(|user| user.credential.proved_by(connect, nonce))
+        .map(User::identity)
+}
+
+/// Says whether a CONNECT claims to be of somebody like one of these.
+fn claims(users: &[User], connect: &Connect) -> bool {
+    let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    users.iter().any(|user| match user.credential {
+        Credential::Token(_) => given(&connect.auth_token),
+        Credential::Password { .. } => given(&connect.user),
+        Credential::Nkey(_) => given(&connect.nkey),
+    })
 }
 
 /// One who may connect.
@@ -342,6 +361,40 @@ mod tests {
                 .is_none()
         );
         assert!(Rules::Open.authenticate(&connect("{}"), "n").is_some());
+    }
+
+    #[test]
+    fn who_claims_nothing_is_let_in_and_a_claim_has_to_be_true() {
+        let keys = crate::nkey::KeyPair::from_seed(&[1; 32]).expect("a key");
+        let named = User::new(Credential::Password {
+            user: "u".into(),
+            password: Secret::new("p"),
+        });
+        let both = Rules::Claims(vec![
+            named.clone(),
+            User::new(Credential::Nkey(keys.public())),
+        ]);
+        let key = format!(r#"{{"nkey":"{}","sig":"x"}}"#, keys.public());
+        let names_alone = Rules::Claims(vec![named]);
+        assert!(!both.required() && both.wants_signature());
+        for (rules, json, admitted) in [
+            (&both, "{}", true),
+            (&both, r#"{"user":"","pass":"p"}"#, true),
+            (&both, r#"{"auth_token":"t"}"#, true),
+            (&both, r#"{"user":"u","pass":"p"}"#, true),
+            (&both, r#"{"user":"u","pass":"x"}"#, false),
+            (&both, r#"{"user":"v","pass":"p"}"#, false),
+            (&both, &key, false),
+            (&names_alone, &key, true),
+        ] {
+            let let_in = rules.authenticate(&connect(json), "n").is_some();
+            assert_eq!(let_in, admitted, "{json}");
+        }
+        let as_user = both.authenticate(&connect(r#"{"user":"u","pass":"p"}"#), "n");
+        let as_user = as_user.expect("let in");
+        assert_eq!(as_user.name().as_deref(), Some("u"));
+        assert!(both.still(&as_user).is_some() && both.still(&Identity::anybody()).is_some());
+        assert!(Rules::Claims(Vec::new()).still(&as_user).is_none());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::syntax::{Entry, Value};
-use super::users::{authorization, filter};
+use super::users::{authorization, filter, one_password};
 use crate::subject::Filter;
 
 use super::{Cluster, Config, ConfigError, Leafnodes, Listen, Remote, value};
@@ -86,7 +86,7 @@ fn cluster(block: &Value) -> Result<Cluster, ConfigError> {
             "name" => read.name = Some(value::text(value)?.to_owned()),
             "listen" | "host" | "net" | "port" => listen(&mut read.listen, key, value)?,
             "routes" => read.routes = value::texts(value)?,
-            "authorization" => read.authorization = Some(authorization(value)?),
+            "authorization" => read.authorization = Some(one_password(value)?),
             "no_advertise" => read.no_advertise = value::flag(value)?,
             "advertise" => read.advertise = Some(value::text(value)?.to_owned()),
             // One connection carries everything, and a lost one is always dialled again.
@@ -297,6 +297,14 @@ mod tests {
             (
                 "authorization { password: x }",
                 "line 1: a user has a name and a password, or an nkey",
+            ),
+            (
+                "cluster { authorization { token: t } }",
+                "line 1: members of a cluster have one name and password for all",
+            ),
+            (
+                "cluster { authorization { users: [ { user: a, password: b }, { user: c, password: d } ] } }",
+                "line 1: members of a cluster have one name and password for all",
             ),
             (
                 "authorization { users: [ { user: x, nkey: U } ] }",

@@ -17,16 +17,20 @@ use crate::subject::Filter;
 pub struct Authorization {
     /// Who may connect.
     pub rules: Rules,
+    /// Who may connect as a leafnode where the block `leafnodes` does not say who. The reference server asks nothing of them then,
+    /// and takes a name or a key for a claim only where a list of `users` has such.
+    pub leaves: Rules,
     /// How long they have to say who they are.
     pub timeout: Option<Duration>,
 }
 
 impl Authorization {
-    /// Returns rules with the usual time to meet them.
+    /// Returns rules for clients with the usual time to meet them.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
+            leaves: Rules::Open,
             timeout: None,
         }
     }
@@ -57,6 +61,7 @@ pub(super) fn authorization(block: &Value) -> Result<Authorization, ConfigError>
             }
         }
     }
+    let listed = users.len();
     if one != Named::default() {
         users.push(User::new(one.credential(block.line)?));
     }
@@ -68,12 +73,31 @@ pub(super) fn authorization(block: &Value) -> Result<Authorization, ConfigError>
             user.permissions.clone_from(&default_permissions);
         }
     }
+    let leaves = Rules::Claims(users.iter().take(listed).cloned().collect());
     let rules = if users.is_empty() {
         Rules::Open
     } else {
         Rules::Users(users)
     };
-    Ok(Authorization { rules, timeout })
+    Ok(Authorization {
+        rules,
+        leaves,
+        timeout,
+    })
+}
+
+/// Reads a block `authorization` in which one user has a password, as members of a cluster do.
+pub(super) fn one_password(block: &Value) -> Result<Authorization, ConfigError> {
+    let read = authorization(block)?;
+    let fits = match &read.rules {
+        Rules::Users(users) => {
+            matches!(users.as_slice(), [one] if matches!(one.credential, Credential::Password { .. }))
+        }
+        _ => true,
+    };
+    let what = "members of a cluster have one name and password for all";
+    fits.then_some(read)
+        .ok_or_else(|| ConfigError::at(block.line, what))
 }
 
 /// The keys by which a user is named.

@@ -9,6 +9,7 @@ mod leaf_hostile;
 mod mesh;
 mod program;
 mod program_keys;
+mod program_trust;
 mod python;
 mod route;
 mod route_names;

@@ -16,13 +16,13 @@ use super::wire::{PATIENCE, Reserved, Wire, loopback};
 const QUIET: &str = r#"{"verbose":false,"pedantic":false}"#;
 
 /// The seed of a user's key, as people write it.
-const SEED: &str = "SUAACAQDAQCQMBYIBEFAWDANBYHRAEISCMKBKFQXDAMRUGY4DUPB6IC5CQ";
+pub(super) const SEED: &str = "SUAACAQDAQCQMBYIBEFAWDANBYHRAEISCMKBKFQXDAMRUGY4DUPB6IC5CQ";
 
 /// A folder for files of a test.
-struct Files(TempDir);
+pub(super) struct Files(TempDir);
 
 impl Files {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().expect("a folder"))
     }
 
@@ -37,7 +37,7 @@ impl Files {
     }
 
     /// Starts the program with this configuration.
-    async fn start(&self, name: &str, config: &str) -> Running {
+    pub(super) async fn start(&self, name: &str, config: &str) -> Running {
         Running::start_with(&self.write(name, config)).await
     }
 }
