@@ -30,10 +30,22 @@ fn main() -> ExitCode {
     match act(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("nats-server: {error:#}");
+            eprintln!("nats-server: {}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Returns an error with its causes, each once: some errors tell theirs themselves.
+fn told(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !said.ends_with(&cause) {
+            let between = if said.is_empty() { "" } else { ": " };
+            said += &format!("{between}{cause}");
+        }
+    }
+    said
 }
 
 fn act(arguments: &Arguments) -> anyhow::Result<()> {
@@ -119,7 +131,7 @@ async fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<()> {
                     server.set_policy(policy);
                     tracing::info!("Reloaded: who may connect");
                 }
-                Err(error) => tracing::error!("Not reloaded: {error:#}"),
+                Err(error) => tracing::error!("Not reloaded: {}", told(&error)),
             },
         }
     }

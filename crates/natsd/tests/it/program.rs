@@ -254,6 +254,19 @@ async fn what_it_does_not_do_is_refused_by_name() {
         let said = refusal(arguments).await;
         assert!(said.contains(name) && !said.contains("secret"), "{said}");
     }
+    std::fs::write(&config, "port: 1\ninclude nope.conf\n").expect("written");
+    for (file, missing) in [(path, "nope.conf"), ("/nowhere.conf", "/nowhere.conf")] {
+        let said = refusal(&["-c", file]).await;
+        let told = said.contains("cannot read") && said.contains(missing);
+        assert!(told && said.matches("os error").count() == 1, "{said}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let said = refusal(&["-a", "127.0.0.1", "-p", &port]).await;
+    assert!(
+        said.contains(&port) && said.matches("os error").count() == 1,
+        "{said}"
+    );
     std::fs::write(&config, "port: 1\njetstream { }\n").expect("written");
     assert!(output(&["-c", path, "-t"]).await.status.success());
     for version in ["-v", "--version"] {
