@@ -38,7 +38,7 @@ mod phone;
 mod qr;
 mod replication;
 mod repository;
-mod request_line;
+mod request_head;
 mod runtime;
 #[cfg(test)]
 mod samples;

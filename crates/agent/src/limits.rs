@@ -36,6 +36,9 @@ pub(crate) const LARGE_MESSAGES_BYTES: usize = 512 * 1024 * 1024;
 /// Time for a whole connection of a Fossil client. They close theirs after each reply.
 pub(crate) const CLIENT_LIFETIME: Duration = Duration::from_secs(1800);
 
+/// Longest head of a request: the longest address and a handful of headers. Each connection may hold twice as much.
+pub(crate) const HEAD_BYTES: usize = 64 * 1024;
+
 /// Time for a request's head, and for the next one on a kept connection.
 pub(crate) const HEAD_DEADLINE: Duration = Duration::from_secs(15);
 

@@ -6,7 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::limits;
-use crate::request_line::MendedLine;
+use crate::request_head::Heads;
 use crate::share::Shares;
 
 /// How long answers under way may take when the agent stops.
@@ -81,6 +84,7 @@ pub(crate) async fn serve(
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
     let shares = Shares::new(limits::CONNECTIONS_OF_ONE);
     let connections = TaskTracker::new();
+    let router = router.layer(middleware::from_fn(close_after_chunks));
     while let Some((stream, peer)) = accept(&listener, door, &stopped).await {
         let Some(share) = shares.take(peer.ip()) else {
             tracing::debug!(door = door.name, %peer, "too many connections from one address");
@@ -102,6 +106,17 @@ pub(crate) async fn serve(
     drop(listener);
     connections.close();
     connections.wait().await;
+}
+
+/// Makes a request in chunks the last of its connection: where it ends, and so where another begins, [`Heads`] does not see.
+async fn close_after_chunks(request: Request, next: Next) -> Response {
+    let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let mut response = next.run(request).await;
+    if chunked {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }
 
 /// Returns the next connection, or `None` when stopped. Failures of one connection, or of the whole system for a while (no
@@ -144,12 +159,13 @@ async fn converse(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEAD_DEADLINE)
+        .max_buf_size(limits::HEAD_BYTES)
         // Stock clients before 2.27 compare some names with their capitals.
         .title_case_headers(true)
         // A client that closes its sending half after the request still wants the answer.
         .half_close(true)
         .serve_connection(
-            TokioIo::new(MendedLine::new(stream)),
+            TokioIo::new(Heads::new(stream)),
             TowerToHyperService::new(router),
         );
     let mut connection = std::pin::pin!(connection);

@@ -328,11 +328,18 @@ async fn what_belongs_to_the_desktop_is_not_behind_the_phones_door() {
         None,
         "{}",
     );
-    let foreign = claim.replace("\r\n\r\n", "\r\nOrigin: http://evil.example\r\n\r\n");
-    let mut answer = String::new();
-    let mut stream = connect(phone.at, &foreign).await;
-    stream.read_to_string(&mut answer).await.expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    for (line, code) in [
+        ("Origin: http://evil.example", 403),
+        ("Content-Length: 2", 400),
+        ("Transfer-Encoding: chunked", 400),
+    ] {
+        let bad = claim.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
+        let mut answer = String::new();
+        let mut stream = connect(phone.at, &bad).await;
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        let expected = format!("HTTP/1.1 {code}");
+        assert!(answer.starts_with(&expected), "{line}: {answer}");
+    }
     agent.stop().await;
 }
 

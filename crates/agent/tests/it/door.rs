@@ -113,6 +113,10 @@ async fn bodies_that_are_too_long_or_malformed_are_refused() {
         "{}",
     );
     assert_eq!(status(&raw(&runtime.api, two).await), 400);
+    for beside in ["Content-Length: 2", "Transfer-Encoding: chunked"] {
+        let twice = request(runtime, "POST", path, &format!("{json}{beside}\r\n"), "{}");
+        assert_eq!(status(&raw(&runtime.api, twice).await), 400, "{beside}");
+    }
     for body in [
         "",
         "{",

@@ -227,6 +227,25 @@ async fn bad_requests_store_nothing_and_the_next_one_is_answered() {
             post("Content-Length: 5\r\nContent-Length: 6\r\n", "hello!"),
             400,
         ),
+        // With a proxy in front, what one side takes for a body may be a request to the other.
+        (
+            post("Content-Length: 5\r\nContent-Length: 5\r\n", "hello"),
+            400,
+        ),
+        (
+            post(
+                "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+                "0\r\n\r\n",
+            ),
+            400,
+        ),
+        (
+            post(
+                "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+                "0\r\n\r\n",
+            ),
+            400,
+        ),
         (post("Content-Length: -1\r\n", ""), 400),
         (post("Content-Length: 99999999999999999999\r\n", ""), 400),
         (post("Content-Length: 99999999999\r\n", ""), 413),
@@ -265,6 +284,29 @@ async fn bad_requests_store_nothing_and_the_next_one_is_answered() {
     assert_eq!(artifacts(&place, "one"), before);
     let (code, _) = call(&agent, "GET", "/status", Value::Null).await;
     assert_eq!(code, 200);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_request_on_a_connection_is_refused_as_the_first_and_none_follows_chunks() {
+    let place = Place::new();
+    let mut config = serving(&place);
+    config.repositories.push(place.repository("one.fossil"));
+    let agent = start(config).await;
+    let get = "GET /healthz HTTP/1.1\r\nHost: x\r\n";
+    let twice = "Content-Length: 2\r\nContent-Length: 2\r\n";
+    for server in [address(&agent), &agent.runtime().api] {
+        let first = raw(server, format!("{get}\r\n{get}Connection: close\r\n\r\n")).await;
+        assert_eq!(first.matches("HTTP/1.1 ").count(), 2, "{first}");
+        let second = raw(server, format!("{get}\r\n{get}{twice}\r\nhi")).await;
+        let codes: Vec<&str> = second.split("HTTP/1.1 ").skip(1).collect();
+        assert_eq!(codes.len(), 2, "{second}");
+        assert!(codes[1].starts_with("400"), "{second}");
+        // Where chunks end is not seen where requests are looked at, so nothing is taken for a request after them.
+        let chunks = "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+        let after = raw(server, format!("{get}{chunks}{get}\r\n")).await;
+        assert_eq!(after.matches("HTTP/1.1 ").count(), 1, "{after}");
+    }
     agent.stop().await;
 }
 
