@@ -28,3 +28,43 @@ pub(super) fn owner(from: &str, key: Key, voucher: &str) -> Option<EndpointId> {
     };
     binding.is_of(&id).then_some(id)
 }
+
+#[cfg(test)]
+mod tests {
+    use edgesync_notify::message::Message;
+    use edgesync_notify::sign::Context;
+
+    use super::*;
+
+    const VECTORS: &str = include_str!("../../../notify/tests/fixtures/signatures.json");
+
+    #[test]
+    fn the_vector_with_a_voucher_proves_whose_its_key_is_and_no_other_voucher_does() {
+        let vectors: serde_json::Value = serde_json::from_str(VECTORS).expect("JSON");
+        let vectors = vectors["vectors"].as_array().expect("vectors");
+        let vector = vectors.iter().find(|it| it["identity"].is_string());
+        let vector = vector.expect("one with a voucher");
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("identity");
+        let seed = vector["identity"].as_str().expect("a seed");
+        std::fs::write(&file, seed).expect("written");
+        let identity = Identity::in_file(&file).expect("an identity");
+
+        let message = vector["message"].to_string();
+        let message = Message::read(message.as_bytes()).expect("a message");
+        let given = message.signature().expect("signed");
+        let voucher = given.voucher.as_deref().expect("a voucher");
+        let made = signer(&identity).sign(Context::Message, &message.signed_text());
+        assert_eq!(made.voucher.as_deref(), Some(voucher));
+        assert_eq!((made.key, made.value()), (given.key, given.value()));
+
+        let owned = owner(&message.from, given.key, voucher);
+        assert_eq!(
+            owned.map(|id| id.to_string()).as_deref(),
+            Some(&*message.from)
+        );
+        let changed = format!("{}{}", &voucher[2..], &voucher[..2]);
+        assert_eq!(owner(&message.from, given.key, &changed), None);
+        assert_eq!(owner(&"ab".repeat(32), given.key, voucher), None);
+    }
+}

@@ -39,6 +39,23 @@ fn every_vector_is_written_and_signed_as_it_says() {
 }
 
 #[test]
+fn a_voucher_is_written_with_the_signature_and_not_signed() {
+    let vectors = vectors();
+    let mut vectors = vectors["vectors"].as_array().expect("vectors").iter();
+    let vector = vectors.find(|it| it["message"]["sig"]["voucher"].is_string());
+    let mut message = vector.expect("one with a voucher")["message"].clone();
+    let read = |message: &Value| Message::read(message.to_string().as_bytes()).expect("a message");
+    let whole = read(&message);
+    let voucher = message["sig"]["voucher"].take();
+    assert!(whole.to_wire().contains(voucher.as_str().expect("text")));
+    let sig = message["sig"].as_object_mut().expect("a signature");
+    sig.remove("voucher");
+    let without = read(&message);
+    assert_eq!(Author::of(&without), Author::of(&whole));
+    assert_eq!(without.signed_text(), whole.signed_text());
+}
+
+#[test]
 fn any_change_to_a_signed_message_shows() {
     for vector in vectors()["vectors"].as_array().expect("vectors") {
         let members = vector["message"].as_object().expect("an object");
