@@ -132,7 +132,7 @@ async fn ask_keeps_waiting_on_every_kind_of_answer_that_does_not_count() {
 }
 
 /// What `asker` says of who may do what: these letters, in these projects or, without any, everywhere.
-pub(super) fn vouched(asker: &Identity, whom: &[(&Identity, &str, &[&str])]) -> View {
+fn vouched(asker: &Identity, whom: &[(&Identity, &str, &[&str])]) -> View {
     let member = |(who, letters, projects): &(&Identity, &str, &[&str])| {
         let says = Statement::Vouch {
             member: who.endpoint_id().parse().expect("an id"),
@@ -147,25 +147,56 @@ pub(super) fn vouched(asker: &Identity, whom: &[(&Identity, &str, &[&str])]) -> 
     Roll::new(me, whom.iter().map(member)).view()
 }
 
+/// An asker, and those that its mesh vouches for, on one bus.
+pub(super) struct Company {
+    pub(super) asker: Agent,
+    pub(super) bus: SharedBus,
+    /// May write in the asker's repository.
+    pub(super) ada: Identity,
+    /// May write in another.
+    pub(super) eve: Identity,
+    /// May only read.
+    pub(super) bob: Identity,
+}
+
+impl Company {
+    pub(super) async fn of(folder: &tempfile::TempDir) -> Self {
+        let [ci, ada, eve, bob] = ["ci", "ada", "eve", "bob"].map(|name| identity(folder, name));
+        let trust = Arc::new(Trust::new(Register::of_run([], [])));
+        let asker = start_with(folder, "ci", Arc::clone(&trust)).await;
+        let here = asker.hosted.project_code().expect("a code");
+        let elsewhere = "ab".repeat(20);
+        trust.register.set_members(vouched(
+            &ci,
+            &[
+                (&ada, "gio", &[here.as_str()]),
+                (&eve, "gio", &[elsewhere.as_str()]),
+                (&bob, "go", &[]),
+            ],
+        ));
+        let hub = Hub::default();
+        asker.join(&hub, "ci").await;
+        let bus: SharedBus = Arc::new(hub.join("everybody"));
+        Self {
+            asker,
+            bus,
+            ada,
+            eve,
+            bob,
+        }
+    }
+}
+
 #[tokio::test]
 async fn rights_in_another_project_or_to_read_are_none_to_say_something_here() {
     let folder = tempfile::tempdir().expect("a folder");
-    let [ci, ada, eve, bob] = ["ci", "ada", "eve", "bob"].map(|name| identity(&folder, name));
-    let trust = Arc::new(Trust::new(Register::of_run([], [])));
-    let asker = start_with(&folder, "ci", Arc::clone(&trust)).await;
-    let here = asker.hosted.project_code().expect("a code");
-    let elsewhere = "ab".repeat(20);
-    trust.register.set_members(vouched(
-        &ci,
-        &[
-            (&ada, "gio", &[here.as_str()]),
-            (&eve, "gio", &[elsewhere.as_str()]),
-            (&bob, "go", &[]),
-        ],
-    ));
-    let hub = Hub::default();
-    asker.join(&hub, "ci").await;
-    let bus: SharedBus = Arc::new(hub.join("everybody"));
+    let Company {
+        asker,
+        bus,
+        ada,
+        eve,
+        bob,
+    } = Company::of(&folder).await;
     let asked = asker.post.send(question()).await.expect("sent");
     let mut refused = 0;
     for (seed, who) in [(1, &eve), (3, &bob)] {

@@ -4,7 +4,7 @@ use edgesync_bus::{Headers, Publish};
 use edgesync_notify::name::Project;
 use edgesync_notify::subject;
 
-use super::hostile::vouched;
+use super::hostile::Company;
 use super::*;
 use crate::api::Time;
 use crate::text;
@@ -40,23 +40,14 @@ fn says_at(who: &Identity, peer: &Identity, name: &str, time: Time) -> Publish {
 #[tokio::test]
 async fn those_alone_who_may_answer_here_are_told_of_as_listening() {
     let folder = tempfile::tempdir().expect("a folder");
-    let [ci, ada, eve, bob, mallory] =
-        ["ci", "ada", "eve", "bob", "mallory"].map(|name| identity(&folder, name));
-    let trust = Arc::new(Trust::new(Register::of_run([], [])));
-    let asker = start_with(&folder, "ci", Arc::clone(&trust)).await;
-    let here = asker.hosted.project_code().expect("a code");
-    let elsewhere = "ab".repeat(20);
-    trust.register.set_members(vouched(
-        &ci,
-        &[
-            (&ada, "gio", &[here.as_str()]),
-            (&eve, "gio", &[elsewhere.as_str()]),
-            (&bob, "go", &[]),
-        ],
-    ));
-    let hub = Hub::default();
-    asker.join(&hub, "ci").await;
-    let bus: SharedBus = Arc::new(hub.join("everybody"));
+    let Company {
+        asker,
+        bus,
+        ada,
+        eve,
+        bob,
+    } = Company::of(&folder).await;
+    let mallory = identity(&folder, "mallory");
     let unsigned = Publish {
         headers: Headers::new(),
         ..says(&ada, &ada, "nobody signed")
