@@ -211,7 +211,7 @@ pub struct NotifyThread {
     pub time: Time,
     /// Who wrote the last one.
     pub last_from: String,
-    /// The beginning of the last one; of an answer by a button, its label.
+    /// The beginning of the last one; of an answer by a button its label, of an end without an answer how it ended.
     pub last_body: String,
     /// Its oldest question that waits.
     pub waiting: Option<NotifyMessage>,

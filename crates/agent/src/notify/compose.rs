@@ -29,7 +29,12 @@ pub(super) fn message(office: &Office, wish: &SendNotify, now: Timestamp) -> Res
     fields.body.clone_from(&wish.body);
     fields.kind = match wish.kind {
         None | Some(MessageKind::Message) if wish.actions.is_empty() => Kind::Message,
-        None | Some(MessageKind::Message | MessageKind::Question) => Kind::Question,
+        // Nobody would hear what is answered to words that ask nothing.
+        Some(MessageKind::Message) => {
+            let both = "a message (kind) has no actions: what offers answers is a question";
+            return Err(Error::bad_request(both).with_hint("leave kind out, or make it question"));
+        }
+        None | Some(MessageKind::Question) => Kind::Question,
         Some(MessageKind::Approval) => Kind::Approval,
         Some(MessageKind::Answer | MessageKind::Resolution) => {
             return Err(Error::bad_request("kind is message, question or approval"));
@@ -167,9 +172,14 @@ fn not_offered(question: &Fields) -> Error {
 }
 
 fn expiry(now: Timestamp, ms: u64) -> Result<Timestamp, Error> {
+    if ms == 0 {
+        let at_once = "a question that expires at once (after 0) can be answered by nobody";
+        return Err(Error::bad_request(at_once)
+            .with_hint("give a longer time, or none: then it waits without end"));
+    }
     i64::try_from(ms)
         .ok()
-        .filter(|ms| (1..=MAX_EXPIRY_MS).contains(ms))
+        .filter(|ms| *ms <= MAX_EXPIRY_MS)
         .map(|ms| now.saturating_add_millis(ms))
         .ok_or_else(|| Error::bad_request("a question waits for at most a year"))
 }

@@ -208,10 +208,11 @@ impl Office {
         self.store().head(&asked)?.fields.action(&fields.body)
     }
 
-    /// Returns what a message says to people: its text, or the label of the action that it chose.
+    /// Returns what a message says to people: its text, the label of the action that it chose, or how a question ended without an answer.
     fn said(&self, fields: &Fields) -> String {
         let label = self.chosen(fields).map(message::Action::label);
-        label.unwrap_or(&fields.body).to_owned()
+        let ending = || fields.resolution.as_ref()?.source.without_answer();
+        label.or_else(ending).unwrap_or(&fields.body).to_owned()
     }
 
     /// Whether it answers a question that something else decided.

@@ -437,3 +437,32 @@ async fn a_thread_that_was_put_away_comes_back_with_its_next_message() {
     assert!(!agent.post.threads(None).await.expect("threads")[0].done);
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn wishes_that_contradict_themselves_are_refused_with_what_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let agent = start(&folder, "ci", &[]).await;
+    let at_once = SendNotify {
+        expires_in_ms: Some(0),
+        ..question()
+    };
+    let told_not_asked = SendNotify {
+        kind: Some(MessageKind::Message),
+        ..question()
+    };
+    for (wish, says) in [
+        (at_once, "expires at once"),
+        (told_not_asked, "a message (kind) has no actions"),
+    ] {
+        let error = agent.post.send(wish).await.expect_err(says);
+        assert_eq!(error.code, Code::BadRequest, "{says}");
+        assert!(error.message.contains(says) && error.hint.is_some());
+    }
+    let kinds = [None, Some(MessageKind::Question)];
+    for kind in kinds {
+        let wish = SendNotify { kind, ..question() };
+        let sent = agent.post.send(wish).await.expect("sent");
+        assert_eq!(sent.kind, MessageKind::Question);
+    }
+    agent.stop().await;
+}

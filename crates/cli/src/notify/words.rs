@@ -20,6 +20,7 @@ pub(super) fn text_line(text: &str, max_bytes: usize) -> String {
 pub(super) fn line(message: &NotifyMessage) -> String {
     let body = shown_on_a_line(&message.body);
     let said = match (&message.question, message.kind) {
+        (_, MessageKind::Resolution) if body.is_empty() => "resolved without an answer".to_owned(),
         (_, MessageKind::Resolution) => format!("resolved:{body}"),
         (Some(question), _) => format!("text:{body} {}({})", actions(message), state(question)),
         (None, _) if message.action.is_some() => format!("action:{body}"),

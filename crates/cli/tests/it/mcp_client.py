@@ -219,6 +219,7 @@ async def looks():
             ("notify", {"message": "x"}, "project is missing"),
             ("notify", {"message": "x", "project": "a b"}, "project"),
             ("ask", {"project": "demo"}, "question is missing"),
+            ("ask", {"project": "demo", "question": "x", "expires_in_seconds": 0}, "expires at once"),
             ("ask", {"id": said["id"]}, "is not a question"),
             ("ask", {"id": "../../status"}, "there is no message"),
             ("threads", {"thread": "ffffffff"}, "thread"),

@@ -189,6 +189,18 @@ pub enum Source {
     Cancelled,
 }
 
+impl Source {
+    /// Returns in words how a question ended that has no answer.
+    #[must_use]
+    pub fn without_answer(self) -> Option<&'static str> {
+        match self {
+            Self::Answer | Self::Default => None,
+            Self::Expired => Some("No answer"),
+            Self::Cancelled => Some("Taken back"),
+        }
+    }
+}
+
 /// Gives a type the words that messages use for its values.
 macro_rules! words {
     ($type:ident { $($value:ident = $word:literal),+ $(,)? }) => {

@@ -170,8 +170,7 @@ fn comment(message: &Message) -> String {
         (Some(it), _) if it.source == Source::Default => {
             format!("No answer, which means: {}", message.body)
         }
-        (Some(it), _) if it.source == Source::Cancelled => "Taken back".to_owned(),
-        (Some(_), _) => "No answer".to_owned(),
+        (Some(it), _) => it.source.without_answer().unwrap_or_default().to_owned(),
         (None, true) => format!("{} (button)", message.body),
         (None, false) => message.body.clone(),
     };
