@@ -1,10 +1,11 @@
 //! Files that are to be attached, read while nobody waits: the repository's own thread must not hang on a pipe or a slow disk.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use edgesync_notify::limits::{MAX_ATTACHMENT_BYTES, MAX_MEDIA};
+use edgesync_notify::message::is_file_name;
 
 use crate::api::Error;
 
@@ -14,7 +15,7 @@ pub(super) type Attached = (String, Vec<u8>);
 /// Reads the files at `paths`, on a thread for what blocks.
 ///
 /// # Errors
-/// `bad_request` for what is no plain file within the limits, and for two files with one name.
+/// `bad_request` for what is no plain file within the limits, and for two files with one name; it names the file and says why.
 pub(super) async fn read(paths: Vec<PathBuf>) -> Result<Vec<Attached>, Error> {
     if paths.is_empty() {
         return Ok(Vec::new());
@@ -34,8 +35,9 @@ pub(super) fn name_of(path: &Path) -> String {
 
 fn read_all(paths: &[PathBuf]) -> Result<Vec<Attached>, Error> {
     if paths.len() > MAX_MEDIA {
+        let count = paths.len();
         return Err(Error::bad_request(format!(
-            "a message has at most {MAX_MEDIA} attachments"
+            "{count} attachments are too many; a message has at most {MAX_MEDIA}"
         )));
     }
     let mut files: Vec<Attached> = Vec::new();
@@ -52,18 +54,30 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Attached>, Error> {
 }
 
 fn read_one(path: &Path) -> Result<Vec<u8>, Error> {
-    let failed = |error: std::io::Error| {
-        Error::bad_request(format!("{} cannot be read: {error}", path.display()))
+    let refused = |why: &str| {
+        let file = path.display();
+        Error::bad_request(format!("{file} cannot be attached: {why}"))
     };
-    let refused = || {
-        Error::bad_request(format!(
-            "an attachment is a file with an absolute path and at most {MAX_ATTACHMENT_BYTES} bytes"
-        ))
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => refused("there is no such file"),
+        ErrorKind::PermissionDenied => refused("the agent may not read it"),
+        _ => refused(&error.to_string()),
     };
+    if !path.is_absolute() {
+        return Err(refused("its path is not absolute"));
+    }
     // Devices and pipes say that they are empty, and never end.
     let about = std::fs::metadata(path).map_err(failed)?;
-    if !path.is_absolute() || !about.is_file() {
-        return Err(refused());
+    if about.is_dir() {
+        return Err(refused("it is a folder"));
+    }
+    if !about.is_file() {
+        return Err(refused("it is no plain file"));
+    }
+    if !is_file_name(&name_of(path)) {
+        return Err(refused(
+            "its name begins with a dot or a space, or has a colon, a backslash or a control character",
+        ));
     }
     // It may grow while it is read, and some files of the system do not tell their length.
     let mut content = Vec::new();
@@ -72,7 +86,8 @@ fn read_one(path: &Path) -> Result<Vec<u8>, Error> {
         .read_to_end(&mut content)
         .map_err(failed)?;
     if content.len() as u64 > MAX_ATTACHMENT_BYTES {
-        return Err(refused());
+        let most = MAX_ATTACHMENT_BYTES >> 20;
+        return Err(refused(&format!("it has more than {most} MiB")));
     }
     Ok(content)
 }
@@ -98,10 +113,24 @@ mod tests {
             read_all(std::slice::from_ref(&small)).expect("read"),
             [("small".to_owned(), b"all fine".to_vec())]
         );
-        for path in [&large, folder.path(), Path::new("small")] {
+        let hidden = folder.path().join(".profile");
+        std::fs::write(&hidden, "mine").expect("written");
+        for (path, why) in [
+            (&*large, "it has more than 16 MiB"),
+            (folder.path(), "it is a folder"),
+            (Path::new("small"), "its path is not absolute"),
+            (&folder.path().join("none"), "there is no such file"),
+            (&hidden, "its name begins with a dot"),
+        ] {
             let words = refusal(&[path]);
-            assert!(words.contains("attachment") || words.contains("cannot be read"));
+            let says = format!("{} cannot be attached: {why}", path.display());
+            assert!(words.starts_with(&says), "{words}");
         }
+        let words = refusal(&[&*small; MAX_MEDIA + 1]);
+        assert_eq!(
+            words,
+            "17 attachments are too many; a message has at most 16"
+        );
     }
 
     #[cfg(unix)]
@@ -113,7 +142,7 @@ mod tests {
         assert!(made.expect("mkfifo runs").success());
         // Read, the one would never end and the other never begin.
         for path in [Path::new("/dev/zero"), &pipe] {
-            assert!(refusal(&[path]).starts_with("an attachment is a file"));
+            assert!(refusal(&[path]).ends_with("cannot be attached: it is no plain file"));
         }
     }
 

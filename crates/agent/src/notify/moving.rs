@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use edgesync_notify::moved::{Mesh, MeshId, Moved, MovedError};
-use edgesync_notify::store::{Store, StoreError, attachment_path};
+use edgesync_notify::store::{Store, StoreError};
 use libfossil::db::Repository;
 use libfossil::name::ProjectCode;
 use tokio::sync::broadcast::error::RecvError;
@@ -237,7 +237,7 @@ async fn carry_over(post: &Post, behind: &Arc<Hosted>) {
             .into_iter()
             .map(|message| {
                 let media = message.media.iter().filter_map(|name| {
-                    let content = repo.unversioned_content(&attachment_path(&message, name));
+                    let content = Store::attachment(repo, &message, name);
                     content.map(|it| Some((name.clone(), it?))).transpose()
                 });
                 let media = media.collect::<Result<_, _>>().map_err(StoreError::from);

@@ -9,7 +9,7 @@ use edgesync_notify::message::{Kind, Message};
 use edgesync_notify::moved::{self, Moved};
 use edgesync_notify::name::{Key, MessageId, Project};
 use edgesync_notify::sign::Signature;
-use edgesync_notify::store::{Store, StoreError, attachment_path};
+use edgesync_notify::store::{Store, StoreError};
 use edgesync_notify::subject::Address;
 use libfossil::auth::Capabilities;
 use libfossil::db::Repository;
@@ -285,7 +285,7 @@ impl Office {
             for (name, content) in media {
                 // Over the quota it is left out, as any device leaves it out.
                 match Store::attach(repo, &message, &[(name, content)], now) {
-                    Ok(()) | Err(StoreError::Attachment) => {}
+                    Ok(()) | Err(StoreError::Attachment { .. }) => {}
                     Err(error) => return Err(store_error(&error)),
                 }
             }
@@ -416,7 +416,7 @@ impl Office {
         if !head.fields.media.iter().any(|known| known == name) {
             return Err(none());
         }
-        let content = repo.unversioned_content(&attachment_path(&head.fields, name));
+        let content = Store::attachment(repo, &head.fields, name);
         let content = content.map_err(|error| crate::repository::file_error(&error))?;
         content.ok_or_else(none)
     }

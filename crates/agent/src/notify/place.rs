@@ -80,7 +80,7 @@ pub(super) fn store_error(error: &StoreError) -> Error {
         }
         StoreError::Repository(error) => crate::repository::file_error(error),
         StoreError::NoMessage(_) | StoreError::NoThread(_) => Error::not_found(words),
-        StoreError::Ambiguous(_) | StoreError::Message(_) | StoreError::Attachment => {
+        StoreError::Ambiguous(_) | StoreError::Message(_) | StoreError::Attachment { .. } => {
             Error::bad_request(words)
         }
         StoreError::ThreadFull => Error::new(Code::Conflict, words),

@@ -2,6 +2,7 @@
 //! and stock `fossil` beside it as the judge.
 
 mod agent;
+mod attached;
 mod check_in;
 mod errors;
 mod help;

@@ -108,10 +108,13 @@ fn a_person_who_stops_ask_at_the_terminal_takes_the_question_back() {
     assert_eq!(end(child), (1, String::new()));
     let log = lab.edgesync(&["notify", "log", &thread]);
     assert!(log.contains("(taken back)"), "{log}");
-    assert_eq!(
-        lab.json(&["notify", "threads"])[0]["waiting"],
-        serde_json::Value::Null
+    assert!(
+        log.ends_with("from:ci resolved without an answer\n"),
+        "{log}"
     );
+    assert_eq!(lab.json(&["notify", "threads"])[0]["waiting"], Value::Null);
+    let threads = lab.edgesync(&["notify", "threads"]);
+    assert!(threads.ends_with("  last:Taken back\n"), "{threads}");
 }
 
 #[test]
@@ -360,7 +363,7 @@ fn commands_work_on_a_file_when_no_agent_runs() {
 }
 
 /// Sends a request to an agent's API, and returns the answer.
-fn http(ready: &Value, what: &str, head: &str, body: &str) -> String {
+pub(crate) fn http(ready: &Value, what: &str, head: &str, body: &str) -> String {
     let api = ready["api"].as_str().expect("an address");
     let address = api.strip_prefix("http://").expect("http");
     let mut stream = TcpStream::connect(address).expect("connected");
@@ -370,46 +373,6 @@ fn http(ready: &Value, what: &str, head: &str, body: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer
-}
-
-#[test]
-fn an_attachment_is_saved_and_never_shown_and_one_that_is_not_there_is_told() {
-    let lab = Lab::new();
-    let agent = Agent::start(&lab, &["--notify", "--json"]);
-    let ready = agent.ready();
-    // Bytes that a browser would take for a page, under the name of a picture.
-    let page = "<script>alert(1)</script>";
-    lab.write("look.png", page);
-    let send = ["notify", "send", "--project", "demo", "--attach"];
-    let sent = lab.json(&[&send[..], &["look.png", "Look"]].concat());
-    let id = sent["id"].as_str().expect("an id");
-    let token = ready["token"].as_str().expect("a token");
-    let login = format!("Authorization: Bearer {token}\r\n");
-    let get = |name: &str| {
-        let what = format!("GET /api/v1/notify/messages/{id}/media/{name}");
-        http(&ready, &what, &login, "")
-    };
-    let answer = get("look.png");
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    for head in [
-        "content-type: application/octet-stream\r\n",
-        "content-disposition: attachment; ",
-        "x-content-type-options: nosniff\r\n",
-        "content-security-policy: default-src 'none'; sandbox\r\n",
-    ] {
-        assert!(answer.to_lowercase().contains(head), "{head}: {answer}");
-    }
-    assert!(answer.ends_with(page), "{answer}");
-    for name in ["other.png", "..%2Flook.png", "%2Fetc%2Fpasswd"] {
-        assert!(get(name).starts_with("HTTP/1.1 404 "), "{name}");
-    }
-    // Somebody took it away, or it has not come yet.
-    let thread = &sent["thread"].as_str().expect("a thread")["thread-".len()..][..8];
-    let path = format!("demo/media/{thread}/{}/look.png", &id["msg-".len()..][..8]);
-    let status = lab.json(&["notify", "status"]);
-    let repository = status["repository"].as_str().expect("a path");
-    lab.fossil(&["uv", "rm", "-R", repository, &path]);
-    assert!(get("look.png").starts_with("HTTP/1.1 404 "));
 }
 
 #[test]
@@ -529,45 +492,4 @@ fn words_that_are_an_action_answer_with_it_and_others_are_refused_unsent_where_n
     let (child, thread) = ask(&lab, &args);
     lab.edgesync(&["notify", "reply", "--thread", &thread, "after lunch"]);
     assert_eq!(end(child), (0, "after lunch\n".to_owned()));
-}
-
-#[test]
-fn a_message_without_text_and_attachments_that_are_no_plain_files_are_refused() {
-    let lab = Lab::new();
-    let _agent = Agent::start(&lab, &["--notify"]);
-    lab.write("a/build.log", "one");
-    lab.write("b/build.log", "two");
-    let same = [
-        "--attach",
-        "a/build.log",
-        "--attach",
-        "b/build.log",
-        "Built",
-    ];
-    let device = ["--attach", "/dev/zero", "Built"];
-    for (more, says) in [
-        (&[" "][..], "there is no text"),
-        (&same, "two of the attachments are called build.log"),
-        (&device, "an attachment is a file with an absolute path"),
-    ] {
-        let send = [&["notify", "send", "--project", "demo"], more].concat();
-        let refused = lab.run(&send);
-        assert_eq!(refused.code, 1, "{more:?}");
-        assert!(
-            refused.stderr.contains(says),
-            "{more:?}: {}",
-            refused.stderr
-        );
-    }
-    assert_eq!(lab.json(&["notify", "threads"]), serde_json::json!([]));
-    let without_text = [
-        "notify",
-        "send",
-        "--project",
-        "demo",
-        "--attach",
-        "a/build.log",
-        "",
-    ];
-    lab.edgesync(&without_text);
 }

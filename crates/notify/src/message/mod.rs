@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 pub use action::{Action, ActionError};
 pub use error::MessageError;
 pub use fields::{Fields, Kind, Priority, Resolution, Source};
-pub(crate) use read::{is_file_name, signature as signature_of};
+pub use read::is_file_name;
+pub(crate) use read::signature as signature_of;
 pub(crate) use write::signature as signature_member;
 
 use crate::json::{self, Layout};

@@ -178,7 +178,8 @@ fn media(members: &Members) -> Result<Vec<String>, MessageError> {
 }
 
 /// Returns whether `name` is that of a file in whatever folder a person puts it.
-pub(crate) fn is_file_name(name: &str) -> bool {
+#[must_use]
+pub fn is_file_name(name: &str) -> bool {
     let parts = |c: char| matches!(c, '/' | '\\' | ':') || acts(c);
     !name.is_empty()
         && name.len() <= MAX_MEDIA_NAME_BYTES

@@ -19,13 +19,11 @@ use libfossil::history::{self, FileVersion};
 use libfossil::name::HashName;
 use libfossil::time::Timestamp;
 
-pub use attach::attachment_path;
+pub use attach::{Unattached, attachment_path};
 pub use create::{NewStore, create};
 pub use head::{Head, Thread};
 
-use crate::limits::{
-    MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS_BYTES, MAX_MESSAGE_BYTES, MAX_THREAD_MESSAGES,
-};
+use crate::limits::{MAX_MESSAGE_BYTES, MAX_THREAD_MESSAGES};
 use crate::message::{Fields, Message, MessageError};
 use crate::name::{Key, MessageId, Project, Short, ThreadId};
 
@@ -60,11 +58,14 @@ pub enum StoreError {
     /// The name of a record's file.
     #[error("a move cannot be recorded under this project code")]
     Move,
-    /// No file name, or an attachment over the limits.
-    #[error(
-        "an attachment has a plain file name and at most {MAX_ATTACHMENT_BYTES} bytes, and all of them together {MAX_ATTACHMENTS_BYTES}"
-    )]
-    Attachment,
+    /// A file cannot be attached.
+    #[error("{name:?} cannot be attached: {why}")]
+    Attachment {
+        /// The file's name.
+        name: String,
+        /// Why.
+        why: Unattached,
+    },
 }
 
 /// A thread's key: ids are random, but only within a project do they mean anything.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use edgesync_notify::message::Message;
 use edgesync_notify::name::Project;
-use edgesync_notify::store::{self, NewStore, Store, StoreError, attachment_path};
+use edgesync_notify::store::{self, NewStore, Store, StoreError, Unattached, attachment_path};
 use libfossil::db::{Access, Repository};
 use libfossil::name::ProjectCode;
 
@@ -320,12 +320,25 @@ fn attachments_have_plain_names_and_a_quota() {
         "a\u{202e}txt.exe",
     ] {
         let refused = Store::attach(&mut place.repo, &fields, &[(name, b"")], at(0));
-        assert!(matches!(refused, Err(StoreError::Attachment)), "{name:?}");
+        assert!(
+            matches!(
+                refused,
+                Err(StoreError::Attachment {
+                    why: Unattached::Name,
+                    ..
+                })
+            ),
+            "{name:?}"
+        );
     }
     let large = vec![0; (16 << 20) + 1];
     let files = [("small", Vec::new()), ("large", large)];
     let refused = Store::attach(&mut place.repo, &fields, &files, at(0));
-    assert!(matches!(refused, Err(StoreError::Attachment)));
+    let refused = refused.expect_err("too large").to_string();
+    assert_eq!(
+        refused,
+        r#""large" cannot be attached: it has more than 16 MiB"#
+    );
     let left = place.repo.unversioned().expect("read");
     assert_eq!(left.len(), 1, "none of what was refused");
 }
