@@ -5,6 +5,10 @@
 //! - A revocation by anyone who is or ever was such a member counts for ever, and over everything; also over those by members that were revoked
 //!   themselves: more is cut off then rather than less. Whom the revoked had vouched for stays when another member vouches too;
 //!   [`Roll::to_revoke`] returns the records that see to that.
+//! - Who revokes somebody, and is not revoked himself, keeps what he has by that one's word, and vouches on: else he would be a stranger to all that know
+//!   him by the revoked alone, and what he says of whom to keep with him. Not so where another has revoked the same one and is known without its word,
+//!   or this agent has, or the revoked itself: then all goes that it vouched for, whoever of those has revoked it as well. So a revocation gives nothing
+//!   to anyone but its author, who gets no more than he would have had without any, and a key that one who stands without it has revoked lets nobody in.
 //! - Where a member is, it says itself; its newest word counts, and is the only one that is kept.
 //! - Of several meshes that members speak of, the one with the lowest id is theirs.
 
@@ -90,6 +94,8 @@ pub(crate) struct Revoked {
     pub(crate) at: i64,
     /// The records that say so, as they are named in lists.
     pub(crate) records: BTreeSet<String>,
+    /// Everyone who said so.
+    revokers: BTreeSet<EndpointId>,
 }
 
 /// One vouching, the newest by this author for this member.
@@ -262,35 +268,90 @@ impl Roll {
                 by,
                 at: *at,
                 records: BTreeSet::new(),
+                revokers: BTreeSet::new(),
             });
             if (*at, by) < (entry.at, entry.by) {
                 (entry.at, entry.by) = (*at, by);
             }
             entry.records.insert(record.id().short());
+            entry.revokers.insert(by);
         }
         revoked
     }
 
     /// Returns everyone who is or was a member, with all rights that anyone ever gave: who has revoked somebody has done so whatever becomes of him.
     fn ever(&self) -> BTreeMap<EndpointId, Member> {
-        self.closure(&self.vouchings().collect::<Vec<_>>(), &BTreeMap::new())
+        self.ever_without(&BTreeSet::new())
     }
 
-    /// Returns everyone who is a member, but for those who are `without`.
-    fn present(&self, without: &BTreeMap<EndpointId, Revoked>) -> BTreeMap<EndpointId, Member> {
-        self.closure(&self.newest(), without)
+    /// Returns those of [`ever`](Self::ever) that are known without the word of some.
+    fn ever_without(&self, without: &BTreeSet<EndpointId>) -> BTreeMap<EndpointId, Member> {
+        let vouchings: Vec<_> = self.vouchings().collect();
+        self.closure(&vouchings, without, &BTreeMap::new())
     }
 
-    /// Returns everyone whom a chain of vouchings leads to from this agent, past those who are `without`.
+    /// Returns everyone who is a member, after these revocations.
+    fn present(&self, revoked: &BTreeMap<EndpointId, Revoked>) -> BTreeMap<EndpointId, Member> {
+        let vouchings = self.newest();
+        let gone: BTreeSet<EndpointId> = revoked.keys().copied().collect();
+        let keepers = self.keepers(revoked);
+        let mut kept = BTreeMap::new();
+        // One may be known by another's word alone. Rights only grow from round to round, and there are finitely many.
+        loop {
+            let next: BTreeMap<EndpointId, Member> = keepers
+                .iter()
+                .filter_map(|(id, theirs)| {
+                    let without = gone.difference(theirs).copied().collect();
+                    let mut seen = self.closure(&vouchings, &without, &kept);
+                    Some((*id, seen.remove(id)?))
+                })
+                .collect();
+            if next == kept {
+                return self.closure(&vouchings, &gone, &kept);
+            }
+            kept = next;
+        }
+    }
+
+    /// Returns those who keep what they have by the word of some that they have revoked, each with these.
+    fn keepers(
+        &self,
+        revoked: &BTreeMap<EndpointId, Revoked>,
+    ) -> BTreeMap<EndpointId, BTreeSet<EndpointId>> {
+        let mut keepers: BTreeMap<EndpointId, BTreeSet<EndpointId>> = BTreeMap::new();
+        for (gone, revocation) in revoked {
+            let by = &revocation.revokers;
+            if by.contains(&self.me) || by.contains(gone) {
+                continue;
+            }
+            // Who is the only one has no other against him.
+            let others = (by.len() > 1).then(|| self.ever_without(&[*gone].into()));
+            let others: BTreeSet<EndpointId> = others
+                .into_iter()
+                .flatten()
+                .filter(|(id, it)| it.is_full() && by.contains(id))
+                .map(|(id, _)| id)
+                .collect();
+            for keeper in by.iter().filter(|id| !revoked.contains_key(*id)) {
+                if others.iter().all(|other| other == keeper) {
+                    keepers.entry(*keeper).or_default().insert(*gone);
+                }
+            }
+        }
+        keepers
+    }
+
+    /// Returns everyone whom a chain of vouchings leads to from this agent and from those that are `kept`, past those who are `without`.
     fn closure(
         &self,
         vouchings: &[Vouching<'_>],
-        without: &BTreeMap<EndpointId, Revoked>,
+        without: &BTreeSet<EndpointId>,
+        kept: &BTreeMap<EndpointId, Member>,
     ) -> BTreeMap<EndpointId, Member> {
-        let mut members: BTreeMap<EndpointId, Member> = BTreeMap::new();
+        let mut members = kept.clone();
         // Rights only grow from round to round, and there are finitely many.
         loop {
-            let mut next: BTreeMap<EndpointId, Member> = BTreeMap::new();
+            let mut next = kept.clone();
             for vouching in vouchings {
                 let given = match members.get(&vouching.by) {
                     _ if vouching.by == self.me => vouching.capabilities.clone(),
@@ -301,7 +362,7 @@ impl Roll {
                         .collect(),
                     _ => continue,
                 };
-                let out = |id: &EndpointId| without.contains_key(id);
+                let out = |id: &EndpointId| without.contains(id);
                 if vouching.member == self.me || out(&vouching.member) || out(&vouching.by) {
                     continue;
                 }
@@ -407,29 +468,32 @@ impl Roll {
     pub(crate) fn to_revoke(&self, member: EndpointId, now: i64) -> Vec<Statement> {
         let before = self.view();
         let mut revoked = before.revoked.clone();
-        revoked.insert(
-            member,
-            Revoked {
-                name: None,
-                by: self.me,
-                at: now,
-                records: BTreeSet::new(),
-            },
-        );
+        let says = Revoked {
+            name: None,
+            by: self.me,
+            at: now,
+            records: BTreeSet::new(),
+            revokers: BTreeSet::new(),
+        };
+        let revokers = &mut revoked.entry(member).or_insert(says).revokers;
+        revokers.insert(self.me);
         let after = self.present(&revoked);
-        let lost = before
-            .members
-            .iter()
-            .filter(|(id, _)| **id != member && !after.contains_key(id));
-        let mut statements: Vec<Statement> =
-            lost.map(|(id, lost)| lost.as_vouched(*id, now)).collect();
-        // Who stays by somebody's word may have had more by that of the revoked.
-        let fewer = after.iter().filter_map(|(id, it)| {
-            let had = before.members.get(id)?;
-            (had.everywhere != it.everywhere || had.in_projects != it.in_projects)
-                .then(|| had.as_vouched(*id, now))
-        });
-        statements.extend(fewer);
+        // Whom others leave, or leave with less than he had by the word of the revoked.
+        let lacks = |(id, had): &(&EndpointId, &Member)| {
+            after.get(id).is_none_or(|it| {
+                had.everywhere != it.everywhere || had.in_projects != it.in_projects
+            })
+        };
+        let others = before.members.iter().filter(|(id, _)| **id != member);
+        let mut keep: BTreeMap<&EndpointId, &Member> = others.filter(lacks).collect();
+        if !keep.is_empty() {
+            // Who is vouched for here is known without others' word, which may count against those that keep what they have by it.
+            let keepers = self.keepers(&revoked);
+            let kept = before.members.iter().filter(|(id, _)| **id != member);
+            keep.extend(kept.filter(|(id, _)| keepers.contains_key(*id)));
+        }
+        let vouch = |(id, had): (&EndpointId, &Member)| had.as_vouched(*id, now);
+        let mut statements: Vec<Statement> = keep.into_iter().map(vouch).collect();
         if let Some(mesh) = before
             .mesh
             .filter(|mesh| self.mesh(&after).as_ref() != Some(mesh))

@@ -211,6 +211,139 @@ fn whom_the_revoked_had_vouched_for_stays() {
     assert_eq!(view.members[&id(3)].name, name(3));
 }
 
+/// These are paired, one after the other.
+fn paired(pairs: &[(u8, u8)]) -> Vec<Record> {
+    let both = pairs.iter().zip(1..);
+    both.flat_map(|((one, other), at)| {
+        [
+            vouch(*one, *other, "gio", at),
+            vouch(*other, *one, "gio", at),
+        ]
+    })
+    .collect()
+}
+
+/// Asserts that each of `who` has the others of `who` for members and nobody else.
+fn are_together<const N: usize>(who: [u8; N], records: &[Record]) {
+    for me in who {
+        let mut others = sorted(who);
+        others.retain(|it| *it != id(me));
+        assert_eq!(members(me, records), others, "as {me} has it");
+    }
+}
+
+#[test]
+fn whoever_of_a_row_revokes_whomever_the_others_stay_together() {
+    let three = [chain(), vec![mesh(2, 7, 1), place(1, 5, 1)]].concat();
+    let records = revoked_by(1, 2, &three);
+    are_together([1, 3], &records);
+    let view = roll(3, &records).view();
+    assert_eq!(view.mesh, roll(1, &records).view().mesh);
+    assert!(view.mesh.is_some() && view.places.contains_key(&id(1)));
+    assert!(view.revoked.contains_key(&id(2)));
+    assert_eq!(members(2, &records), []);
+
+    let four = paired(&[(1, 2), (2, 3), (3, 4)]);
+    for by in 1..5 {
+        for gone in (1..5).filter(|it| *it != by) {
+            let records = revoked_by(by, gone, &four);
+            let mut rest = [1, 2, 3, 4].into_iter().filter(|it| *it != gone);
+            let rest: [u8; 3] = std::array::from_fn(|_| rest.next().expect("three"));
+            are_together(rest, &records);
+        }
+    }
+}
+
+#[test]
+fn who_revokes_all_by_whom_others_know_it_stays_with_them() {
+    // A ring: 1 and 3 know each other by 2 and by 4.
+    let ring = paired(&[(1, 2), (2, 3), (3, 4), (4, 1)]);
+    let records = revoked_by(1, 4, &revoked_by(1, 2, &ring));
+    are_together([1, 3], &records);
+    // A row, from one end on.
+    let row = paired(&[(1, 2), (2, 3), (3, 4)]);
+    are_together([1, 4], &revoked_by(1, 3, &revoked_by(1, 2, &row)));
+}
+
+#[test]
+fn two_that_revoke_the_same_one_unheard_by_each_other_stay_with_those_that_know_them_by_it() {
+    let star = paired(&[(2, 1), (2, 3), (2, 4)]);
+    let records = [revoked_by(1, 2, &star), revoked_by(4, 2, &star)].concat();
+    are_together([1, 3, 4], &records);
+}
+
+#[test]
+fn two_that_revoke_each_other_are_both_out() {
+    let one = revoked_by(1, 2, &chain());
+    let records = [one, revoked_by(2, 1, &chain())].concat();
+    for me in [1, 2, 3] {
+        assert_eq!(members(me, &records), [], "as {me} has it");
+    }
+    let row = paired(&[(1, 2), (2, 3), (3, 4)]);
+    let records = [revoked_by(1, 2, &row), revoked_by(2, 1, &row)].concat();
+    are_together([3, 4], &records);
+}
+
+#[test]
+fn who_stayed_by_the_word_of_one_that_he_revoked_can_be_revoked() {
+    let records = revoked_by(1, 2, &paired(&[(1, 2), (2, 3), (3, 4)]));
+    are_together([3, 4], &revoked_by(4, 1, &records));
+    // By one that it keeps, and that has no other who speaks for it.
+    assert_eq!(
+        members(3, &revoked_by(3, 1, &revoked_by(1, 2, &chain()))),
+        []
+    );
+}
+
+#[test]
+fn a_key_that_was_revoked_by_one_who_stands_without_it_lets_nobody_in() {
+    let stolen = 2;
+    let mesh = paired(&[(1, stolen), (1, 4), (4, stolen)]);
+    let attack = [
+        vouch(stolen, 8, "gio", 2000),
+        vouch(8, 9, "gio", 2000),
+        vouch(9, 8, "gio", 2000),
+        vouch(8, stolen, "gio", 2000),
+        revoke(8, stolen, 2000),
+        revoke(9, stolen, 2000),
+        revoke(9, 8, 2000),
+    ];
+    for by in [1, 4] {
+        let records = [revoked_by(by, stolen, &mesh), attack.to_vec()].concat();
+        assert_eq!(members(1, &records), [id(4)], "{by} revoked it");
+    }
+    // Not even when the thief revokes the one who stands: all that is left to it is to part others.
+    let attack = [
+        attack.to_vec(),
+        vec![revoke(9, 4, 2001), revoke(8, 4, 2001)],
+    ]
+    .concat();
+    let records = [revoked_by(4, stolen, &mesh), attack].concat();
+    assert_eq!(members(1, &records), []);
+    // Nor when it gives itself up.
+    let records = [chain(), vec![revoke(2, 2, 10), revoke(1, 2, 10)]].concat();
+    assert_eq!(members(3, &records), []);
+}
+
+#[test]
+fn who_stays_by_the_word_of_one_that_he_revoked_has_no_more_rights_than_by_that() {
+    let records = [
+        vouch(3, 2, "gio", 1),
+        vouch(2, 1, "giosx", 1),
+        vouch(1, 4, "giosx", 1),
+        revoke(1, 2, 5),
+    ];
+    let view = roll(3, &records).view();
+    let letters = |of: u8| view.members[&id(of)].letters("any");
+    assert_eq!(
+        (letters(1), letters(4)),
+        ("gio".to_owned(), "gio".to_owned())
+    );
+    // Who may not write everywhere revokes nobody.
+    let records = [vouch(3, 2, "gio", 1), vouch(2, 1, "go", 1), revoke(1, 2, 5)];
+    assert_eq!(members(3, &records), sorted([1, 2]));
+}
+
 #[test]
 fn rights_that_were_reduced_do_not_undo_a_revocation() {
     let mut records = chain();
@@ -343,6 +476,44 @@ proptest! {
         for gone in fewer.revoked.keys() {
             prop_assert!(all.revoked.contains_key(gone));
             prop_assert!(!all.members.contains_key(gone));
+        }
+    }
+
+    #[test]
+    fn a_revocation_gives_nobody_more_than_there_was_before_any(records in prop::collection::vec(any_record(), 1..24)) {
+        let vouched = |it: &&Record| !matches!(it.says(), Statement::Revoke { .. });
+        let most = roll(1, &records.iter().filter(vouched).cloned().collect::<Vec<_>>()).view().members;
+        for (id, member) in roll(1, &records).view().members {
+            let had = &most[&id];
+            prop_assert!(member.everywhere.is_subset(&had.everywhere));
+            for (project, rights) in &member.in_projects {
+                prop_assert!(rights.is_subset(&had.in_projects[project]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_revocation_gives_to_nobody_but_its_author(records in prop::collection::vec(any_record(), 1..24), by in 1_u8..6, member in 1_u8..6) {
+        let before = roll(1, &records).view().members;
+        let after = roll(1, &[records, vec![revoke(by, member, 9)]].concat()).view().members;
+        let has = |of: &std::collections::BTreeMap<_, Member>| of.get(&id(by)).map(|it| it.everywhere.clone());
+        // Who comes back brings along whom it vouches for.
+        if has(&after).is_none() || has(&after) == has(&before) {
+            for (id, it) in after {
+                prop_assert!(before.get(&id).is_some_and(|had| it.everywhere.is_subset(&had.everywhere)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_key_says_that_was_revoked_here_gives_nothing(records in prop::collection::vec(any_record(), 1..24), stolen in 2_u8..6, rest in prop::collection::vec(any_record(), 0..8)) {
+        let records = revoked_by(1, stolen, &records);
+        let own = rest.into_iter().filter(|it| [id(stolen), id(8), id(9)].contains(&it.by()));
+        let attack = [vouch(stolen, 8, "gio", 9), vouch(8, 9, "gio", 9), revoke(8, stolen, 9), revoke(9, 8, 9), revoke(9, stolen, 9)];
+        let after = roll(1, &records.iter().cloned().chain(own).chain(attack).collect::<Vec<_>>()).view().members;
+        let before = roll(1, &records).view().members;
+        for (id, it) in after {
+            prop_assert!(before.get(&id).is_some_and(|had| it.everywhere.is_subset(&had.everywhere)));
         }
     }
 
