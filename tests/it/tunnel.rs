@@ -309,6 +309,8 @@ fn a_leaf_answers_on_streams_only_those_that_it_has_joined() {
     };
     let refused = clone("of-the-leaf.fossil");
     assert!(!refused.status.success(), "{refused:?}");
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(told.contains("A leaf answers only"), "{told}");
     // The same request is answered once it is no leaf.
     leaf.api("PUT", "mesh/role", Some(&json!({ "role": "peer" })));
     let cloned = clone("of-the-peer.fossil");

@@ -114,16 +114,24 @@ impl Ways {
         start: impl Fn(&mut Repository) -> Result<Client, SyncError> + Clone + Send + 'static,
         mut progress: impl FnMut(&Summary),
     ) -> Result<Summary, Error> {
+        let mut by_stream = None;
         if let Some(direct) = &self.direct {
             let exchanged = direct.exchange(writer, start.clone(), &mut progress).await;
             match exchanged {
                 Err(error) if is_of_stream(error.code) => {
                     tracing::debug!(%error, "by the bus instead");
+                    by_stream = Some(error);
                 }
                 exchanged => return exchanged,
             }
         }
-        self.line.clone().exchange(writer, start, progress).await
+        let exchanged = self.line.clone().exchange(writer, start, progress).await;
+        exchanged.map_err(|error| match by_stream {
+            // Nobody of that name on the bus says less than why the stream failed.
+            Some(by_stream) if error.code == Code::NoPeer => by_stream
+                .with_hint("Check that it runs and trusts this agent. A leaf answers only those that it has joined."),
+            _ => error,
+        })
     }
 }
 

@@ -27,8 +27,11 @@ use crate::replication::Ways;
 use crate::repository::{Writer, file_error, system_user};
 use crate::text;
 
-/// Failures in a row without anything new after which a clone gives up. What has arrived is kept.
+/// Failures in a row without anything new after which a clone gives up that has brought something. What has arrived is kept.
 const TRIES: u32 = 5;
+
+/// The same for one that has brought nothing yet: who waits for it had better hear soon that the address is wrong, or the other away.
+const FIRST_TRIES: u32 = 2;
 
 /// Starts to clone; the job tells how it goes.
 ///
@@ -310,7 +313,7 @@ async fn run(core: &Arc<Core>, job: &JobHandle, target: &Target, source: &Source
             prepared = Some((begun, lock));
             let ended = tokio::select! {
                 () = job.cancelled().cancelled() => None,
-                cloned = clone(&writer, &core.linker.http, job, source) => Some(cloned),
+                cloned = clone(&writer, &core.linker.http, job, source, begun) => Some(cloned),
             };
             close(&writer).await;
             ended
@@ -395,8 +398,13 @@ async fn clone(
     http: &Http,
     job: &JobHandle,
     source: &Source,
+    begun: Begun,
 ) -> Result<(), Error> {
     let mut failures = 0;
+    let mut tries = match begun {
+        Begun::Now => FIRST_TRIES,
+        Begun::Before => TRIES,
+    };
     loop {
         let before = job.show().map_or(0, |job| job.done);
         let error = match attempt(writer, http, job, source).await {
@@ -412,7 +420,10 @@ async fn clone(
         };
         let came_on = job.show().is_some_and(|job| job.done > before);
         failures = if came_on { 0 } else { failures + 1 };
-        if !error.retryable || failures >= TRIES {
+        if came_on {
+            tries = TRIES;
+        }
+        if !error.retryable || failures >= tries {
             return Err(error);
         }
         let wait = backoff(failures, jitter());
