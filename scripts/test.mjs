@@ -3,6 +3,7 @@
 // Cargo is always given the whole workspace with all its targets, so that lint, build and tests share one set of compiled
 // crates.
 
+import { availableParallelism } from "node:os";
 import { announce, buildPage, prepare, step, takeTargetDir, targetDir } from "./steps.mjs";
 
 const everything = ["--workspace", "--all-targets", "--locked"];
@@ -19,6 +20,8 @@ await step("lint", "cargo", ["clippy", ...everything, "--", "-D", "warnings"]);
 await step("build", "cargo", ["build", ...everything]);
 await step("house rules", "cargo", ["nextest", "run", ...everything, "-E", "package(edgesync-tests) & (test(tidy) | test(arrows))"]);
 await step("page: browser tests", "npm", ["run", "--silent", "ui:browser"]);
-await step("tests", "cargo", ["nextest", "run", ...everything]);
+// Most tests wait for a network or another program half of the time: one more than there are processors.
+const threads = String(availableParallelism() + 1);
+await step("tests", "cargo", ["nextest", "run", ...everything, "--test-threads", threads]);
 giveBack();
 announce("all checks passed");
