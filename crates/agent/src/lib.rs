@@ -51,6 +51,7 @@ mod supervise;
 pub mod sync;
 mod text;
 mod trust;
+mod turns;
 mod watch;
 mod wire;
 

@@ -13,6 +13,7 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::limits;
+use crate::turns::Turn;
 
 /// Headers of one request; the HTTP library takes as many.
 const HEADERS: usize = 100;
@@ -27,6 +28,7 @@ const ALL: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Heads<S> {
     stream: S,
+    turn: Turn,
     /// What was read and not handed on yet.
     held: BytesMut,
     /// How many of the next bytes are of a request whose head was looked at; [`ALL`] after the last.
@@ -40,9 +42,10 @@ pub(crate) struct Heads<S> {
 }
 
 impl<S> Heads<S> {
-    pub(crate) fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S, turn: Turn) -> Self {
         Self {
             stream,
+            turn,
             held: BytesMut::new(),
             known: 0,
             begun: false,
@@ -78,6 +81,7 @@ impl<S> Heads<S> {
             }
         }
         self.begun = true;
+        self.turn.asked();
     }
 
     /// Counts bytes that were handed on.
@@ -200,7 +204,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heads<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.turn.sent();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -225,6 +231,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+    use crate::turns::Turns;
 
     #[test]
     fn only_spaces_within_the_address_are_changed() {
@@ -294,7 +301,9 @@ mod tests {
         };
         let reading = async move {
             let mut got = Vec::new();
-            let read = Heads::new(far).read_to_end(&mut got).await;
+            let read = Heads::new(far, Turns::default().join())
+                .read_to_end(&mut got)
+                .await;
             read.expect("no error");
             got
         };
