@@ -13,7 +13,10 @@ pub(crate) const API_BODY_BYTES: usize = 1024 * 1024;
 /// artifacts of this size travel whole.
 pub(crate) const XFER_BODY_BYTES: usize = 256 * 1024 * 1024;
 
-/// Connections served at once by one listener. More wait in the kernel's queue.
+/// Largest body of an `/xfer` request that does not tell its length before. Stock clients always do, so that these are strangers' or a proxy's.
+pub(crate) const UNTOLD_BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// Connections served at once by one listener. For more, those give way that wait for a request.
 pub(crate) const CONNECTIONS: usize = 128;
 
 /// Connections that one address may hold at once; more are closed. Fossil clients hold one each, and a large office behind one
@@ -25,6 +28,9 @@ pub(crate) const SMALL_BODY_BYTES: usize = 1024 * 1024;
 
 /// Larger `/xfer` bodies held in memory at once, over all connections; two of the largest.
 pub(crate) const LARGE_BODIES_BYTES: usize = 2 * XFER_BODY_BYTES;
+
+/// Larger bodies that one address may send at once, with those that wait for room; more are refused. So it keeps others waiting for two turns at most.
+pub(crate) const LARGE_BODIES_OF_ONE: usize = 4;
 
 /// An unpacked `/xfer` message up to this size is worked on without room among [`LARGE_MESSAGES_BYTES`]. As many of them as
 /// there are repositories are worked on at once.
@@ -53,6 +59,9 @@ pub(crate) const SMALL_BODY_DEADLINE: Duration = Duration::from_secs(600);
 
 /// How long a larger `/xfer` body may take its time while it holds room that others wait for.
 pub(crate) const LARGE_BODY_GRACE: Duration = Duration::from_secs(30);
+
+/// How long it may take in all when others wait. The largest comes in that time on a line of 18 Mbit/s, those of a few megabytes on any.
+pub(crate) const LARGE_BODY_TURN: Duration = Duration::from_secs(120);
 
 /// How fast it must have come on the average after that: half of what a slow DSL line sends.
 pub(crate) const LARGE_BODY_BYTES_PER_S: usize = 64 * 1024;

@@ -3,6 +3,7 @@
 //! A body waits before it is read, holding nothing but a connection, and a whole body waits before it is unpacked; who unpacks
 //! waits for nobody. So everyone gets on.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 
 use libfossil::xfer::Request;
@@ -23,6 +24,17 @@ static MESSAGES: LazyLock<Room> = LazyLock::new(|| Room::new(limits::LARGE_MESSA
 pub(crate) struct Room {
     places: Arc<Semaphore>,
     total: usize,
+    /// How many wait.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// One that waits.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Waits for room for the message in a request and what is made of it; there is always room for small ones.
@@ -45,6 +57,7 @@ impl Room {
         Self {
             places: Arc::new(Semaphore::new(total)),
             total,
+            waiting: Arc::default(),
         }
     }
 
@@ -55,10 +68,17 @@ impl Room {
     pub(crate) async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
         let places = bytes.div_ceil(PLACE_BYTES).min(self.total);
         let places = u32::try_from(places).unwrap_or(u32::MAX);
+        self.waiting.fetch_add(1, Relaxed);
+        let _waits = Waits(&self.waiting);
         Arc::clone(&self.places)
             .acquire_many_owned(places)
             .await
             .map_err(|_| Error::internal("no room"))
+    }
+
+    /// Returns whether somebody waits.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.waiting.load(Relaxed) > 0
     }
 
     async fn for_message(&self, request: &Request) -> Result<Option<OwnedSemaphorePermit>, Error> {

@@ -21,9 +21,9 @@ use crate::api::{Code, Error};
 use crate::core::Core;
 use crate::exchange::exchange;
 use crate::limits;
-use crate::memory::Room;
 use crate::metrics;
 use crate::repository::Hosted;
+use body::Bodies;
 
 const STUB: &str = "This is EdgeSync. It answers Fossil: clone this address with\n\n    fossil clone ADDRESS FILE.fossil\n\n\
                     where ADDRESS is what you typed into the browser.\n";
@@ -33,14 +33,14 @@ const STUB: &str = "This is EdgeSync. It answers Fossil: clone this address with
 struct Door {
     core: Arc<Core>,
     /// For the large bodies of all connections.
-    bodies: Room,
+    bodies: Bodies,
 }
 
 /// Returns the router of the listener for Fossil clients.
 pub(crate) fn router(core: Arc<Core>) -> Router {
     let door = Door {
         core,
-        bodies: Room::new(limits::LARGE_BODIES_BYTES),
+        bodies: Bodies::new(limits::UNTOLD_BODY_BYTES),
     };
     Router::new()
         .route("/healthz", get(health))
@@ -96,8 +96,8 @@ async fn converse(door: &Door, request: Request) -> Result<Response, Error> {
         .get(header::COOKIE)
         .and_then(|cookie| cookie.to_str().ok())
         .map(ToOwned::to_owned);
-    // The room is held until the reply is made. The body itself goes earlier, but only the repository's thread knows when.
-    let (body, _room) = body::read(request, &door.bodies).await?;
+    // The memory is held until the reply is made. The body itself goes earlier, but only the repository's thread knows when.
+    let (body, _held) = body::read(request, &door.bodies).await?;
     let request = xfer::Request {
         content_type,
         body,

@@ -19,12 +19,11 @@ use libfossil::xfer::{self, server::Reply};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::sync::Semaphore;
 
-use super::body;
+use super::body::{self, Bodies};
 use crate::api::Error;
 use crate::exchange::exchange;
 use crate::frames::{self, FrameError};
 use crate::limits;
-use crate::memory::Room;
 use crate::replication::Replication;
 use crate::repository::Hosted;
 use crate::streams::{self, Answered, Asked};
@@ -37,7 +36,7 @@ pub(crate) struct Door {
     replication: Arc<Replication>,
     trust: Arc<Trust>,
     /// For the large bodies of all streams.
-    bodies: Room,
+    bodies: Bodies,
     places: Arc<Semaphore>,
 }
 
@@ -46,7 +45,7 @@ impl Door {
         Self {
             replication,
             trust,
-            bodies: Room::new(limits::LARGE_BODIES_BYTES),
+            bodies: Bodies::new(limits::XFER_BODY_BYTES),
             places: Arc::new(Semaphore::new(limits::STREAM_REQUESTS)),
         }
     }
@@ -102,7 +101,7 @@ impl Door {
         reader: impl AsyncRead + Unpin + Send + 'static,
     ) -> Result<Bytes, Error> {
         // The room is held until the reply is made.
-        let (body, _room) = body::read(request(reader, None)?, &self.bodies).await?;
+        let (body, _held) = body::read(request(reader, None)?, &self.bodies).await?;
         let _place = self.places.acquire().await;
         let (message, project) = apart(move || {
             let message = frame::decode(ContentType::Packed, body);
@@ -159,7 +158,7 @@ impl Door {
             .map_err(|error| Error::bad_request(error.to_string()))?;
         let announced = asked.length;
         // The room is held until the reply is made.
-        let (body, _room) = body::read(request(reader, Some(announced))?, &self.bodies).await?;
+        let (body, _held) = body::read(request(reader, Some(announced))?, &self.bodies).await?;
         if body.len() as u64 != announced {
             return Err(Error::bad_request("the body broke off"));
         }

@@ -310,6 +310,52 @@ async fn a_second_request_on_a_connection_is_refused_as_the_first_and_none_follo
     agent.stop().await;
 }
 
+/// The most memory that this process ever held, in bytes.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("the system tells");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kib.and_then(|kib| kib.parse::<u64>().ok()).expect("a size") * 1024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_uploads_without_an_end_take_little_memory_and_keep_nobody_waiting() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let place = Place::new();
+    let mut config = serving(&place);
+    config.repositories.push(place.repository("one.fossil"));
+    let agent = start(config).await;
+    let host = address(&agent).trim_start_matches("http://").to_owned();
+    let before = peak_memory();
+    let chunk = format!("10000\r\n{}\r\n", "a".repeat(0x1_0000));
+    let mut uploads = Vec::new();
+    for _ in 0..10 {
+        let mut stream = tokio::net::TcpStream::connect(&host)
+            .await
+            .expect("connected");
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-fossil\r\nTransfer-Encoding: chunked\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        // Seven of the eight MiB that a body may have whose length is not told.
+        for _ in 0..7 * 16 {
+            stream.write_all(chunk.as_bytes()).await.expect("sent");
+        }
+        uploads.push(stream);
+    }
+    let clone = place.path("clone.fossil");
+    place.fossil(&place.path(""), ["clone", address(&agent), text(&clone)]);
+    for mut stream in uploads {
+        // It is cut off while it sends, or refused.
+        while stream.write_all(chunk.as_bytes()).await.is_ok() {}
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || status(&answer) == 413, "{answer}");
+    }
+    let taken = peak_memory().saturating_sub(before);
+    assert!(taken < 160 * 1024 * 1024, "{taken} bytes for ten bodies");
+    agent.stop().await;
+}
+
 /// Sends `request`, then closes without waiting.
 async fn raw_cut(address: &str, request: &str) {
     use tokio::io::AsyncWriteExt as _;
