@@ -1,5 +1,6 @@
 //! Agents at stock NATS servers: joined as leafnodes and as clients, by each kind of credentials, and what is said when it goes wrong.
 
+mod ports;
 mod tls;
 
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
@@ -222,73 +223,6 @@ fn a_creds_file_opens_both_ports_of_a_server_with_an_operator() {
     {
         let flags = ["--nats-upstream", url, "--nats-creds", creds];
         is_told(&flags, message, "Compare it with");
-    }
-}
-
-#[test]
-fn a_wrong_port_or_credential_is_named_with_the_right_one() {
-    let ports = Ports::new();
-    let users = "authorization { user: ada, password: s3cret }";
-    let _server = ports.serve(users, users);
-    let Ports {
-        client,
-        leaf,
-        route,
-        web,
-    } = &ports;
-    let nobody = Port::new();
-    let at = |port: &Port| format!("127.0.0.1:{}", port.number);
-    for (url, message, hint) in [
-        (
-            format!("nats-leaf://ada:s3cret@{}", at(client)),
-            "is the server's port for clients",
-            format!(
-                "Take nats-leaf://127.0.0.1:7422, its leafnode port unless it is configured otherwise, or nats://{}",
-                at(client)
-            ),
-        ),
-        (
-            format!("nats://ada:s3cret@{}", at(leaf)),
-            "is the server's leafnode port",
-            format!("Take nats-leaf://{}, or nats://127.0.0.1:4222", at(leaf)),
-        ),
-        (
-            format!("nats-leaf://ada:s3cret@{}", at(route)),
-            "is the port for members of the server's own cluster",
-            format!("Take nats-leaf://{}", at(leaf)),
-        ),
-        (
-            format!("nats://ada:s3cret@{}", at(web)),
-            "is a web server",
-            "Take nats-leaf://127.0.0.1:7422, or nats://127.0.0.1:4222".to_owned(),
-        ),
-        (
-            format!("nats-leaf://ada:s3cret@{}", at(web)),
-            "is a web server",
-            "Take nats-leaf://127.0.0.1:7422, or nats://127.0.0.1:4222".to_owned(),
-        ),
-        (
-            format!("nats-leaf://{}", at(&nobody)),
-            "cannot be reached",
-            "leafnodes { listen }".to_owned(),
-        ),
-        (
-            format!("nats-leaf://ada:wrong-s3cret@{}", at(leaf)),
-            "does not let in the user \"ada\" with this password",
-            "leafnodes { authorization }".to_owned(),
-        ),
-        (
-            format!("nats://wrong-s3cret@{}", at(client)),
-            "does not let in this token",
-            "Compare it with the authorization of that server.".to_owned(),
-        ),
-        (
-            format!("nats://{}", at(client)),
-            "does not let in who shows no credentials",
-            "Put USER:PASSWORD@ or TOKEN@".to_owned(),
-        ),
-    ] {
-        is_told(&["--nats-upstream", &url], message, &hint);
     }
 }
 

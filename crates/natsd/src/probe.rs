@@ -45,6 +45,8 @@ pub enum Found {
     Tls,
     /// Something that takes connections and says nothing.
     Silent,
+    /// Something that takes connections and ends them without a word.
+    Ends,
     /// Something else.
     Other,
 }
@@ -58,11 +60,11 @@ pub async fn probe(address: &str) -> io::Result<Found> {
         return Ok(Found::Other);
     };
     let mut read = BytesMut::new();
-    if timeout(LEAF_GREETING_TIMEOUT, line(&mut stream, &mut read))
-        .await
-        .is_err()
-        && read.is_empty()
-    {
+    let greeted = timeout(LEAF_GREETING_TIMEOUT, line(&mut stream, &mut read)).await;
+    if read.is_empty() {
+        if greeted.is_ok() {
+            return Ok(Found::Ends);
+        }
         // Who waits for the other to begin is asked what a web server understands.
         stream.write_all(QUESTION).await?;
         let _ = timeout(LEAF_GREETING_TIMEOUT, line(&mut stream, &mut read)).await;

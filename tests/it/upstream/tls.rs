@@ -73,6 +73,6 @@ fn who_is_given_an_authority_or_tls_says_nothing_to_a_server_without() {
         );
     }
     let insists = client.replace("nats://", "tls://");
-    let hint = format!("Take {client} without --nats-ca");
+    let hint = format!("Take {client}, or have that server speak TLS");
     is_told(&["--nats-upstream", &insists], "offers no TLS", &hint);
 }

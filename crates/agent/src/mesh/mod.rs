@@ -54,6 +54,7 @@ pub(crate) use offered::SCHEME as AGENT_SCHEME;
 use switch::Switch;
 pub use tunnel::TunnelConfig;
 use upstream::Upstream;
+pub(crate) use upstream::no_bus;
 pub use upstream::{UpstreamUrl, UpstreamUrlError};
 
 /// The name of the agent's own connection to its server.

@@ -14,10 +14,12 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::advice::Advice;
+pub(crate) use self::advice::no_bus;
 pub(crate) use self::url::UpstreamWay;
 pub use self::url::{UpstreamUrl, UpstreamUrlError};
 use super::{Mesh, locked};
 use crate::api::{self, Level, LinkState, Role, Time};
+use crate::limits;
 
 /// The server beside the mesh.
 #[derive(Debug)]
@@ -175,7 +177,7 @@ impl Mesh {
     async fn advise(&self, why: &str, close: Close) -> Option<Advice> {
         let url = &self.upstream.as_ref()?.url;
         Some(match close {
-            Close::Refused => advice::refused(url),
+            Close::Refused => advice::refused(url).await,
             Close::Handshake | Close::WrongPort => advice::look(url, why).await,
             _ => Advice {
                 code: api::Code::Remote,
@@ -191,6 +193,7 @@ impl Mesh {
         let Some(client) = client else { return };
         let (mut connected, mut trouble) = (client.connected.clone(), client.trouble.clone());
         let (mut there, mut known) = (connected.clone(), None);
+        let (mut quiet, mut looked) = (std::pin::pin!(self.look_ahead()), false);
         // What came before this is seen as well.
         connected.mark_changed();
         trouble.mark_changed();
@@ -203,7 +206,7 @@ impl Mesh {
                         return;
                     }
                     if *connected.borrow_and_update() {
-                        known = None;
+                        (known, looked) = (None, true);
                         self.upstream_stands();
                         self.greet();
                     }
@@ -216,6 +219,7 @@ impl Mesh {
                     if met.is_none() || met == known {
                         continue;
                     }
+                    looked = true;
                     let away = !*connected.borrow();
                     let advice = tokio::select! {
                         () = self.parts.stopped.cancelled() => return,
@@ -225,14 +229,24 @@ impl Mesh {
                     known = met;
                     self.upstream_failed(advice);
                 }
+                advice = &mut quiet, if !looked => {
+                    looked = true;
+                    self.upstream_failed(advice);
+                }
             }
         }
+    }
+
+    /// Says what is wrong with what answers where nothing has come of the connection for a while: the client itself waits longer.
+    async fn look_ahead(&self) -> Option<Advice> {
+        tokio::time::sleep(limits::UPSTREAM_QUIET).await;
+        advice::look_ahead(&self.upstream.as_ref()?.url).await
     }
 
     async fn advise_client(&self, trouble: Option<&Trouble>) -> Option<Advice> {
         let url = &self.upstream.as_ref()?.url;
         Some(match trouble? {
-            Trouble::Refused => advice::refused(url),
+            Trouble::Refused => advice::refused(url).await,
             Trouble::Denied(text) => advice::denied(text, &self.config.prefix),
             Trouble::Failed(text) => advice::look(url, text).await,
             _ => return None,
@@ -254,6 +268,11 @@ impl Mesh {
             return;
         };
         let since = match &*locked(&upstream.state) {
+            LinkState::Error { message, hint, .. }
+                if *message == advice.message && hint.as_ref() == Some(&advice.hint) =>
+            {
+                return;
+            }
             LinkState::Error { since, .. } => *since,
             _ => Time::now(),
         };

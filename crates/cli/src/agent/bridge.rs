@@ -60,7 +60,7 @@ struct Serve {
         env = "EDGESYNC_NATS_URL",
         hide_env_values = true
     )]
-    nats_url: Option<BusServer>,
+    nats_url: Option<String>,
 
     /// How often to look what changed on the servers
     #[arg(long, value_name = "DURATION", env = "EDGESYNC_POLL", default_value = "5s", value_parser = parse_duration)]
@@ -127,6 +127,8 @@ impl Serve {
             let code: ProjectCode = text.parse().or_fail(Kind::Usage, "--project")?;
             projects.push(code);
         }
+        let bus: Option<BusServer> = (self.nats_url.as_deref().map(str::parse).transpose())
+            .or_fail(Kind::Usage, "--nats-url")?;
         let password = self.password.read()?;
         let OnBus {
             trust,
@@ -143,7 +145,7 @@ impl Serve {
         let accept_unsigned = codes.collect::<Result<_, _>>()?;
         let mut options = Options {
             servers: Vec::new(),
-            bus: self.nats_url,
+            bus,
             prefix,
             poll: self.poll,
             trust,

@@ -40,7 +40,7 @@ pub(crate) struct PlaceArg {
         env = "EDGESYNC_NATS",
         hide_env_values = true
     )]
-    nats: Option<BusServer>,
+    nats: Option<String>,
 }
 
 /// Where the messages are.
@@ -101,7 +101,9 @@ impl PlaceArg {
     async fn alone(&self) -> Result<Place, Failure> {
         let home = home()?;
         let name = machine_name().unwrap_or_else(|| "edgesync".to_owned());
-        let alone = Alone::open(&self.file(&home), &home, &name, self.nats.as_ref()).await?;
+        let bus: Option<BusServer> =
+            (self.nats.as_deref().map(str::parse).transpose()).or_fail(Kind::Usage, "--nats")?;
+        let alone = Alone::open(&self.file(&home), &home, &name, bus.as_ref()).await?;
         Ok(Place::Alone(Box::new(alone)))
     }
 }

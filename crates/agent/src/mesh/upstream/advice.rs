@@ -46,8 +46,25 @@ pub(super) async fn look(url: &UpstreamUrl, why: &str) -> Advice {
     }
 }
 
-/// The server does not let us in.
-pub(super) fn refused(url: &UpstreamUrl) -> Advice {
+/// Looks at what answers, and tells what is wrong with it; `None` where that is what was looked for, or nobody can be reached.
+pub(super) async fn look_ahead(url: &UpstreamUrl) -> Option<Advice> {
+    for address in url.servers() {
+        if let Ok(found) = probe(address).await
+            && let Some(advice) = of_found(url, address, &found)
+        {
+            return Some(advice);
+        }
+    }
+    None
+}
+
+/// The server does not let us in: it may be that this port is for others.
+pub(super) async fn refused(url: &UpstreamUrl) -> Advice {
+    let elsewhere = look_ahead(url).await;
+    elsewhere.unwrap_or_else(|| of_login(url))
+}
+
+fn of_login(url: &UpstreamUrl) -> Advice {
     let shown = match url.login() {
         Login::Creds(_) => "the credentials of --nats-creds".to_owned(),
         Login::Token(_) => "this token".to_owned(),
@@ -135,36 +152,68 @@ fn unreachable(way: UpstreamWay, address: &str, why: &str) -> Advice {
     }
 }
 
+/// Says what answers at the address of a bus and is no port for clients of a NATS server, and where that may be.
+pub(crate) async fn no_bus(address: &str) -> Option<(String, String)> {
+    let found = probe(address).await.ok()?;
+    if matches!(found, Found::Clients { .. }) {
+        return None;
+    }
+    let hint = format!(
+        "Take nats://{}:{}, the server's port for clients unless it is configured otherwise.",
+        host(address),
+        UpstreamWay::Client.port()
+    );
+    Some((format!("{address} {}", what(&found)), hint))
+}
+
+fn host(address: &str) -> &str {
+    address.rsplit_once(':').map_or(address, |(host, _)| host)
+}
+
+/// Says what this is, of an address.
+fn what(found: &Found) -> &'static str {
+    match found {
+        Found::Clients { .. } => "is the server's port for clients",
+        Found::Leaves { .. } => "is the server's leafnode port",
+        Found::Routes { .. } => "is the port for members of the server's own cluster",
+        Found::Web => {
+            "is a web server; a NATS server's ports for monitoring and WebSocket are such"
+        }
+        Found::Tls => "wants TLS before it says anything, which is not supported here",
+        Found::Silent => {
+            "takes connections and says nothing; NATS servers greet, unless they wait for TLS first"
+        }
+        Found::Ends => "takes connections and ends them without a word; NATS servers greet",
+        _ => "is no NATS server",
+    }
+}
+
 /// Returns what is wrong with what answers, `None` when it is what was looked for.
 fn of_found(url: &UpstreamUrl, address: &str, found: &Found) -> Option<Advice> {
-    let way = url.way();
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let (way, host) = (url.way(), host(address));
     let right = |way: UpstreamWay| format!("{}://{host}:{}", way.scheme(), way.port());
     let (leaf, client) = (right(UpstreamWay::Leaf), right(UpstreamWay::Client));
-    let (message, hint) = match (way, found) {
-        (UpstreamWay::Leaf, Found::Clients { .. }) => (
-            "is the server's port for clients".to_owned(),
-            format!(
-                "Take {leaf}, its leafnode port unless it is configured otherwise, or nats://{address}"
-            ),
+    let mut message = what(found);
+    let hint = match (way, found) {
+        (UpstreamWay::Leaf, Found::Clients { .. }) => format!(
+            "Take {leaf}, its leafnode port unless it is configured otherwise, or nats://{address}"
         ),
-        (UpstreamWay::Client, Found::Leaves { .. }) => (
-            "is the server's leafnode port".to_owned(),
-            format!(
-                "Take nats-leaf://{address}, or {client}, its port for clients unless it is configured otherwise"
-            ),
+        (UpstreamWay::Client, Found::Leaves { .. }) => format!(
+            "Take nats-leaf://{address}, or {client}, its port for clients unless it is configured otherwise"
         ),
-        (_, Found::Leaves { tls: false } | Found::Clients { tls: false }) if url.wants_tls() => (
-            "offers no TLS".to_owned(),
+        (_, Found::Leaves { tls: false } | Found::Clients { tls: false }) if url.wants_tls() => {
+            message = "offers no TLS";
+            let without = match url.has_authorities() {
+                true => " without --nats-ca",
+                false => "",
+            };
             format!(
-                "Take {}://{address} without --nats-ca, or have that server speak TLS",
+                "Take {}://{address}{without}, or have that server speak TLS",
                 way.scheme()
-            ),
-        ),
-        (UpstreamWay::Leaf, Found::Leaves { .. })
-        | (UpstreamWay::Client, Found::Clients { .. }) => {
-            return None;
+            )
         }
+        (UpstreamWay::Leaf, Found::Leaves { .. })
+        | (UpstreamWay::Client, Found::Clients { .. }) => return None,
         (_, Found::Routes { leaves }) => {
             let leaf = leaves
                 .as_ref()
@@ -173,28 +222,10 @@ fn of_found(url: &UpstreamUrl, address: &str, found: &Found) -> Option<Advice> {
                     || leaf.clone(),
                     |(_, port)| format!("nats-leaf://{host}:{port}"),
                 );
-            (
-                "is the port for members of the server's own cluster".to_owned(),
-                format!("Take {leaf}, or {client}, unless they are configured otherwise"),
-            )
+            format!("Take {leaf}, or {client}, unless they are configured otherwise")
         }
-        (_, Found::Web) => (
-            "is a web server; a NATS server's ports for monitoring and WebSocket are such"
-                .to_owned(),
-            format!("Take {leaf}, or {client}, unless they are configured otherwise"),
-        ),
-        (_, Found::Tls) => (
-            "wants TLS before it says anything, which is not supported here".to_owned(),
-            "Have that server greet first: handshake_first off".to_owned(),
-        ),
-        (_, Found::Silent) => (
-            "takes connections and says nothing; NATS servers greet".to_owned(),
-            format!("Take {leaf}, or {client}, unless they are configured otherwise"),
-        ),
-        _ => (
-            "is no NATS server".to_owned(),
-            format!("Take {leaf}, or {client}, unless they are configured otherwise"),
-        ),
+        (_, Found::Tls) => "Have that server greet first: handshake_first off".to_owned(),
+        _ => format!("Take {leaf}, or {client}, unless they are configured otherwise"),
     };
     Some(Advice {
         code: Code::RemoteAddress,

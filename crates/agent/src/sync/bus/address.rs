@@ -1,6 +1,7 @@
 //! The address of a project on a bus, `nats://TOKEN@HOST:PORT/PROJECT-CODE`, and exchanges with it outside of a running agent. What is shown never
 //! holds the token.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -17,6 +18,7 @@ use super::{Accepts, Line};
 use crate::api::{Code, Error};
 use crate::home::Home;
 use crate::identity::Identity;
+use crate::mesh::no_bus;
 use crate::repository::Writer;
 use crate::runtime::Runtime;
 use crate::sync::RemoteError;
@@ -29,12 +31,12 @@ pub(in crate::sync) const SCHEME: &str = "nats://";
 /// The port of a NATS server unless the address names another.
 const PORT: u16 = 4222;
 
-/// A server of a bus, `nats://TOKEN@HOST:PORT`.
+/// A server of a bus, `nats://TOKEN@HOST:PORT`, or with `USER:PASSWORD@` where a server has users.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BusServer {
     /// `nats://HOST:PORT`.
     url: String,
-    token: Option<String>,
+    login: Login,
 }
 
 /// A project on a bus.
@@ -48,15 +50,22 @@ impl BusServer {
     fn of(url: &Url) -> Result<Self, RemoteError> {
         let host = url.host_str().filter(|host| !host.is_empty());
         let host = host.ok_or(RemoteError::NoHost)?;
-        if url.password().is_some() {
-            return Err(RemoteError::Login);
-        }
-        let token = percent_decode_str(url.username())
-            .decode_utf8()
-            .map_err(|_| RemoteError::Login)?;
+        let decode = |text: &str| {
+            let text = percent_decode_str(text).decode_utf8();
+            text.map(Cow::into_owned).map_err(|_| RemoteError::Login)
+        };
+        let name = decode(url.username())?;
+        let login = match url.password() {
+            Some(password) => Login::User {
+                name,
+                password: decode(password)?,
+            },
+            None if name.is_empty() => Login::None,
+            None => Login::Token(name),
+        };
         Ok(Self {
             url: format!("{SCHEME}{host}:{}", url.port().unwrap_or(PORT)),
-            token: Some(token.into_owned()).filter(|token| !token.is_empty()),
+            login,
         })
     }
 
@@ -64,22 +73,45 @@ impl BusServer {
     pub(crate) fn of_agent(runtime: &Runtime) -> Option<Self> {
         Some(Self {
             url: runtime.nats.clone()?,
-            token: Some(runtime.nats_token.clone()),
+            login: Login::Token(runtime.nats_token.clone()),
         })
     }
 
     /// Joins the bus under this name.
     ///
     /// # Errors
-    /// `remote_login` when the server does not take the token, `unreachable` when none answers.
+    /// `remote_login` when the server does not take the login, `remote_address` when something else answers, `unreachable` when nobody does.
     pub(crate) async fn connect(&self, name: &str) -> Result<Nats, Error> {
         let connection = Connection {
             urls: vec![self.url.clone()],
-            login: self.token.clone().map_or(Login::None, Login::Token),
+            login: self.login.clone(),
             tls: None,
             name: name.to_owned(),
         };
-        Nats::connect(&connection).await.map_err(not_connected)
+        match Nats::connect(&connection).await {
+            Ok(bus) => Ok(bus),
+            Err(error) => Err(self.not_connected(&error).await),
+        }
+    }
+
+    async fn not_connected(&self, error: &ConnectError) -> Error {
+        let address = self.url.trim_start_matches(SCHEME);
+        if let Some((message, hint)) = no_bus(address).await {
+            return Error::new(Code::RemoteAddress, message).with_hint(hint);
+        }
+        let (code, hint) = match error {
+            ConnectError::Unauthorized { .. } => (
+                Code::RemoteLogin,
+                "Put the token, or USER:PASSWORD, before the host: nats://TOKEN@HOST:PORT",
+            ),
+            _ => (
+                Code::Unreachable,
+                "Check the address, and that an agent or NATS server runs there.",
+            ),
+        };
+        Error::new(code, error.to_string())
+            .with_hint(hint)
+            .retryable()
     }
 }
 
@@ -170,23 +202,6 @@ pub(in crate::sync) fn exchange(
     exchanged
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
-fn not_connected(error: ConnectError) -> Error {
-    let code = match &error {
-        ConnectError::Unauthorized { .. } => Code::RemoteLogin,
-        _ => Code::Unreachable,
-    };
-    let hint = match &error {
-        ConnectError::Unauthorized { .. } => {
-            "Put the token before the host: nats://TOKEN@HOST:PORT/…"
-        }
-        _ => "Check the address, and that an agent or NATS server runs there.",
-    };
-    Error::new(code, error.to_string())
-        .with_hint(hint)
-        .retryable()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,12 +212,21 @@ mod tests {
         let address: BusAddress = format!("nats://se%2Fcret@host:4333/{code}")
             .parse()
             .expect("an address");
-        assert_eq!(address.server.token.as_deref(), Some("se/cret"));
+        assert_eq!(address.server.login, Login::Token("se/cret".to_owned()));
         assert_eq!(address.to_string(), format!("nats://host:4333/{code}"));
         assert!(!format!("{address:?}").contains("cret"));
         let address: BusAddress = format!("nats://[::1]/{code}/").parse().expect("an address");
         assert_eq!(address.to_string(), format!("nats://[::1]:4222/{code}"));
-        assert_eq!(address.server.token, None);
+        assert_eq!(address.server.login, Login::None);
+        let address: BusAddress = format!("nats://ada:s%40cret@host/{code}")
+            .parse()
+            .expect("an address");
+        let user = Login::User {
+            name: "ada".to_owned(),
+            password: "s@cret".to_owned(),
+        };
+        assert_eq!(address.server.login, user);
+        assert!(!format!("{address} {address:?}").contains("cret"));
     }
 
     #[test]
