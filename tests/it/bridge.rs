@@ -1,6 +1,7 @@
 //! Stock `fossil server` on one side of `edgesync bridge serve`, agents, one-off commands and clients in the Go product's form on the other.
 
 mod lab;
+mod project;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

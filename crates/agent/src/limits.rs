@@ -164,6 +164,9 @@ pub(crate) const BUS_FAREWELL: Duration = Duration::from_millis(500);
 /// its links, some drop what they do not know without a word, and whoever waits for news on such a link waits until then. The reference waits two minutes.
 pub(crate) const BUS_PING: Duration = Duration::from_secs(10);
 
+/// Time for the servers of bridges to say what project they have before the bridges are ready. One that is away is used once it answers.
+pub(crate) const BRIDGE_FIRST_LOOK: Duration = Duration::from_secs(3);
+
 /// How long nothing may come of a connection to a NATS server beside the mesh before it is looked what answers there. Servers greet at once; the
 /// client waits five seconds.
 pub(crate) const UPSTREAM_QUIET: Duration = Duration::from_secs(1);

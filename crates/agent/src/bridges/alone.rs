@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use edgesync_bridge::Fault;
+use futures_util::FutureExt as _;
+use futures_util::future::{join_all, select_all};
 use libfossil::name::ProjectCode;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::running::{Host, Place, Running};
+use super::running::{Host, Place, Running, fault_error};
 use crate::api::{self, Chosen, Code, Error, LinkState};
 use crate::events::Events;
 use crate::home::Home;
@@ -48,6 +51,7 @@ pub struct Alone {
     id: String,
     bus: String,
     bridges: Vec<Running>,
+    http: Http,
     tasks: TaskTracker,
 }
 
@@ -64,7 +68,7 @@ impl Alone {
     ///
     /// # Errors
     /// `no_peer` when no bus is named and no agent runs, `unreachable` or `remote_login` when the bus cannot be joined, one of the `remote`
-    /// codes when a server does not say what project it has, `conflict` when two have the same, `internal`.
+    /// codes when a server does not say what project it has or says soon that it has another, `conflict` when two have the same, `internal`.
     pub async fn start(home: &Home, options: Options) -> Result<Self, Error> {
         let server = match options.bus {
             Some(server) => server,
@@ -101,7 +105,7 @@ impl Alone {
                 keys: Arc::clone(identity.keys()),
                 trust,
             },
-            http,
+            http: http.clone(),
             poll: options.poll,
             tasks: tasks.clone(),
             stopped: CancellationToken::new(),
@@ -113,12 +117,22 @@ impl Alone {
             bridge.ready.notified().await;
             bridges.push(bridge);
         }
-        Ok(Self {
+        let alone = Self {
             id: identity.endpoint_id().to_owned(),
             bus: server.to_string(),
             bridges,
+            http,
             tasks,
-        })
+        };
+        let looked = alone.bridges.iter().map(Running::looked);
+        // A server that is slow to answer is waited for no longer.
+        let _ = tokio::time::timeout(limits::BRIDGE_FIRST_LOOK, join_all(looked)).await;
+        if let Some(end) = alone.ending().now_or_never() {
+            let error = alone.why(end).await;
+            alone.stop().await;
+            return Err(error);
+        }
+        Ok(alone)
     }
 
     /// In whose name the bridges sign.
@@ -142,13 +156,45 @@ impl Alone {
         self.bridges.iter().for_each(Running::look);
     }
 
-    /// Returns when a bridge has ended by itself, because the bus is no more.
-    pub async fn ended(&self) {
-        let ended = self
-            .bridges
-            .iter()
-            .map(|bridge| Box::pin(bridge.ended.cancelled()));
-        futures_util::future::select_all(ended).await;
+    /// Returns why the bridges cannot go on: the bus is no more, or a server has another project than it was said to have.
+    pub async fn ended(&self) -> Error {
+        self.why(self.ending().await).await
+    }
+
+    /// Returns when a bridge cannot go on: with that one if it is its server's fault.
+    async fn ending(&self) -> Option<&Running> {
+        let ended = self.bridges.iter().map(|bridge| {
+            Box::pin(async move {
+                tokio::select! {
+                    () = bridge.ended.cancelled() => None,
+                    () = bridge.is_foreign() => Some(bridge),
+                }
+            })
+        });
+        select_all(ended).await.0
+    }
+
+    async fn why(&self, end: Option<&Running>) -> Error {
+        match end {
+            None => Error::new(Code::Unreachable, "the bus has ended"),
+            Some(bridge) => self.foreign(&bridge.place).await,
+        }
+    }
+
+    /// Returns that a server has another project, and which.
+    async fn foreign(&self, place: &Place) -> Error {
+        let Place { remote, project } = place;
+        let error = fault_error(&Fault::Project(*project));
+        let found = Place::find(remote.clone(), &self.http).await.ok();
+        let hint = match found.filter(|it| it.project != *project) {
+            Some(found) => Some(format!("It has {0}: --project {0}", found.project)),
+            None => error.hint,
+        };
+        let error = Error::new(error.code, format!("{remote}: {}", error.message));
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
     }
 
     /// Ends the bridges, and says good-bye.

@@ -143,6 +143,29 @@ impl Running {
         });
     }
 
+    /// Returns once the server was looked at, whatever came of it.
+    pub(crate) async fn looked(&self) {
+        let mut standing = self.bridge.standing();
+        let _ = standing.wait_for(|it| *it != Standing::Starting).await;
+    }
+
+    /// Returns when the server's first answer is that it has another project. What it once had, it may have again.
+    pub(crate) async fn is_foreign(&self) {
+        let mut standing = self.bridge.standing();
+        let answered = |it: &Standing| {
+            matches!(
+                it,
+                Standing::Up(_) | Standing::Blind(_) | Standing::Down(Fault::Project(_))
+            )
+        };
+        let first = standing.wait_for(answered).await;
+        let is_foreign = matches!(first.as_deref(), Ok(Standing::Down(_)));
+        drop(first);
+        if !is_foreign {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Looks at the server soon.
     pub(crate) fn look(&self) {
         self.bridge.look();
@@ -151,7 +174,9 @@ impl Running {
     /// Returns what people see.
     pub(crate) fn show(&self, id: String, from: api::Chosen) -> api::Bridge {
         let counts = *self.bridge.counts().borrow();
-        let seen = locked(&self.seen);
+        let mut seen = locked(&self.seen);
+        // Whoever follows the bridge may not have come to it yet.
+        seen.state = state_of(&self.bridge.standing().borrow(), &seen.state, Time::now());
         let shown = self.place.remote.shown();
         api::Bridge {
             id,

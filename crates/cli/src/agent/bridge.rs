@@ -100,9 +100,7 @@ impl Serve {
                         Signal::SyncNow => bridges.look(),
                         Signal::Stop => break,
                     },
-                    () = bridges.ended() => {
-                        done = Err(Failure::new(Kind::Unreachable, "the bus has ended"));
-                    }
+                    error = bridges.ended() => done = Err(error.into()),
                 }
             }
             bridges.stop().await;
