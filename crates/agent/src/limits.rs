@@ -174,6 +174,15 @@ pub(crate) const UPSTREAM_QUIET: Duration = Duration::from_secs(1);
 /// Agents without rights that are remembered, so that a person can choose one of them. With more, those heard longest ago are forgotten.
 pub(crate) const STRANGERS: usize = 64;
 
+/// How long a peer that is silent is shown, with the time when it was heard last: who closes a laptop in the evening finds it in the list next morning.
+pub(crate) const GONE_SHOWN: Duration = Duration::from_secs(24 * 3600);
+
+/// How far the wall's clock and the machine's may differ from before until times of the past are reckoned anew, in milliseconds: reading both takes some.
+pub(crate) const CLOCK_STEP_MS: u64 = 1000;
+
+/// Peers whose last sign of life is remembered, as many as a project has. With more, those heard longest ago are forgotten.
+pub(crate) const SEEN: usize = edgesync_replica::limits::PEERS;
+
 /// Wait before a repository whose content could not be looked at is looked at again.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use edgesync_replica::Counters;
 use natsd::proto::Kind;
 
-use crate::api::State;
+use crate::api::{LinkState, Peer, PeerKind, State};
 use crate::core::Core;
 use crate::replication::Standing;
 
@@ -69,7 +69,9 @@ pub(crate) fn text(core: &Core, named: bool) -> String {
     exchanges(&mut page, core);
     if let Ok(mesh) = core.mesh() {
         let standings = mesh.replication().standings();
-        replication(&mut page, &mesh.replication().counters(), &standings, named);
+        let all = mesh.replication().counters();
+        replication(&mut page, &all, &standings, named);
+        peers(&mut page, &mesh.show().peers, &standings);
         let help = "Messages on the bus that were not believed.";
         page.one(
             "edgesync_bus_refused_total",
@@ -246,16 +248,27 @@ fn replication(page: &mut Page, all: &Counters, standings: &[Standing], named: b
             }
         }
     }
-    let peers = standings.iter().flat_map(|it| &it.view.peers);
-    let known: std::collections::BTreeSet<_> =
-        peers.clone().map(|peer| peer.peer.as_str()).collect();
+}
+
+fn peers(page: &mut Page, shown: &[Peer], standings: &[Standing]) {
+    let agents = || shown.iter().filter(|peer| peer.kind != PeerKind::Server);
+    let there = agents().filter(|peer| matches!(peer.state, LinkState::Connected { .. }));
     page.one(
         "edgesync_peers",
         "gauge",
         "Peers that are heard.",
         &[],
-        known.len(),
+        there.count(),
     );
+    let gone = agents().filter(|peer| matches!(peer.state, LinkState::Gone { .. }));
+    page.one(
+        "edgesync_peers_gone",
+        "gauge",
+        "Peers that were heard within a day and have gone.",
+        &[],
+        gone.count(),
+    );
+    let peers = standings.iter().flat_map(|it| &it.view.peers);
     let failing: std::collections::BTreeSet<_> = peers
         .filter(|peer| peer.failures > 0)
         .map(|peer| peer.peer.as_str())

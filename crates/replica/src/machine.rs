@@ -140,16 +140,13 @@ impl Replica {
     }
 
     /// Returns what people see of each project.
-    pub fn view(&self, now: Moment) -> Vec<ProjectView> {
-        self.projects
-            .values()
-            .map(|state| state.view(now))
-            .collect()
+    pub fn view(&self) -> Vec<ProjectView> {
+        self.projects.values().map(ProjectState::view).collect()
     }
 
     /// Returns what people see of one project.
-    pub fn view_of(&self, project: &Project, now: Moment) -> Option<ProjectView> {
-        self.projects.get(project).map(|state| state.view(now))
+    pub fn view_of(&self, project: &Project) -> Option<ProjectView> {
+        self.projects.get(project).map(ProjectState::view)
     }
 
     /// Returns how often what happened, in all projects since the start; those that were closed count as well.

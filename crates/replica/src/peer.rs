@@ -173,11 +173,11 @@ impl PeerState {
         (self.failures, std::cmp::Reverse(self.heard))
     }
 
-    pub(crate) fn view(&self, peer: &Peer, now: Moment, mine: Fingerprint) -> PeerView {
+    pub(crate) fn view(&self, peer: &Peer, mine: Fingerprint) -> PeerView {
         PeerView {
             peer: peer.clone(),
             bridge: self.bridge,
-            heard: now.since(self.heard),
+            heard: self.heard,
             equal: self.stands_with(mine),
             pulling: self.running.map(|running| running.trigger),
             exchanged: self.exchanged,

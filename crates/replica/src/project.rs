@@ -483,13 +483,13 @@ impl ProjectState {
     }
 
     /// Returns what people see.
-    pub(crate) fn view(&self, now: Moment) -> ProjectView {
+    pub(crate) fn view(&self) -> ProjectView {
         let peers = self.peers.iter();
         ProjectView {
             project: self.project.clone(),
             counters: self.counters,
             peers: peers
-                .map(|(name, peer)| peer.view(name, now, self.held.now()))
+                .map(|(name, peer)| peer.view(name, self.held.now()))
                 .collect(),
         }
     }

@@ -1,7 +1,5 @@
 //! What the machine shows to people.
 
-use std::time::Duration;
-
 use crate::{Counters, Moment, Peer, Project, Trigger};
 
 /// A project, as people see it.
@@ -22,8 +20,8 @@ pub struct PeerView {
     pub peer: Peer,
     /// Whether it is a bridge to a server.
     pub bridge: bool,
-    /// How long ago it was heard.
-    pub heard: Duration,
+    /// When it was heard last.
+    pub heard: Moment,
     /// Whether it holds what is here; `None` where it does not say.
     pub equal: Option<bool>,
     /// Why it is being asked, if it is.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -23,6 +24,13 @@ impl Time {
     /// Milliseconds since 1970.
     pub fn unix_millis(self) -> i64 {
         self.0
+    }
+
+    /// Returns the instant that was this long before.
+    #[must_use]
+    pub fn before(self, ago: Duration) -> Self {
+        let millis = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
     }
 }
 

@@ -10,6 +10,7 @@ mod join;
 mod lan;
 mod neighbours;
 mod offered;
+mod presence;
 mod role;
 mod show;
 mod switch;
@@ -407,6 +408,7 @@ impl Mesh {
     pub(crate) fn trust_changed(&self) {
         self.server.set_policy(self.policy.clone());
         self.spread.greet();
+        self.replication.forget_unknown();
         if let Some(tunnel) = self.tunnel.now() {
             tunnel.trust_changed(&self.parts.trust);
         }

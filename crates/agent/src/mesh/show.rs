@@ -7,7 +7,7 @@ use natsd::ConnectionStats;
 use natsd::proto::Kind;
 
 use super::lan::Lan;
-use super::{Mesh, locked, twins};
+use super::{Mesh, locked, presence, twins};
 use crate::api::{
     self, Address, AddressKind, Code, Counters, FoundBy, LinkKind, LinkState, Mesh as Shown,
     MeshInfo, Peer, PeerError, PeerKind, Time,
@@ -23,11 +23,6 @@ impl Mesh {
         let view = self.parts.members.view();
         let standings = self.replication.standings();
         let stats = self.server.stats();
-        let links: Vec<&ConnectionStats> = stats
-            .connections
-            .iter()
-            .filter(|link| link.kind != Kind::Client)
-            .collect();
         Shown {
             role,
             role_from,
@@ -47,7 +42,7 @@ impl Mesh {
             members: self.show_members(&view),
             revoked: self.show_revoked(&view),
             bridges: self.bridges.show(),
-            peers: self.show_peers(&standings, &links),
+            peers: self.show_peers(&standings, &stats),
             counters: self.show_counters(&stats),
         }
     }
@@ -136,29 +131,44 @@ impl Mesh {
         view.revoked.iter().map(show).collect()
     }
 
-    fn show_peers(&self, standings: &[Standing], links: &[&ConnectionStats]) -> Vec<Peer> {
-        let mut peers: BTreeMap<String, Peer> = BTreeMap::new();
+    fn show_peers(&self, standings: &[Standing], stats: &natsd::Stats) -> Vec<Peer> {
         let now = Time::now();
+        let mut peers = self.show_heard(standings, stats, now);
+        self.show_strangers(&mut peers, stats, now);
+        self.show_refused(&mut peers);
+        let links = links(stats);
+        for link in &links {
+            self.show_link(&mut peers, link, now);
+        }
+        twins::mark(&mut peers, &links, now);
+        self.show_own_twin(&mut peers, now);
+        peers.into_values().collect()
+    }
+
+    /// Returns who is heard, and who was so within a day and has gone.
+    fn show_heard(
+        &self,
+        standings: &[Standing],
+        stats: &natsd::Stats,
+        now: Time,
+    ) -> BTreeMap<String, Peer> {
+        let mut peers: BTreeMap<String, Peer> = BTreeMap::new();
+        let has_way = self.has_way(&stats.connections);
         for standing in standings {
             for view in &standing.view.peers {
                 let name = view.peer.as_str();
-                // What was heard of one that has no rights any more is over.
-                if name
-                    .parse()
-                    .is_ok_and(|id| !self.parts.trust.register.knows(&id))
-                {
+                if !self.replication.counts(&view.peer) {
                     continue;
                 }
                 let peer = peers
                     .entry(name.to_owned())
                     .or_insert_with(|| self.unknown(name));
-                let heard = before(now, view.heard);
-                let since = match peer.state {
-                    LinkState::Connected { since } => since.min(heard),
-                    _ => heard,
-                };
-                peer.state = LinkState::Connected { since };
-                peer.heard_at = peer.heard_at.max(Some(heard));
+                let heard = self.replication.heard_at(view);
+                let heard = peer.heard_at.map_or(heard, |other| other.max(heard));
+                peer.heard_at = Some(heard);
+                // A bridge is a client, of this agent's bus or of one that this is joined with: no link has to stand.
+                let is_way = has_way || (view.bridge && *self.ways.borrow());
+                peer.state = presence::state(heard, now, is_way);
                 let exchanged = view.exchanged.map(|at| self.replication.time_of(at));
                 peer.last_ok = peer.last_ok.max(exchanged);
                 // An agent may be a bridge for one project and have another.
@@ -179,49 +189,66 @@ impl Mesh {
                 }
             }
         }
-        self.show_strangers(&mut peers);
-        self.show_refused(&mut peers);
-        for link in links {
-            // One that has not introduced itself is no peer yet.
-            let Some(name) = link.server_name.clone() else {
-                continue;
+        for (name, seen) in self.replication.seen() {
+            let gone = || Peer {
+                state: LinkState::Gone { since: seen.at },
+                heard_at: Some(seen.at),
+                kind: match seen.is_bridge {
+                    true => PeerKind::Bridge,
+                    false => PeerKind::Agent,
+                },
+                ..self.unknown(name.as_str())
             };
-            let peer = peers
-                .entry(name.clone())
-                .or_insert_with(|| self.unknown(&name));
-            peer.link = Some(match link.kind {
-                Kind::Route => LinkKind::Route,
-                _ => LinkKind::Leaf,
-            });
-            peer.kind = self.unknown(&name).kind;
-            peer.dialled = link.dialled;
-            peer.address.clone_from(&link.remote);
-            peer.round_trip_ms = link.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0);
-            if let Some(tunnel) = self.tunnel.now().filter(|_| !is_tcp(link)) {
-                let id: Option<EndpointId> = name.parse().ok();
-                peer.tunnel = id.and_then(|id| tunnel.way(&id));
-                peer.address = peer.tunnel.as_ref().map(|way| way.address.clone());
+            if self.replication.counts(&name) {
+                peers.entry(name.to_string()).or_insert_with(gone);
             }
-            let since = before(now, link.age);
-            peer.state = LinkState::Connected { since };
         }
-        twins::mark(&mut peers, links, now);
-        self.show_own_twin(&mut peers, now);
-        peers.into_values().collect()
+        for peer in peers.values_mut() {
+            presence::leave(peer);
+        }
+        peers
+    }
+
+    /// Shows a peer by the link that stands to it.
+    fn show_link(&self, peers: &mut BTreeMap<String, Peer>, link: &ConnectionStats, now: Time) {
+        // One that has not introduced itself is no peer yet.
+        let Some(name) = link.server_name.clone() else {
+            return;
+        };
+        let unknown = self.unknown(&name);
+        let peer = peers.entry(name.clone()).or_insert_with(|| unknown.clone());
+        peer.link = Some(match link.kind {
+            Kind::Route => LinkKind::Route,
+            _ => LinkKind::Leaf,
+        });
+        peer.kind = unknown.kind;
+        peer.available = unknown.available;
+        peer.dialled = link.dialled;
+        peer.address.clone_from(&link.remote);
+        peer.round_trip_ms = link.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0);
+        if let Some(tunnel) = self.tunnel.now().filter(|_| !is_tcp(link)) {
+            let id: Option<EndpointId> = name.parse().ok();
+            peer.tunnel = id.and_then(|id| tunnel.way(&id));
+            peer.address = peer.tunnel.as_ref().map(|way| way.address.clone());
+        }
+        let since = now.before(link.age);
+        peer.state = LinkState::Connected { since };
     }
 
     /// Adds who is heard and has no rights, but for those that are out for ever.
-    fn show_strangers(&self, peers: &mut BTreeMap<String, Peer>) {
+    fn show_strangers(&self, peers: &mut BTreeMap<String, Peer>, stats: &natsd::Stats, now: Time) {
+        let has_way = self.has_way(&stats.connections);
         let view = self.parts.members.view();
         let is_out = |it: &str| it.parse().is_ok_and(|id| view.revoked.contains_key(&id));
         let strangers = self.replication.strangers().into_iter();
         for (name, heard) in strangers.filter(|(name, _)| !is_out(name.as_str())) {
-            let stranger = || Peer {
+            let mut stranger = Peer {
                 heard_at: Some(heard),
-                state: LinkState::Connected { since: heard },
+                state: presence::state(heard, now, has_way),
                 ..self.unknown(name.as_str())
             };
-            peers.entry(name.to_string()).or_insert_with(stranger);
+            presence::leave(&mut stranger);
+            peers.entry(name.to_string()).or_insert(stranger);
         }
     }
 
@@ -244,7 +271,10 @@ impl Mesh {
                 link: None,
                 ..self.unknown(&name)
             };
-            peers.entry(name.clone()).or_insert_with(stranger);
+            let peer = peers.entry(name.clone()).or_insert_with(stranger);
+            if matches!(peer.state, LinkState::Gone { .. }) {
+                *peer = stranger();
+            }
         }
     }
 
@@ -328,8 +358,8 @@ pub(super) fn is_tcp(link: &ConnectionStats) -> bool {
     remote.is_some_and(|remote| remote.parse::<SocketAddr>().is_ok())
 }
 
-/// Returns the time that was this long before.
-pub(super) fn before(now: Time, ago: std::time::Duration) -> Time {
-    let millis = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
-    Time::from_unix_millis(now.unix_millis().saturating_sub(millis))
+/// Returns the links to other servers, those that are being made as well.
+fn links(stats: &natsd::Stats) -> Vec<&ConnectionStats> {
+    let all = stats.connections.iter();
+    all.filter(|it| it.kind != Kind::Client).collect()
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use natsd::ConnectionStats;
 
-use super::show::before;
 use super::{Mesh, locked};
 use crate::api::{Code, LinkState, Peer, PeerError, Time};
 use crate::limits;
@@ -39,7 +38,7 @@ pub(super) fn mark(peers: &mut BTreeMap<String, Peer>, links: &[&ConnectionStats
         let theirs = links
             .iter()
             .filter(|link| link.server_name.as_deref() == Some(name));
-        let youngest = theirs.map(|link| before(now, link.age)).max();
+        let youngest = theirs.map(|link| now.before(link.age)).max();
         let Some(peer) = peers.get_mut(name) else {
             continue;
         };
@@ -57,7 +56,7 @@ impl Mesh {
     /// Adds one that has this agent's identity and wanted a link not long ago.
     pub(super) fn show_own_twin(&self, peers: &mut BTreeMap<String, Peer>, now: Time) {
         let seen = *locked(&self.twin);
-        let Some(since) = seen.filter(|at| *at > before(now, limits::TWIN_SHOWN)) else {
+        let Some(since) = seen.filter(|at| *at > now.before(limits::TWIN_SHOWN)) else {
             return;
         };
         let own = self.parts.keys.id().to_string();

@@ -75,6 +75,12 @@ impl Upstream {
         }
     }
 
+    /// Whether a client's connection to it stands; a leafnode's link is one of the agent's own server.
+    pub(super) fn is_there(&self) -> bool {
+        let client = self.client.as_ref();
+        client.is_some_and(|it| *it.connected.borrow())
+    }
+
     fn is(&self, state: LinkState) {
         *locked(&self.state) = state;
     }
@@ -209,6 +215,9 @@ impl Mesh {
                         (known, looked) = (None, true);
                         self.upstream_stands();
                         self.greet();
+                    } else {
+                        // Who was heard there is so no more.
+                        self.publish();
                     }
                 }
                 changed = trouble.changed() => {

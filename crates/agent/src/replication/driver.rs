@@ -28,6 +28,7 @@ pub(super) async fn run(replication: Arc<Replication>, mut queue: UnboundedRecei
             Some(input) => locked(&replication.machine).handle(now, input),
             None => locked(&replication.machine).tick(now),
         }
+        replication.note_seen();
         replication.carry_out().await;
         replication.show(touched.as_ref());
         replication.tell_news();
@@ -96,7 +97,7 @@ impl Replication {
                 continue;
             };
             if project.is_none_or(|project| *project == own) {
-                let view = locked(&self.machine).view_of(&own, self.now());
+                let view = locked(&self.machine).view_of(&own);
                 member.show(view.as_ref());
             }
         }

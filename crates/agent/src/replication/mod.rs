@@ -7,13 +7,17 @@
 mod driver;
 pub(crate) mod ear;
 mod member;
+mod seen;
 mod standing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use edgesync_bus::SharedBus;
-use edgesync_replica::{Config, Counters, Input, Moment, Peer, Project, ProjectView, Replica};
+use edgesync_replica::limits::PEER_PATIENCE;
+use edgesync_replica::{
+    Config, Counters, Input, Moment, Peer, PeerView, Project, ProjectView, Replica,
+};
 use edgesync_tunnel::Tunnel;
 use libfossil::db::Repository;
 use libfossil::xfer::client::{Client, Summary, SyncError};
@@ -26,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::{Code, Error, Time};
 use crate::bridges::Bridges;
 use crate::events::Events;
+use crate::limits;
 use crate::repository::{Hosted, Writer};
 use crate::sync::Wishes;
 use crate::sync::bus::{Accepts, Line};
@@ -33,6 +38,8 @@ use crate::sync::direct::{Direct, Unreached};
 use crate::trust::EndpointId;
 use crate::wire::Wire;
 use member::Member;
+pub(crate) use seen::Seen;
+use seen::SeenPeers;
 
 /// What replication takes.
 #[derive(Debug, Clone)]
@@ -61,6 +68,7 @@ pub(crate) struct Replication {
     /// By name of the repository.
     members: Mutex<BTreeMap<String, Arc<Member>>>,
     strangers: Mutex<BTreeMap<Peer, Time>>,
+    seen: Mutex<SeenPeers>,
     /// What answers in this agent's name for other projects.
     bridges: OnceLock<Arc<Bridges>>,
     /// The tunnel, while there is one.
@@ -73,6 +81,8 @@ pub(crate) struct Replication {
     told: watch::Sender<Vec<Known>>,
     refused: std::sync::atomic::AtomicU64,
     began: Instant,
+    /// From the machine's time to the time of day, in milliseconds.
+    offset: Mutex<i64>,
 }
 
 /// A project of this agent on the bus, as people see it.
@@ -165,6 +175,7 @@ impl Replication {
             inputs,
             members: Mutex::default(),
             strangers: Mutex::default(),
+            seen: Mutex::default(),
             bridges: OnceLock::new(),
             tunnel: Mutex::default(),
             unreached: Unreached::default(),
@@ -172,6 +183,7 @@ impl Replication {
             told: watch::Sender::default(),
             refused: std::sync::atomic::AtomicU64::new(0),
             began: Instant::now(),
+            offset: Mutex::new(Time::now().unix_millis()),
             setup,
         });
         replication.tell(Input::Connected);
@@ -213,6 +225,14 @@ impl Replication {
         let member = members.remove(name);
         // While nobody can say that it begins: that must not be heard after its end.
         if let Some(project) = member.and_then(|member| member.project()) {
+            // Nobody has gone because this agent hears no more of them.
+            let view = locked(&self.machine).view_of(&project);
+            let heard: BTreeSet<Peer> = view
+                .into_iter()
+                .flat_map(|it| it.peers)
+                .map(|it| it.peer)
+                .collect();
+            locked(&self.seen).keep(|peer| !heard.contains(peer));
             self.tell(Input::Closed(project));
         }
     }
@@ -242,7 +262,7 @@ impl Replication {
         members
             .iter()
             .filter_map(|member| {
-                let view = locked(&self.machine).view_of(&member.project()?, self.now())?;
+                let view = locked(&self.machine).view_of(&member.project()?)?;
                 Some(Standing {
                     name: member.hosted.name().to_owned(),
                     view,
@@ -257,13 +277,52 @@ impl Replication {
         locked(&self.machine).counters()
     }
 
-    /// Returns the agents that spoke on the bus and have no rights here, with the time.
+    /// Returns the agents that spoke on the bus within a day and have no rights here, with the time.
     pub(crate) fn strangers(&self) -> Vec<(Peer, Time)> {
-        let strangers = locked(&self.strangers);
+        let mut strangers = locked(&self.strangers);
+        let oldest = Time::now().before(limits::GONE_SHOWN);
+        strangers.retain(|_, at| *at >= oldest);
         strangers
             .iter()
             .map(|(peer, at)| (peer.clone(), *at))
             .collect()
+    }
+
+    /// Returns whom this agent heard within a day, those who have gone as well.
+    pub(crate) fn seen(&self) -> BTreeMap<Peer, Seen> {
+        locked(&self.seen).all()
+    }
+
+    /// Returns the time of day at which a peer was heard last, the same however often it is asked for.
+    pub(crate) fn heard_at(&self, view: &PeerView) -> Time {
+        let known = locked(&self.seen).time_of(view);
+        known.unwrap_or_else(|| self.time_of(view.heard))
+    }
+
+    /// Takes note of when the peers were heard.
+    fn note_seen(&self) {
+        let standings = self.standings();
+        let views = standings.iter().flat_map(|it| &it.view.peers);
+        let views = views.filter(|view| self.counts(&view.peer));
+        locked(&self.seen).note(views, Time::now(), |moment| self.time_of(moment));
+    }
+
+    /// Whether what was heard of a peer counts: of one that has no rights any more it is over.
+    pub(crate) fn counts(&self, peer: &Peer) -> bool {
+        let register = &self.setup.wire.trust.register;
+        let id = peer.as_str().parse();
+        id.map_or(true, |id| register.knows(&id))
+    }
+
+    /// Forgets those who have no rights any more.
+    pub(crate) fn forget_unknown(&self) {
+        for Standing { view, .. } in self.standings() {
+            let lost = view.peers.into_iter().map(|it| it.peer);
+            for peer in lost.filter(|peer| !self.counts(peer)) {
+                self.tell(Input::Lost(peer));
+            }
+        }
+        locked(&self.seen).keep(|peer| self.counts(peer));
     }
 
     /// Returns what changes when a peer comes, goes, or an exchange with one ends.
@@ -273,13 +332,17 @@ impl Replication {
 
     /// Tells who listens for news how the peers are now, if that is any.
     fn tell_news(&self) {
-        let strangers = self.strangers().into_iter().map(|(peer, _)| Known {
-            repository: None,
-            peer,
-            exchanged: None,
-            failures: 0,
-        });
-        let mut known: Vec<Known> = strangers.collect();
+        let strangers = self.strangers().into_iter();
+        // That one of them has fallen silent is news.
+        let heard = strangers.filter(|(_, at)| *at >= Time::now().before(PEER_PATIENCE));
+        let mut known: Vec<Known> = heard
+            .map(|(peer, _)| Known {
+                repository: None,
+                peer,
+                exchanged: None,
+                failures: 0,
+            })
+            .collect();
         for Standing { name, view, .. } in self.standings() {
             known.extend(view.peers.into_iter().map(|peer| Known {
                 repository: Some(name.clone()),
@@ -353,10 +416,14 @@ impl Replication {
 
     /// Returns the time of day of a moment of the machine.
     pub(crate) fn time_of(&self, moment: Moment) -> Time {
-        let (now, at) = (self.now().as_millis(), moment.as_millis());
-        let millis = |of: u64| i64::try_from(of).unwrap_or(i64::MAX);
-        let offset = millis(at).saturating_sub(millis(now));
-        Time::from_unix_millis(Time::now().unix_millis().saturating_add(offset))
+        let millis = |of: Moment| i64::try_from(of.as_millis()).unwrap_or(i64::MAX);
+        let offset = Time::now().unix_millis().saturating_sub(millis(self.now()));
+        // The same moment is the same time whenever that is asked for, but for a clock that was set or a sleep.
+        let mut known = locked(&self.offset);
+        if offset.abs_diff(*known) > limits::CLOCK_STEP_MS {
+            *known = offset;
+        }
+        Time::from_unix_millis(millis(moment).saturating_add(*known))
     }
 
     fn now(&self) -> Moment {

@@ -165,9 +165,12 @@ pub(crate) fn mesh_lines(mesh: &Mesh, now: Time) -> String {
         ));
     }
     for peer in &mesh.peers {
+        let name = printable(&peer.name);
+        if let LinkState::Gone { .. } = &peer.state {
+            text.push_str(&format!("  {name}: {}\n", link_words(&peer.state, now)));
+        }
         if let Some(error) = &peer.error {
-            let (name, message) = (printable(&peer.name), printable(&error.message));
-            text.push_str(&format!("  {name}: error: {message}\n"));
+            text.push_str(&format!("  {name}: error: {}\n", printable(&error.message)));
         }
     }
     text
@@ -354,11 +357,19 @@ mod tests {
             projects: [("ab".repeat(20), "go".to_owned())].into(),
             ..peer("tablet")
         };
-        insta::assert_snapshot!(table(&[peer("studio-mac"), stranger, failing], at(122)), @r"
+        let gone = Peer {
+            state: LinkState::Gone { since: at(62) },
+            link: None,
+            round_trip_ms: None,
+            repositories: vec![],
+            ..peer("laptop")
+        };
+        insta::assert_snapshot!(table(&[peer("studio-mac"), stranger, failing, gone], at(122)), @r"
         NAME              STATE                                        LINK            RIGHTS           ROUND TRIP  EXCHANGED  REPOSITORIES
         studio-mac        connected for 2 min                          route           gio              3.2 ms      12 s ago   docs, src
         stranger\u{202e}  connected for 2 min, not trusted             through others  -                -           -
         tablet            error: the reply's signature does not match  route           go in 1 project  3.2 ms      12 s ago   docs, src
+        laptop            silent for 1 min                             -               gio              -           12 s ago
         ");
     }
 

@@ -487,16 +487,12 @@ impl Net {
     }
 
     pub(crate) fn counters(&self, index: usize) -> Counters {
-        let view = self.nodes[index]
-            .machine
-            .view(Moment::from_millis(self.now));
+        let view = self.nodes[index].machine.view();
         view.first().expect("the project").counters
     }
 
     pub(crate) fn peers(&self, index: usize) -> Vec<PeerView> {
-        let mut view = self.nodes[index]
-            .machine
-            .view(Moment::from_millis(self.now));
+        let mut view = self.nodes[index].machine.view();
         view.remove(0).peers
     }
 
