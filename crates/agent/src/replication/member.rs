@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use edgesync_replica::{
-    Failure, Fingerprint, Input, Moment, Origin as Arrival, Outcome, Peer, Project, PullId, Source,
-    Tip, Trigger,
+    Failure, Fingerprint, Input, Moment, Origin as Arrival, Outcome, Peer, PeerView, Project,
+    PullId, Source, Tip, Trigger,
 };
 use libfossil::db::Repository;
 use libfossil::fingerprint::Fingerprints;
@@ -227,6 +227,11 @@ impl Member {
         if let Err(error) = served.await {
             tracing::warn!(repository = self.hosted.name(), %error, "not served on the bus");
         }
+    }
+
+    /// Returns the time of day at which a peer was heard last.
+    pub(super) fn heard_at(&self, peer: &PeerView) -> Time {
+        self.replication.heard_at(peer)
     }
 
     /// Returns the time of day of a moment of the machine.

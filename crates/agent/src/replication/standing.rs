@@ -1,5 +1,5 @@
 //! How a repository stands with its peers on the bus, told honestly: "up to date" is said when every peer that is there holds just what is
-//! here, by its own signed word.
+//! here, by its own signed word, and with the age of the last such word or exchange.
 
 use edgesync_replica::{PeerView, ProjectView};
 
@@ -12,7 +12,7 @@ use crate::api::{Phase, State, Time};
 pub(super) struct Shown {
     /// Artifacts received by the exchange that takes long enough to be shown.
     progress: Option<u64>,
-    /// When all held the same last.
+    /// When it was last heard from one, or found by an exchange, that all hold the same.
     equal: Option<Time>,
     /// What the machine knew last.
     view: Option<ProjectView>,
@@ -73,8 +73,14 @@ impl Member {
         if peers.iter().any(|peer| peer.equal == Some(false)) {
             return Some(State::Pending { at: shown.equal });
         }
-        let at = Time::now();
-        shown.equal = Some(at);
-        Some(State::UpToDate { at })
+        // Where nobody has said or given anything there is nothing to tell.
+        shown.equal = Some(peers.iter().filter_map(|it| self.proved_at(it)).max()?);
+        shown.equal.map(|at| State::UpToDate { at })
+    }
+
+    /// Returns when it was last known of a peer that nothing was there which is not here: by its word, or at the end of an exchange.
+    fn proved_at(&self, peer: &PeerView) -> Option<Time> {
+        let word = (peer.equal == Some(true)).then(|| self.heard_at(peer));
+        word.max(peer.exchanged.map(|at| self.time_of(at)))
     }
 }

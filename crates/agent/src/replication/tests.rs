@@ -268,6 +268,40 @@ async fn what_another_program_stores_is_announced_and_pulled() {
 }
 
 #[tokio::test]
+async fn what_is_up_to_date_is_as_old_as_the_last_word_of_a_peer() {
+    let lab = Lab::new();
+    let a = lab.start(1, &[2], HOUR).await;
+    let b = lab.start(2, &[1], HOUR).await;
+    a.meets(1).await;
+    b.meets(1).await;
+    // From here on b says nothing that is heard, as if it had died.
+    lab.hub.judge(|from, _, _| match from {
+        "agent-2" => Fate::Lost,
+        _ => Fate::Arrives,
+    });
+    let word = || a.replication.seen().get(&peer(2)).map(|seen| seen.at);
+    let hellos = || {
+        let standings = a.replication.standings();
+        standings.first().map_or(0, |it| it.view.counters.hellos)
+    };
+    let asks = async || {
+        let before = hellos();
+        a.replication.ask(None);
+        while hellos() == before {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // What is under way arrives first, and each asking is shown by the time of the next one.
+    for _ in 0..10 {
+        timeout(PATIENCE, asks()).await.expect("it asks");
+    }
+    match a.hosted.show().state {
+        State::UpToDate { at } => assert_eq!(Some(at), word()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn what_a_client_pushes_is_announced_and_pulled() {
     let lab = Lab::new();
     let a = lab.start(1, &[2, 9], HOUR).await;

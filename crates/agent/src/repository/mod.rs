@@ -204,7 +204,11 @@ impl Hosted {
                 // Peers that failed before are not tried again in a pause.
                 let tried =
                     |state: &State| pause.is_none() || !matches!(state, State::Error { .. });
-                states.extend(locked(&self.mesh).clone().filter(tried));
+                // Where remotes are, the age is that of the exchanges with them; peers are not asked again what they have said.
+                let counts =
+                    |state: &State| links.is_empty() || !matches!(state, State::UpToDate { .. });
+                let mesh = locked(&self.mesh).clone();
+                states.extend(mesh.filter(|state| tried(state) && counts(state)));
                 let worst = State::worst(&states);
                 match pause {
                     Some(pause) => worst.in_pause(pause),
