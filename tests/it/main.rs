@@ -18,6 +18,7 @@ mod neighbours;
 mod news;
 mod notify;
 mod pairing;
+mod presence;
 mod private_bus;
 mod sleep;
 mod stock_nats;
