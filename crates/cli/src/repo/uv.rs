@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use libfossil::db::{Access, Repository};
+use libfossil::db::{self, Access, Repository, Transaction};
 use libfossil::time::Timestamp;
 use libfossil::uv::{UvFile, check_name};
 use libfossil::xfer::client::Goal;
@@ -156,12 +156,27 @@ impl Uv {
                 names,
                 at,
                 repository,
-            } => remove(&mut repository.open(Access::ReadWrite)?, &names, at, out),
+            } => {
+                let mtime = at.unix_seconds();
+                let mut repository = repository.open(Access::ReadWrite)?;
+                change(&mut repository, &names, |tx, name| {
+                    tx.delete_unversioned(name, mtime)
+                })?;
+                out.print(&json!({ "removed": names }), |_| String::new())
+            }
             UvVerb::Touch {
                 names,
                 at,
                 repository,
-            } => touch(&mut repository.open(Access::ReadWrite)?, &names, at, out),
+            } => {
+                let mtime = at.unix_seconds();
+                let mut repository = repository.open(Access::ReadWrite)?;
+                change(&mut repository, &names, |tx, name| {
+                    tx.touch_unversioned(name, mtime)
+                })?;
+                let shape = json!({ "touched": names, "time": seconds_words(mtime) });
+                out.print(&shape, |_| String::new())
+            }
         }
     }
 }
@@ -268,51 +283,21 @@ fn export(
     out.print(&json!({ "name": name, "path": file }), |_| String::new())
 }
 
-fn remove(
+/// Makes one change to each of `names`, all of which have to be there.
+fn change(
     repository: &mut Repository,
     names: &[String],
-    at: At,
-    out: Output,
+    make: impl Fn(&mut Transaction<'_>, &str) -> db::Result<()>,
 ) -> Result<(), Failure> {
-    check_present(repository, names)?;
-    let mtime = at.unix_seconds();
-    repository
-        .write(now(), |tx| {
-            names
-                .iter()
-                .try_for_each(|name| tx.delete_unversioned(name, mtime))
-        })
-        .map_err(database)?;
-    out.print(&json!({ "removed": names }), |_| String::new())
-}
-
-fn touch(
-    repository: &mut Repository,
-    names: &[String],
-    at: At,
-    out: Output,
-) -> Result<(), Failure> {
-    check_present(repository, names)?;
-    let mtime = at.unix_seconds();
-    repository
-        .write(now(), |tx| {
-            names
-                .iter()
-                .try_for_each(|name| tx.touch_unversioned(name, mtime))
-        })
-        .map_err(database)?;
-    let shape = json!({ "touched": names, "time": seconds_words(mtime) });
-    out.print(&shape, |_| String::new())
-}
-
-fn check_present(repository: &Repository, names: &[String]) -> Result<(), Failure> {
     for name in names {
         let file = repository.unversioned_file(name).map_err(database)?;
         if file.is_none_or(|file| file.hash.is_none()) {
             return Err(missing(name));
         }
     }
-    Ok(())
+    repository
+        .write(now(), |tx| names.iter().try_for_each(|name| make(tx, name)))
+        .map_err(database)
 }
 
 fn content(repository: &Repository, name: &str) -> Result<bytes::Bytes, Failure> {
