@@ -35,6 +35,7 @@ mod pair;
 mod pairing;
 mod pause;
 mod phone;
+pub mod place;
 mod qr;
 mod replication;
 mod repository;

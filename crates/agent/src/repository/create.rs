@@ -6,9 +6,10 @@ use libfossil::db::{Error as FileError, NewRepository, Repository, SPECIAL_USERS
 use libfossil::name::ProjectCode;
 
 use super::file_error;
-use crate::api::{Code, Error};
+use crate::api::Error;
 use crate::clock;
 use crate::limits;
+use crate::place;
 use crate::text;
 
 /// The login of a new repository's first user and the password.
@@ -53,14 +54,9 @@ pub(crate) fn create(
     };
     match Repository::create(path, &new) {
         Ok(_) => Ok(FirstUser { login, password }),
-        Err(FileError::AlreadyExists(path)) => Err(Error::new(
-            Code::Conflict,
-            format!("{} is there already", path.display()),
-        )),
-        Err(FileError::NotFound(path)) => Err(Error::bad_request(format!(
-            "{} cannot be made: its folder is missing",
-            path.display()
-        ))),
+        Err(FileError::AlreadyExists(path) | FileError::NotFound(path)) => {
+            Err(place::not_made(&path))
+        }
         Err(error) => Err(file_error(&error)),
     }
 }

@@ -23,6 +23,7 @@ use crate::jobs::JobHandle;
 use crate::limits;
 use crate::lock::PassingLock;
 use crate::mesh::AGENT_SCHEME;
+use crate::place;
 use crate::replication::Ways;
 use crate::repository::{Writer, file_error, system_user};
 use crate::text;
@@ -172,19 +173,7 @@ impl Target {
         };
         let mark = HashName::sha1_of(address.as_bytes());
         let partial = path.with_file_name(format!(".{name}.{}.clone", mark.short()));
-        if path.symlink_metadata().is_ok() {
-            return Err(Error::new(
-                Code::Conflict,
-                format!("{} is there already", path.display()),
-            )
-            .with_hint("Choose another name, or move that file away."));
-        }
-        if !path.parent().is_some_and(Path::is_dir) {
-            return Err(Error::bad_request(format!(
-                "{} cannot be made: its folder is missing",
-                path.display()
-            )));
-        }
+        place::check(&path)?;
         Ok(Self { path, partial })
     }
 
@@ -208,14 +197,7 @@ impl Target {
                 format!("{} is being cloned already", self.path.display()),
             )
             .with_hint("Wait until that is done, or choose another name.")),
-            Err(error) => Err(Error::new(
-                Code::Repository,
-                format!(
-                    "{} cannot be made in its folder: {error}",
-                    self.path.display()
-                ),
-            )
-            .with_hint("You have to be allowed to write in that folder.")),
+            Err(error) => Err(place::refused(&self.path, &error)),
         }
     }
 

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use edgesync_agent::place;
 use libfossil::db::{self, NewRepository, Repository};
 use libfossil::name::ProjectCode;
 use serde_json::json;
 
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 use crate::output::Output;
 use crate::repo::failure::database;
 use crate::repo::{generated_password, login_of_environment, now, random};
@@ -54,11 +55,9 @@ impl New {
         };
         let created = Repository::create(&self.file, &new);
         let mut repository = created.map_err(|error| match error {
-            db::Error::NotFound(path) => Failure::new(
-                Kind::NotFound,
-                format!("{} cannot be made in its folder", path.display()),
-            )
-            .hint("the folder has to be there, and you have to be allowed to write in it"),
+            db::Error::AlreadyExists(path) | db::Error::NotFound(path) => {
+                place::not_made(&path).into()
+            }
             error => database(error),
         })?;
         if let Some(description) = &self.project_desc {

@@ -1,5 +1,7 @@
 //! Failures: the exit code follows from their kind, words go to standard error, JSON to standard output.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::json;
 
 use crate::lab::Lab;
@@ -111,8 +113,8 @@ fn what_is_not_there_is_named_for_what_it_is() {
     assert_eq!(ran.code, 1);
     assert_eq!(
         ran.stderr,
-        "error: no-folder/a.fossil cannot be made in its folder\n\
-         hint: the folder has to be there, and you have to be allowed to write in it\n"
+        "error: no-folder/a.fossil cannot be made: there is no folder no-folder\n\
+         hint: make the folder first, or choose another place\n"
     );
     let ran = lab.run(&["clone", "nowhere.fossil", "copy.fossil"]);
     assert_eq!(ran.code, 1);
@@ -123,6 +125,72 @@ fn what_is_not_there_is_named_for_what_it_is() {
     );
     let left = std::fs::read_dir(lab.path("")).expect("the folder").count();
     assert_eq!(left, 0, "a clone of nothing leaves nothing");
+}
+
+#[test]
+fn a_place_where_no_repository_can_be_made_is_named_with_the_reason() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "here.fossil"]);
+    std::fs::create_dir(lab.path("shut")).expect("a folder");
+    let shut = std::fs::Permissions::from_mode(0o500);
+    std::fs::set_permissions(lab.path("shut"), shut).expect("shut");
+    let folder = lab.path("");
+    let folder = folder.to_str().expect("text").trim_end_matches('/');
+    for (verb, at) in [
+        (&["new"][..], String::new()),
+        (&["clone", "here.fossil"][..], format!("{folder}/")),
+    ] {
+        let none = if verb == ["new"] {
+            "none".to_owned()
+        } else {
+            format!("{at}none")
+        };
+        let shut = if verb == ["new"] {
+            "shut".to_owned()
+        } else {
+            format!("{at}shut")
+        };
+        for (place, message) in [
+            (
+                "none/a.fossil",
+                format!(
+                    "error: {at}none/a.fossil cannot be made: there is no folder {none}\nhint: make the folder first, or choose another place\n"
+                ),
+            ),
+            (
+                "here.fossil",
+                format!(
+                    "error: {at}here.fossil is there already\nhint: choose another name, or move that file away\n"
+                ),
+            ),
+            (
+                "here.fossil/a.fossil",
+                format!(
+                    "error: {at}here.fossil/a.fossil cannot be made: {at}here.fossil is not a folder\nhint: choose another place\n"
+                ),
+            ),
+            (
+                "shut",
+                format!("error: {at}shut is a folder\nhint: name a file in it\n"),
+            ),
+            (
+                "shut/a.fossil",
+                format!(
+                    "error: {at}shut/a.fossil cannot be made in its folder: Permission denied (os error 13)\nhint: you have to be allowed to write in {shut}; or choose another place\n"
+                ),
+            ),
+        ] {
+            let args = [verb, &[place]].concat();
+            let ran = lab.run_bound(&args);
+            assert_eq!((ran.code, ran.stderr), (1, message), "{args:?}");
+        }
+    }
+    assert_eq!(
+        std::fs::read_dir(lab.path("shut"))
+            .expect("a folder")
+            .count(),
+        0
+    );
 }
 
 #[test]

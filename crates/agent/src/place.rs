@@ -1,0 +1,76 @@
+//! Whether a new file can be made at a path, and why not: the same words wherever a repository is created or cloned.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use crate::api::{Code, Error};
+
+/// Looks whether a new file may be made at `path`.
+///
+/// # Errors
+/// `conflict` when something is there, `bad_request` when its folder is not, `repository` when that may not be looked into.
+pub fn check(path: &Path) -> Result<(), Error> {
+    match path.symlink_metadata() {
+        Ok(there) if there.is_dir() => {
+            return Err(
+                Error::new(Code::Conflict, format!("{} is a folder", path.display()))
+                    .with_hint("Name a file in it."),
+            );
+        }
+        Ok(_) => {
+            let words = format!("{} is there already", path.display());
+            return Err(Error::new(Code::Conflict, words)
+                .with_hint("Choose another name, or move that file away."));
+        }
+        Err(_) => {}
+    }
+    let Some(folder) = folder(path) else {
+        return Err(Error::bad_request("the path names no file"));
+    };
+    let cannot = |reason: &str| {
+        let words = format!("{} cannot be made: {reason}", path.display());
+        Error::bad_request(words)
+    };
+    match fs::metadata(folder) {
+        Ok(there) if there.is_dir() => Ok(()),
+        Ok(_) => Err(cannot(&format!("{} is not a folder", folder.display()))
+            .with_hint("Choose another place.")),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(refused(path, &error)),
+        Err(_) => Err(cannot(&format!("there is no folder {}", folder.display()))
+            .with_hint("Make the folder first, or choose another place.")),
+    }
+}
+
+/// Returns what to say when a new file was not to be made at `path`, with the system's own reason.
+pub fn not_made(path: &Path) -> Error {
+    if let Err(error) = check(path) {
+        return error;
+    }
+    match File::create_new(path) {
+        Err(error) => refused(path, &error),
+        Ok(_) => {
+            // What was asked of the system was the reason alone.
+            let _ = fs::remove_file(path);
+            let words = format!("{} cannot be made", path.display());
+            Error::new(Code::Repository, words).with_hint("Choose another place.")
+        }
+    }
+}
+
+/// Returns what to say when the system refuses a file in the folder of `path`.
+pub(crate) fn refused(path: &Path, error: &io::Error) -> Error {
+    let folder = folder(path).unwrap_or(path).display();
+    let words = format!("{} cannot be made in its folder: {error}", path.display());
+    Error::new(Code::Repository, words).with_hint(format!(
+        "You have to be allowed to write in {folder}; or choose another place."
+    ))
+}
+
+fn folder(path: &Path) -> Option<&Path> {
+    let folder = path.parent()?;
+    Some(match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    })
+}
