@@ -5,9 +5,11 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { announce, buildPage, prepare, run, step, takeTargetDir, targetDir } from "./steps.mjs";
+import { announce, buildPage, environment, prepare, run, step, takeTargetDir, targetDir } from "./steps.mjs";
 
 const profile = process.env.EDGESYNC_PROFILE ?? "release";
+// The program's own variables begin like this one, and it looks whether any is set.
+delete environment.EDGESYNC_PROFILE;
 const display = Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY);
 const built = path.join(targetDir, profile === "dev" ? "debug" : profile);
 const [program, packages, words] = display
@@ -27,7 +29,7 @@ giveBack();
 announce(
   display
     ? "EdgeSync is in the tray; Quit in its menu, or Ctrl-C here, ends it"
-    : "no display, so this is the headless agent; open its page in a browser, Ctrl-C ends it",
+    : "no display, so this is the headless agent, unless one runs already; open its page in a browser, Ctrl-C ends what runs here",
 );
 // File names on the command line are meant from where `npm start` was typed.
 const folder = process.env.INIT_CWD ?? process.cwd();

@@ -11,7 +11,9 @@ use edgesync_agent::api::Level;
 use edgesync_agent::log::Log;
 use edgesync_agent::notify::FILE_NAME;
 use edgesync_agent::sync::Remote;
-use edgesync_agent::{Agent, Config, Headless, MeshError, StartError, hosting_folder};
+use edgesync_agent::{
+    Agent, Config, HOME_VARIABLE, Headless, MeshError, Runtime, StartError, hosting_folder,
+};
 use serde_json::json;
 
 use crate::agent::bus_flags::list;
@@ -172,9 +174,12 @@ pub(crate) fn run(mut config: Config, out: Output) -> Result<(), Failure> {
     runtime()?.block_on(async {
         // Heard from here on, so that a request to stop that comes early still ends the agent cleanly.
         let mut signals = Signals::listen().or_fail(Kind::Failed, "signals")?;
-        let agent = Agent::start(config, Arc::new(Headless))
-            .await
-            .map_err(|error| not_started(&error))?;
+        let plain = asks_for_no_more(&config);
+        let agent = match Agent::start(config, Arc::new(Headless)).await {
+            Ok(agent) => agent,
+            Err(StartError::AlreadyRunning { runtime }) if plain => return runs(&runtime, out),
+            Err(error) => return Err(not_started(&error)),
+        };
         let ticket = agent.ticket().await;
         let announced = announce(&agent, ticket.as_deref(), out);
         while announced.is_ok() {
@@ -192,6 +197,33 @@ pub(crate) fn run(mut config: Config, out: Output) -> Result<(), Failure> {
         agent.stop().await;
         announced
     })
+}
+
+/// Returns whether nothing is asked for but that an agent runs: no flag, no variable, no repository around here. Then one that runs already is as good.
+fn asks_for_no_more(config: &Config) -> bool {
+    let words = std::env::args_os().skip(1);
+    let flags = words.filter(|it| !["sync", "start", "--json"].iter().any(|word| it == word));
+    let variables = std::env::vars_os().filter(|(name, _)| {
+        name != HOME_VARIABLE && name.as_encoded_bytes().starts_with(b"EDGESYNC_")
+    });
+    config.repositories.is_empty() && flags.count() == 0 && variables.count() == 0
+}
+
+/// Says where the agent answers that runs already.
+fn runs(runtime: &Runtime, out: Output) -> Result<(), Failure> {
+    if out.json {
+        return out.json_line(&json!({
+            "event": "running",
+            "pid": runtime.pid,
+            "api": runtime.api,
+            "token": runtime.token,
+        }));
+    }
+    out.line(format!("page   {}", runtime.page_url()))?;
+    out.line(format!(
+        "runs already, process {}, with the flags that it was started with",
+        runtime.pid
+    ))
 }
 
 /// Returns the repositories that are meant, in whole paths: of a folder, all in it but that of messages.
@@ -285,7 +317,7 @@ fn not_started(error: &StartError) -> Failure {
             ..failure
         }
         .hint(format!(
-            "its page is {}; EDGESYNC_HOME=FOLDER gives another agent a place of its own",
+            "it keeps the flags that it was started with, and its page is {}; stop it first, or give this one a place of its own with EDGESYNC_HOME=FOLDER",
             runtime.page_url()
         )),
         StartError::Listen { .. } | StartError::Mesh(MeshError::Server(_)) => {

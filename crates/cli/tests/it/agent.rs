@@ -137,17 +137,42 @@ fn variables_are_heard_where_flags_are_not_given() {
 }
 
 #[test]
-fn a_second_agent_in_the_same_home_is_refused() {
+fn a_second_start_names_the_page_of_the_agent_that_runs() {
     let lab = Lab::new();
-    let _agent = Agent::start(&lab, &[]);
-    let ran = lab.run(&["sync", "start", "--json"]);
+    let agent = Agent::start(&lab, &["--json"]);
+    let ready = agent.ready();
+    let page = format!(
+        "{}/#token={}",
+        ready["api"].as_str().expect("it"),
+        ready["token"].as_str().expect("it")
+    );
+    let ran = lab.run(&["sync", "start"]);
+    let (first, second) = ran.stdout.split_once('\n').expect("two lines");
+    assert_eq!((ran.code, first), (0, &*format!("page   {page}")));
+    assert!(second.starts_with("runs already, process "), "{second}");
+    let ran = lab.json(&["sync", "start"]);
+    assert_eq!(
+        (&ran["event"], &ran["api"]),
+        (&json!("running"), &ready["api"])
+    );
+
+    // What it does not do that was asked for is an error.
+    let ran = lab.run(&["sync", "start", "--poll", "1h", "--json"]);
     assert_eq!(
         (ran.code, ran.error()["code"].as_str()),
         (1, Some("conflict"))
     );
-    // Who starts it again most likely wants its page.
     let hint = ran.error()["hint"].as_str().unwrap_or_default().to_owned();
-    assert!(hint.contains("/#token="), "{hint}");
+    let kept = "it keeps the flags that it was started with, and its page is ";
+    assert!(hint.starts_with(&format!("{kept}{page};")), "{hint}");
+    let variable = lab
+        .edgesync_command(&["sync", "start"])
+        .env("EDGESYNC_PEER_ID", "other")
+        .output()
+        .expect("it runs");
+    assert_eq!(variable.status.code(), Some(1));
+    lab.edgesync(&["new", "here.fossil"]);
+    assert_eq!(lab.run(&["sync", "start"]).code, 1);
 }
 
 #[test]
