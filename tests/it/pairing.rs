@@ -80,14 +80,14 @@ pub(crate) fn pair(host: &Agent, claimant: &Agent) {
     }
 }
 
-fn is_member(agent: &Agent, id: &str) -> bool {
+pub(crate) fn is_member(agent: &Agent, id: &str) -> bool {
     let mesh = agent.mesh();
     let mut members = mesh["members"].as_array().expect("members").iter();
     members.any(|it| it["endpoint_id"] == id)
 }
 
 /// Whether an agent has a link of its own to the one of this id.
-fn is_linked(agent: &Agent, id: &str) -> bool {
+pub(crate) fn is_linked(agent: &Agent, id: &str) -> bool {
     peer(agent, id)["link"] == "route"
 }
 

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::mesh::{Agent, Place, run, wait};
-use crate::pairing::pair;
-use crate::tunnel;
+use crate::pairing::{is_linked, is_member, pair};
+use crate::tunnel::{self, peer};
 
 fn start(place: &Place, number: usize) -> Agent {
     tunnel::start(place, number, None, &["--notify"])
@@ -48,6 +48,21 @@ fn waiting(agent: &Agent, body: &str) -> String {
     find().expect("a thread")
 }
 
+/// One asks, and the other answers.
+fn is_answered(asks: &Agent, answers: &Agent, body: &str) {
+    let question =
+        json!({ "project": "demo", "body": body, "kind": "question", "actions": ["Yes"] });
+    let asked = asks.api("POST", "notify/send", Some(&question));
+    let to = asked["id"].as_str().expect("an id");
+    let thread = waiting(answers, body);
+    let reply = format!("notify/threads/{thread}/reply");
+    let answer = json!({ "to": to, "action": "Yes" });
+    answers.api("POST", &reply, Some(&answer));
+    let decided = format!("notify/messages/{to}/answer?wait_ms=60000");
+    let decided = asks.api("GET", &decided, None);
+    assert_eq!(decided["question"]["kind"], json!("resolved"), "{decided}");
+}
+
 #[test]
 fn what_each_said_before_they_were_paired_both_have_afterwards_and_questions_go_both_ways() {
     let mut place = Place::new(3);
@@ -68,27 +83,12 @@ fn what_each_said_before_they_were_paired_both_have_afterwards_and_questions_go_
 
     // Each asks, and the other answers.
     for (asks, answers) in [(0, 2), (2, 0)] {
-        let body = format!("Deploy, {asks}?");
-        let question =
-            json!({ "project": "demo", "body": body, "kind": "question", "actions": ["Yes"] });
-        let asked = agents[asks].api("POST", "notify/send", Some(&question));
-        let thread = waiting(&agents[answers], &body);
-        let to = asked["id"].clone();
-        let answer = json!({ "to": to, "action": "Yes" });
-        agents[answers].api(
-            "POST",
-            &format!("notify/threads/{thread}/reply"),
-            Some(&answer),
-        );
-        let decided = agents[asks].api(
-            "GET",
-            &format!(
-                "notify/messages/{}/answer?wait_ms=60000",
-                to.as_str().expect("an id")
-            ),
-            None,
-        );
-        assert_eq!(decided["question"]["kind"], json!("resolved"), "{decided}");
+        is_answered(&agents[asks], &agents[answers], &format!("Deploy, {asks}?"));
+    }
+
+    for agent in &agents {
+        let members = agent.mesh()["members"].to_string();
+        assert!(!members.contains("notify-moved-"), "{members}");
     }
 
     // It lasts.
@@ -144,4 +144,38 @@ fn an_answer_of_one_that_was_unpaired_while_the_asker_was_away_counts_for_nothin
     reply(&mate, "No");
     wait(|| state()["kind"] == "resolved");
     assert_eq!(state()["label"], json!("No"));
+}
+
+#[test]
+fn the_ends_of_a_row_stay_together_with_their_messages_when_one_unpairs_the_one_between() {
+    let mut place = Place::new(3);
+    let ids = std::mem::take(&mut place.ids);
+    let [ada, ben, eva] = [0, 1, 2].map(|number| start(&place, number));
+    pair(&ada, &ben);
+    pair(&eva, &ben);
+    say(&ada, "hello");
+    share(&[&ada, &ben, &eva], &["hello"]);
+    wait(|| is_linked(&ada, &ids[2]) && is_linked(&eva, &ids[0]));
+
+    run(place.edgesync(0).args(["unpair", &ids[1]]));
+    wait(|| [&ada, &eva].iter().all(|it| !is_member(it, &ids[1])));
+    wait(|| [&ada, &eva].iter().all(|it| peer(it, &ids[1]).is_null()));
+    wait(|| !is_linked(&ben, &ids[0]) && !is_linked(&ben, &ids[2]));
+    for (agent, other) in [(&ada, &ids[2]), (&eva, &ids[0])] {
+        wait(|| agent.mesh()["revoked"][0]["unheard"] == json!([]));
+        assert_eq!(agent.mesh()["revoked"][0]["endpoint_id"], json!(ids[1]));
+        wait(|| is_member(agent, other) && is_linked(agent, other));
+    }
+    is_answered(&ada, &eva, "Deploy?");
+    is_answered(&eva, &ada, "And now?");
+
+    // It lasts, and who was unpaired stays outside.
+    ada.stop();
+    eva.stop();
+    let (ada, eva) = (start(&place, 0), start(&place, 2));
+    wait(|| is_linked(&ada, &ids[2]) && is_linked(&eva, &ids[0]));
+    is_answered(&ada, &eva, "Still?");
+    for agent in [&ada, &eva] {
+        assert!(!is_linked(agent, &ids[1]) && !is_member(agent, &ids[1]));
+    }
 }
