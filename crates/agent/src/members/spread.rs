@@ -21,6 +21,7 @@ use super::book::Members;
 use crate::api::{Error, Role, Time};
 use crate::frames;
 use crate::limits;
+use crate::notify::moving::is_behind;
 use crate::pair::DeviceName;
 use crate::repository::Hosted;
 use crate::trust::auth::{sign, verify_reply};
@@ -202,7 +203,10 @@ impl Spread {
 
     /// Returns what another agent can clone here.
     fn catalogue(&self, asker: &EndpointId) -> Vec<Offered> {
-        let offered = (self.repositories)().into_iter().filter_map(|hosted| {
+        // What only waits for those that were away is no project of anybody's.
+        let own = (self.repositories)().into_iter();
+        let own = own.filter(|it| !(it.holds_notify() && is_behind(it.path())));
+        let offered = own.filter_map(|hosted| {
             let project_code = hosted.project_code()?;
             let rights = self.wire.trust.rights(Some(asker), &project_code);
             rights.may_clone().then(|| Offered {

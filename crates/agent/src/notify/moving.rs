@@ -277,7 +277,8 @@ fn all_behind(main: &Path) -> Vec<PathBuf> {
     paths.filter(|path| is_behind(path)).collect()
 }
 
-fn is_behind(path: &Path) -> bool {
+/// Returns whether a file of messages goes by the name of one that stayed behind.
+pub(crate) fn is_behind(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     name.is_some_and(|name| name.starts_with(BEHIND) && name.ends_with(".fossil"))
 }
