@@ -129,12 +129,10 @@ pub(crate) async fn mesh(agent: &AgentApi) -> Result<Option<Mesh>, Failure> {
 
 /// Returns the mesh's part of a status: the role, where others find this agent, whom it hears, and what is wrong.
 pub(crate) fn mesh_lines(mesh: &Mesh, now: Time) -> String {
-    let is_heard = |peer: &&Peer| matches!(peer.state, LinkState::Connected { .. });
     let mut text = format!(
-        "mesh:   {}, {} of {} peers connected\n",
+        "mesh:   {}, {}\n",
         role_word(mesh.role),
-        mesh.peers.iter().filter(is_heard).count(),
-        mesh.peers.len()
+        counted(&mesh.peers)
     );
     for address in &mesh.addresses {
         text.push_str(&format!("  at:     {}\n", address.url));
@@ -174,6 +172,25 @@ pub(crate) fn mesh_lines(mesh: &Mesh, now: Time) -> String {
         }
     }
     text
+}
+
+/// Returns how many of those that are heard are connected: agents and bridges, and apart from them NATS servers that are none.
+fn counted(peers: &[Peer]) -> String {
+    let of = |servers: bool| {
+        let them = peers.iter();
+        let them = them.filter(|it| (it.kind == PeerKind::Server) == servers);
+        let heard = them
+            .clone()
+            .filter(|it| matches!(it.state, LinkState::Connected { .. }));
+        (heard.count(), them.count())
+    };
+    let ((peers, all), (servers, of_servers)) = (of(false), of(true));
+    let servers = match of_servers {
+        0 => String::new(),
+        1 => format!(", {servers} of 1 stock NATS server"),
+        _ => format!(", {servers} of {of_servers} stock NATS servers"),
+    };
+    format!("{peers} of {all} peers connected{servers}")
 }
 
 /// Returns what a member is called.
@@ -371,6 +388,28 @@ mod tests {
         tablet            error: the reply's signature does not match  route           go in 1 project  3.2 ms      12 s ago   docs, src
         laptop            silent for 1 min                             -               gio              -           12 s ago
         ");
+    }
+
+    #[test]
+    fn servers_that_are_no_agents_are_counted_apart() {
+        let gone = Peer {
+            state: LinkState::Gone { since: at(0) },
+            ..peer("studio")
+        };
+        let bridge = Peer {
+            kind: PeerKind::Bridge,
+            ..peer("bridge")
+        };
+        let server = Peer {
+            endpoint_id: None,
+            kind: PeerKind::Server,
+            ..peer("nats-1")
+        };
+        let agents = [gone, bridge];
+        assert_eq!(counted(&agents), "1 of 2 peers connected");
+        let all = [agents.to_vec(), vec![server]].concat();
+        let words = "1 of 2 peers connected, 1 of 1 stock NATS server";
+        assert_eq!(counted(&all), words);
     }
 
     #[test]
