@@ -111,8 +111,9 @@ impl Output {
             return;
         }
         if self.json {
+            // On one line, as what came before it may be a stream of such.
             // The exit code still tells when standard output is gone.
-            let _ = self.json(&failure.to_json());
+            let _ = self.json_line(&failure.to_json());
             return;
         }
         let mut text = format!("error: {}\n", failure.message);

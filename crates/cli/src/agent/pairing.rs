@@ -266,9 +266,10 @@ async fn ended(agent: &AgentApi, id: &str, name: &str, out: Output) -> Result<()
     let member = mesh.members.iter().find(|it| it.endpoint_id == id);
     let member = member
         .ok_or_else(|| Failure::new(Kind::Refused, format!("{} is not paired", printable(name))))?;
-    out.print(member, |member| {
-        format!("{} is paired\n", printable(&member.name))
-    })
+    match out.json {
+        true => out.json_line(member),
+        false => out.line(format!("{} is paired", printable(&member.name))),
+    }
 }
 
 fn show(made: &MadeOffer, out: Output) -> Result<(), Failure> {

@@ -66,8 +66,10 @@ impl Pair {
                 let _ = agent.delete("devices/offer").await;
             }
             let device = paired?;
-            let words = format!("{} is paired\n", shown_on_a_line(&device.name));
-            out.print(&device, |_| words)
+            match out.json {
+                true => out.json_line(&device),
+                false => out.line(format!("{} is paired", shown_on_a_line(&device.name))),
+            }
         })
     }
 
