@@ -165,7 +165,19 @@ fn the_ends_of_a_row_stay_together_with_their_messages_when_one_unpairs_the_one_
     share(&[&ada, &ben, &eva], &["hello"]);
     wait(|| is_linked(&ada, &ids[2]) && is_linked(&eva, &ids[0]));
 
-    run(place.edgesync(0).args(["unpair", &ids[1]]));
+    // Both others have the name of this machine.
+    let name = ada.mesh()["members"][0]["name"].clone();
+    let mut command = place.edgesync(0);
+    let command = command.args(["unpair", name.as_str().expect("a name"), "--json"]);
+    let refused = command.output().expect("it runs");
+    assert_eq!(refused.status.code(), Some(1));
+    let error: Value = serde_json::from_slice(&refused.stdout).expect("JSON");
+    let words = error["error"]["message"].as_str().expect("words");
+    assert!(
+        words.contains(&ids[1]) && words.contains(&ids[2]),
+        "{words}"
+    );
+    run(place.edgesync(0).args(["unpair", &ids[1][..16]]));
     wait(|| [&ada, &eva].iter().all(|it| !is_member(it, &ids[1])));
     wait(|| [&ada, &eva].iter().all(|it| peer(it, &ids[1]).is_null()));
     wait(|| !is_linked(&ben, &ids[0]) && !is_linked(&ben, &ids[2]));

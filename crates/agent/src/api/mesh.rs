@@ -60,6 +60,15 @@ pub struct Tunnel {
 }
 
 impl Mesh {
+    /// Returns the ids and names of members and of those that are heard.
+    pub fn called(&self) -> impl Iterator<Item = (&str, &str)> {
+        let members = self.members.iter();
+        let members = members.map(|it| (it.endpoint_id.as_str(), it.name.as_str()));
+        let heard = self.peers.iter();
+        let heard = heard.filter_map(|it| Some((it.endpoint_id.as_deref()?, it.name.as_str())));
+        members.chain(heard)
+    }
+
     /// Returns what is known of identities that two agents have.
     pub fn twins(&self) -> Vec<String> {
         let of_state = |state: &LinkState| match state {

@@ -1,6 +1,7 @@
 //! The API's data, as `docs/api.md` describes it. Agent, page and command line share these types, so `--json` prints what the
 //! API answers. Nothing here acts.
 
+mod called;
 mod devices;
 mod doctor;
 mod error;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use called::agent_called;
 pub use devices::{
     AcceptDevice, Device, Devices, MadeOffer, MakeOffer, OpenOffer, PendingDevice, PendingState,
     PhoneDoor, PhonePairing, PhoneSession,

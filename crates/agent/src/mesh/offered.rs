@@ -1,4 +1,4 @@
-//! What other agents offer to clone, by an address that people can write: `iroh:PEER/REPOSITORY`, with an id, a name or a ticket for the peer, and
+//! What other agents offer to clone, by an address that people can write: `iroh:PEER/REPOSITORY`, with an id, the beginning of one, a name or a ticket for the peer, and
 //! a name there or a project's code for the repository.
 
 use edgesync_tunnel::Ticket;
@@ -6,7 +6,7 @@ use libfossil::name::ProjectCode;
 
 use super::Mesh;
 use super::tunnel::endpoint_id;
-use crate::api::{Code, Error};
+use crate::api::{Code, Error, agent_called};
 use crate::replication::Ways;
 use crate::trust::EndpointId;
 
@@ -56,11 +56,8 @@ impl Mesh {
         Ok((self.replication.ways(id, project), name))
     }
 
-    /// Returns the agent that goes by this id, ticket or name. Where a ticket says it is, it is looked for.
+    /// Returns the agent that goes by this ticket, id, beginning of an id, or name. Where a ticket says it is, it is looked for.
     fn peer_called(&self, text: &str) -> Result<EndpointId, Error> {
-        if let Ok(id) = text.parse() {
-            return Ok(id);
-        }
         if let Ok(ticket) = text.parse::<Ticket>() {
             let id = endpoint_id(&ticket.peer);
             if let Some(tunnel) = self.tunnel.now() {
@@ -68,18 +65,6 @@ impl Mesh {
             }
             return Ok(id);
         }
-        let peers = self.show().peers.into_iter();
-        let called = peers.filter(|peer| peer.name == text);
-        let ids: Vec<EndpointId> = called
-            .filter_map(|peer| peer.endpoint_id?.parse().ok())
-            .collect();
-        match ids.as_slice() {
-            [id] => Ok(*id),
-            [] => Err(Error::not_found(format!("no agent called {text} is heard"))),
-            _ => Err(
-                Error::new(Code::Conflict, format!("several agents are called {text}"))
-                    .with_hint("Write its id instead; edgesync peers --json shows it."),
-            ),
-        }
+        agent_called(text, self.show().called())
     }
 }

@@ -1,9 +1,9 @@
 //! `edgesync pair`, `join` and `peers pending|accept`: two agents come to trust each other, by people who look at both screens.
 
 use clap::Args;
-use edgesync_agent::EndpointId;
 use edgesync_agent::api::{
     AcceptAgent, ClaimOffer, Event, MadeOffer, Mesh, PairedBy, Pairing, PendingAgent, PendingState,
+    agent_called,
 };
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -61,9 +61,9 @@ pub(crate) struct Waiting {}
 /// Accept an agent that waits to be paired, by the digits that it shows
 #[derive(Args)]
 pub(crate) struct Accept {
-    /// Its endpoint id
-    #[arg(value_name = "ID")]
-    id: EndpointId,
+    /// Its name or endpoint id, as `edgesync peers pending` shows them, or the beginning of the id
+    #[arg(value_name = "NAME|ID")]
+    called: String,
 
     /// The six digits that the other agent shows; when they are others than here, the two are not paired
     #[arg(long, value_name = "NNNNNN")]
@@ -159,8 +159,14 @@ impl Accept {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         let agent = AgentApi::find()?;
         let wish = self.given.wish(Some(self.code.clone()));
-        let id = self.id.to_string();
-        runtime()?.block_on(accept(&agent, &id, &wish))?;
+        let id = runtime()?.block_on(async {
+            let pairing: Pairing = agent.get("mesh/pairing").await?;
+            let pending = pairing.pending.iter().map(|it| &it.other);
+            let known = pending.map(|it| (it.id.as_str(), it.name.as_deref().unwrap_or_default()));
+            let id = agent_called(&self.called, known)?.to_string();
+            accept(&agent, &id, &wish).await?;
+            Ok::<_, Failure>(id)
+        })?;
         out.print(&json!({ "accepted": id }), |_| {
             "accepted; paired once the other side has accepted as well\n".to_owned()
         })

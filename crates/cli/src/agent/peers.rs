@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use edgesync_agent::EndpointId;
 use edgesync_agent::api::{
-    Available, LinkKind, LinkState, Mesh, Peer, PeerKind, Role, Time, TunnelPath,
+    Available, LinkKind, LinkState, Mesh, Peer, PeerKind, Role, Time, TunnelPath, agent_called,
 };
 use serde::Serialize;
 
@@ -38,19 +37,23 @@ enum Verb {
 /// Take all rights from another agent: a member of the mesh is revoked for ever, everywhere
 #[derive(Args)]
 pub(crate) struct Unpair {
-    /// Its endpoint id, as `edgesync id` prints it there
-    #[arg(value_name = "ID")]
-    id: EndpointId,
+    /// Its name or endpoint id, as `edgesync peers` shows them, or the beginning of the id
+    #[arg(value_name = "NAME|ID")]
+    called: String,
 }
 
 impl Unpair {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         let agent = AgentApi::find()?;
-        let path = format!("mesh/members/{}", self.id);
-        runtime()?.block_on(agent.delete(&path))?;
-        let done = Unpaired {
-            unpaired: self.id.to_string(),
-        };
+        let unpaired = runtime()?.block_on(async {
+            // An agent without a bus knows nobody by name, and says of an id that it has no mesh.
+            let mesh = mesh(&agent).await?;
+            let known = mesh.iter().flat_map(Mesh::called);
+            let id = agent_called(&self.called, known)?.to_string();
+            agent.delete(&format!("mesh/members/{id}")).await?;
+            Ok::<_, Failure>(id)
+        })?;
+        let done = Unpaired { unpaired };
         out.print(&done, |done| format!("unpaired: {}\n", done.unpaired))
     }
 }
