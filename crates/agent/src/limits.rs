@@ -274,6 +274,9 @@ pub(crate) const MEMBER_FRAME_BYTES: usize = 512 * 1024;
 /// Time for one message on a stream between agents that nobody has to think about.
 pub(crate) const FRAME_STALL: Duration = Duration::from_secs(30);
 
+/// Messages in one answer about what was stored; with bodies of usual length they come to less than a megabyte.
+pub(crate) const STORED_MESSAGES: usize = 200;
+
 /// Answers that a notification has as buttons; GNOME shows no more.
 pub(crate) const NOTICE_BUTTONS: usize = 3;
 
@@ -286,6 +289,10 @@ pub(crate) const NOTICE_WHO_BYTES: usize = 48;
 /// Notifications that are shown one by one within [`NOTICE_MS`]; one notice stands for those that are over. Senders on the bus have
 /// smaller budgets of their own; this one is for programs of this machine.
 pub(crate) const NOTICES: usize = 60;
+
+/// Words of one sender that are shown one by one within [`NOTICE_MS`]; with the next one, one notice stands for all of them. So many fit on a screen
+/// beside what a person does there. Questions are not among them: each waits for its own answer.
+pub(crate) const NOTICES_OF_SENDER: usize = 5;
 
 /// The time in which [`NOTICES`] are counted, in milliseconds.
 pub(crate) const NOTICE_MS: i64 = 60_000;

@@ -35,6 +35,8 @@ pub struct Notification {
     pub priority: Priority,
     /// Whether it stays until somebody takes it away; otherwise as long as the desktop finds right.
     pub stays: bool,
+    /// Whether it is but another text for the one with its key, which need not be noticed anew.
+    pub in_place: bool,
 }
 
 /// What came from the screen.

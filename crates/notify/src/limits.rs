@@ -56,6 +56,10 @@ pub const BUDGET_ANSWERS: u32 = 120;
 /// The time in which a budget fills up again, in milliseconds.
 pub const BUDGET_MS: i64 = 60_000;
 
+/// How often people are told how many of a sender's messages are folded, in milliseconds: a flood must not make a flood of notices, and what they
+/// say must not be long out of date.
+pub const FOLD_TOLD_MS: i64 = 5_000;
+
 /// Senders whose budgets are remembered. Every sender has a key that somebody here let in, so there are few.
 pub const MAX_SENDERS: usize = 1_000;
 

@@ -218,6 +218,7 @@ impl Screen {
             buttons,
             priority,
             stays,
+            in_place,
         } = notification;
         let title = if daemon.body {
             title
@@ -244,10 +245,14 @@ impl Screen {
         ]);
         // In milliseconds; 0 is for ever, -1 as long as the daemon finds right.
         let expiry = if stays { 0 } else { -1 };
-        // A new one instead of another text for the old one: only that is sure to be noticed.
-        self.withdraw(&key).await;
+        let there = self.numbers.get(&key).filter(|_| in_place);
+        let replaces = there.map_or(0, |number| number.id);
+        if replaces == 0 {
+            // A new one instead of another text for the old one: only that is sure to be noticed.
+            self.withdraw(&key).await;
+        }
         let wish = (
-            "EdgeSync", 0_u32, "edgesync", title, text, actions, hints, expiry,
+            "EdgeSync", replaces, "edgesync", title, text, actions, hints, expiry,
         );
         let answer = self.call("Notify", &wish).await;
         let id = answer.and_then(|answer| {

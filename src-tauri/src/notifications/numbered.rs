@@ -269,6 +269,7 @@ mod tests {
                 buttons: vec!["Yes".into()],
                 priority: Priority::Urgent,
                 stays: true,
+                in_place: false,
             });
         }
 

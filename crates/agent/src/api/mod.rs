@@ -178,7 +178,7 @@ pub enum Event {
         from: String,
         /// Its name for people.
         from_name: String,
-        /// How many by now.
+        /// How many more.
         count: u64,
     },
     /// Another agent is to be paired, or no longer.

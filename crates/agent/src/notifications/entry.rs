@@ -88,6 +88,7 @@ impl Entry {
             buttons,
             priority: self.priority(),
             stays: self.is_question() || self.priority() == Priority::Urgent,
+            in_place: false,
         }
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::entry::{About, Entry, Standing};
+use super::fold::{Folds, sender_of};
 use super::words;
 use crate::api::{Error, NotifyMessage, NotifySettings, Priority, QuestionState, Time, TimeOfDay};
 use crate::limits::{
@@ -18,7 +19,7 @@ use crate::notifier::{Heard, Notification, NotificationKey as Key};
 const MINUTE_MS: i64 = 60_000;
 
 /// How long what is too much is counted before one notice tells of it, in milliseconds: a flood must not make a flood of notices.
-const SUM_MS: i64 = 5_000;
+pub(super) const SUM_MS: i64 = 5_000;
 
 /// The key of that notice.
 const MORE: &str = "more";
@@ -56,9 +57,11 @@ pub(crate) struct Machine {
     settings: NotifySettings,
     /// Whether there is a daemon, and then whether it has buttons.
     daemon: Option<bool>,
-    entries: BTreeMap<Key, Entry>,
+    pub(super) entries: BTreeMap<Key, Entry>,
     /// Words that came in quiet hours, or were too many.
-    held_words: u64,
+    pub(super) held_words: u64,
+    /// Senders that said something lately.
+    pub(super) folds: Folds,
     /// When one notice tells of what was too much.
     sum_at: Option<Time>,
     /// How many questions and words that notice speaks of, while it is on the screen.
@@ -117,14 +120,22 @@ impl Machine {
     /// Takes a message that people are to be told of.
     pub(crate) fn arrived(&mut self, message: NotifyMessage, now: Now) -> Vec<Effect> {
         let question = message.question.is_some();
-        if self.is_muted(&message)
-            || self.entries.contains_key(&key_of(&message))
-            || question && !is_open(&message, now)
-        {
+        if self.is_muted(&message) {
+            self.folds.mute(&message, now);
+            return Vec::new();
+        }
+        if self.entries.contains_key(&key_of(&message)) || question && !is_open(&message, now) {
             return Vec::new();
         }
         let urgent = message.priority == Priority::Urgent;
         let quiet = self.quiet_left(now).is_some() && !urgent;
+        if !question
+            && !urgent
+            && !quiet
+            && let Some(singles) = self.folds.take(&message, &key_of(&message), now)
+        {
+            return self.fold(&sender_of(&message), singles, now);
+        }
         let held = quiet || !self.spend(now);
         let about = Box::new(message);
         let key = match (question, held) {
@@ -141,7 +152,7 @@ impl Machine {
             self.show(&key, now, &mut effects);
             self.forget_old_words(&mut effects);
         } else if !quiet && self.sum_at.is_none() {
-            self.sum_at = Some(later(now, SUM_MS));
+            self.sum_at = Some(later(now.time, SUM_MS));
         }
         effects
     }
@@ -168,16 +179,10 @@ impl Machine {
             self.held_words = self.held_words.saturating_add(count);
             return Vec::new();
         }
-        let title = words::name(name, from);
-        let more = if count == 1 {
-            "message is"
-        } else {
-            "messages are"
-        };
-        let text = format!(
-            "Sends more than anybody reads: {count} {more} not shown one by one. They come into the inbox."
-        );
-        self.notice(format!("folded {from}"), None, title, text, now)
+        match self.folds.take_more(from, name, count, now) {
+            Some(singles) => self.fold(from, singles, now),
+            None => Vec::new(),
+        }
     }
 
     /// Takes that a person has the thread before the eyes.
@@ -214,7 +219,7 @@ impl Machine {
     pub(crate) fn test(&mut self, now: Now) -> Vec<Effect> {
         let text = "This is what a notification looks like. A click opens the inbox.";
         let title = "EdgeSync · test".to_owned();
-        self.notice("test".to_owned(), None, title, text.to_owned(), now)
+        self.notice(&Key::new("test"), None, title, text.to_owned(), now)
     }
 
     /// Takes what came from the screen.
@@ -269,7 +274,13 @@ impl Machine {
             About::Notice { title, thread, .. } => (title.clone(), thread.clone()),
         };
         let text = format!("The answer was not sent: {}", error.message);
-        self.notice(format!("failed {}", key.as_str()), thread, title, text, now)
+        self.notice(
+            &Key::new(format!("failed {}", key.as_str())),
+            thread,
+            title,
+            text,
+            now,
+        )
     }
 
     /// Does what is due by now.
@@ -290,6 +301,7 @@ impl Machine {
         for key in again {
             self.show(&key, now, &mut effects);
         }
+        effects.extend(self.tell_folds(now));
         effects.extend(self.release(now));
         effects
     }
@@ -311,8 +323,10 @@ impl Machine {
         let quiet_end = self
             .quiet_left(now)
             .filter(|_| holds)
-            .map(|minutes| later(now, i64::from(minutes) * MINUTE_MS));
-        of_entries.chain(quiet_end).chain(self.sum_at).min()
+            .map(|minutes| later(now.time, i64::from(minutes) * MINUTE_MS));
+        let folds = self.due_folds().into_iter().map(|(at, _)| at);
+        let sums = quiet_end.into_iter().chain(self.sum_at);
+        of_entries.chain(folds).chain(sums).min()
     }
 
     /// Shows what was kept back, when nothing keeps it back any more: a few one by one, many as one notice.
@@ -374,19 +388,18 @@ impl Machine {
         ];
         let parts: Vec<_> = parts.into_iter().flatten().collect();
         let text = format!("{}. A click opens the inbox.", parts.join(" · "));
-        self.notice(MORE.to_owned(), None, "EdgeSync".to_owned(), text, now)
+        self.notice(&Key::new(MORE), None, "EdgeSync".to_owned(), text, now)
     }
 
-    fn notice(
+    pub(super) fn notice(
         &mut self,
-        key: String,
+        key: &Key,
         thread: Option<String>,
         title: String,
         text: String,
         now: Now,
     ) -> Vec<Effect> {
-        let key = Key::new(key);
-        self.entries.remove(&key);
+        self.entries.remove(key);
         self.insert(
             key.clone(),
             About::Notice {
@@ -397,7 +410,7 @@ impl Machine {
             Standing::Shown,
         );
         let mut effects = Vec::new();
-        self.show(&key, now, &mut effects);
+        self.show(key, now, &mut effects);
         effects
     }
 
@@ -473,7 +486,7 @@ impl Machine {
         entry.standing = Standing::Shown;
         entry.times = entry.times.saturating_add(1);
         let repeats = entry.priority() == Priority::Urgent && entry.times < URGENT_TIMES;
-        entry.again = repeats.then(|| later(now, URGENT_AGAIN_MS));
+        entry.again = repeats.then(|| later(now.time, URGENT_AGAIN_MS));
         effects.push(match daemon {
             Some(buttons) => Effect::Show(entry.notification(key, buttons, now)),
             // When one comes, it is given everything that is to be on the screen.
@@ -482,7 +495,7 @@ impl Machine {
     }
 
     /// Forgets an entry, and takes it off the screen. One whose answer is on its way is kept until it is known how that went.
-    fn remove(&mut self, key: &Key, effects: &mut Vec<Effect>) {
+    pub(super) fn remove(&mut self, key: &Key, effects: &mut Vec<Effect>) {
         match self.entries.get(key).map(|entry| entry.standing) {
             None | Some(Standing::Answering) => return,
             Some(Standing::Shown) => effects.push(Effect::Withdraw(key.clone())),
@@ -546,7 +559,7 @@ impl Machine {
     }
 
     /// Returns for how many minutes it is still quiet, if it is.
-    fn quiet_left(&self, now: Now) -> Option<u16> {
+    pub(super) fn quiet_left(&self, now: Now) -> Option<u16> {
         self.settings.quiet?.left(now.local)
     }
 
@@ -561,8 +574,8 @@ fn is_open(message: &NotifyMessage, now: Now) -> bool {
         && message.expires_at.is_none_or(|end| end > now.time)
 }
 
-fn later(now: Now, ms: i64) -> Time {
-    Time::from_unix_millis(now.time.unix_millis().saturating_add(ms))
+pub(super) fn later(at: Time, ms: i64) -> Time {
+    Time::from_unix_millis(at.unix_millis().saturating_add(ms))
 }
 
 fn key_of(message: &NotifyMessage) -> Key {

@@ -349,14 +349,18 @@ fn many_questions_at_the_start_are_one_notice_and_the_urgent_ones_beside_it() {
 }
 
 #[test]
-fn fifty_questions_in_a_row_are_shown_and_a_flood_becomes_one_notice() {
+fn fifty_questions_in_a_row_are_shown_and_a_flood_of_many_becomes_one_notice() {
     let mut machine = machine();
     for number in 1..=60 {
         let effects = machine.arrived(question(number, &["Yes"]), at(0, 0));
         assert_eq!(shown(&effects).len(), 1, "{number}");
     }
+    let another = |number: u32| NotifyMessage {
+        from: format!("{number:064x}"),
+        ..message(number, "again")
+    };
     for number in 61..=10_000 {
-        assert_eq!(machine.arrived(message(number, "again"), at(0, 1)), []);
+        assert_eq!(machine.arrived(another(number), at(0, 1)), []);
     }
     let due = machine.next_due(at(0, 1)).expect("it is told");
     assert_eq!(due, at(0, 6).time);
@@ -367,7 +371,7 @@ fn fifty_questions_in_a_row_are_shown_and_a_flood_becomes_one_notice() {
             .text
             .starts_with("9940 more messages came")
     );
-    machine.arrived(message(10_001, "again"), at(0, 7));
+    machine.arrived(another(10_001), at(0, 7));
     let effects = machine.tick(at(0, 12));
     assert!(
         shown(&effects)[0]
@@ -386,6 +390,102 @@ fn a_sender_that_is_folded_is_named_in_one_notice() {
     let it = shown(&effects)[0];
     assert_eq!(it.title, "00112233");
     assert!(it.text.contains("3 messages"), "{}", it.text);
+}
+
+#[test]
+fn a_few_words_of_a_sender_are_shown_and_with_more_one_notice_stands_for_all() {
+    let mut machine = machine();
+    for number in 1..=5 {
+        let effects = machine.arrived(message(number, "step"), at(0, 0));
+        assert_eq!(shown(&effects).len(), 1, "{number}");
+    }
+    let effects = machine.arrived(message(6, "step"), at(0, 1));
+    let singles = ["msg-1", "msg-2", "msg-3", "msg-4", "msg-5"];
+    assert_eq!(withdrawn(&effects), singles);
+    let notice = shown(&effects)[0];
+    assert_eq!((notice.title.as_str(), notice.in_place), ("ci", false));
+    assert!(notice.text.starts_with("6 messages"), "{}", notice.text);
+    let key = notice.key.clone();
+    let mut calls = 0;
+    for second in 2..=120 {
+        let first = 100 * u32::try_from(second).expect("small");
+        for number in first..first + 100 {
+            for notice in shown(&machine.arrived(message(number, "step"), at(0, second))) {
+                calls += 1;
+                assert!(notice.in_place && notice.key == key, "{notice:?}");
+            }
+        }
+    }
+    // The first five seconds after the notice, and then each minute.
+    assert_eq!(calls, 2);
+    let due = machine.next_due(at(2, 0)).expect("the rest is told");
+    let effects = machine.tick(at(2, 6));
+    assert_eq!(due, at(2, 6).time);
+    assert!(
+        shown(&effects)[0].text.starts_with("11906 messages"),
+        "{effects:?}"
+    );
+    // What it asks, what is urgent, and others are shown as ever.
+    for it in [
+        question(7, &["Yes"]),
+        urgent(8),
+        NotifyMessage {
+            from: "ff".into(),
+            ..message(9, "hello")
+        },
+    ] {
+        assert_eq!(shown(&machine.arrived(it, at(2, 7))).len(), 1);
+    }
+    // After a silent minute it is as any other.
+    let effects = machine.arrived(message(10, "step"), at(3, 8));
+    assert_eq!(keys(&effects), ["msg-10"]);
+}
+
+#[test]
+fn a_notice_that_a_person_took_away_is_not_back_within_a_minute() {
+    let mut machine = machine();
+    for number in 1..=6 {
+        machine.arrived(message(number, "step"), at(0, 0));
+    }
+    let key = NotificationKey::new("folded 00112233445566778899");
+    machine.heard(
+        Heard::Closed {
+            key,
+            by_person: true,
+        },
+        at(0, 1),
+    );
+    machine.arrived(message(7, "step"), at(0, 2));
+    assert_eq!(machine.tick(at(0, 30)), []);
+    let effects = machine.tick(at(1, 0));
+    assert!(
+        shown(&effects)[0].text.starts_with("7 messages"),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn a_flood_about_a_muted_project_or_in_quiet_hours_is_no_notice() {
+    let mut machine = machine();
+    let muted = NotifySettings {
+        muted: vec!["demo".into()],
+        ..NotifySettings::default()
+    };
+    machine.choose(muted, at(0, 0));
+    machine.arrived(message(1, "step"), at(0, 0));
+    let from = message(1, "").from;
+    assert_eq!(machine.folded(&from, "ci", 9_000, at(0, 1)), []);
+    machine.choose(night(), at(0, 2));
+    for number in 2..=7 {
+        machine.arrived(message(number, "step"), at(59, 58));
+    }
+    machine.arrived(message(8, "step"), at(59, 59));
+    assert_eq!(machine.tick(at(60, 4)), []);
+    let effects = machine.tick(at(120, 0));
+    assert!(
+        shown(&effects)[0].text.starts_with("1 more message came"),
+        "{effects:?}"
+    );
 }
 
 #[test]

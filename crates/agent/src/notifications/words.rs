@@ -38,6 +38,17 @@ pub(super) fn name(from_name: &str, from: &str) -> String {
     }
 }
 
+/// Returns what the one notice of a sender says that stands for so many messages.
+pub(super) fn folded(count: u64) -> String {
+    let messages = match count {
+        1 => "1 message that is".to_owned(),
+        _ => format!("{count} messages that are"),
+    };
+    format!(
+        "{messages} not shown one by one, because they come too fast. They come into the inbox."
+    )
+}
+
 /// Returns what a message says, and of a question what can be answered where there are no buttons, and when it ends.
 pub(super) fn text(message: &NotifyMessage, has_buttons: bool, now: Now) -> String {
     let mut text = excerpt(shown(message.body.trim()).trim(), NOTICE_TEXT_BYTES);

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use libfossil::time::Timestamp;
 
 use super::Effect;
-use crate::limits::{BUDGET_ANSWERS, BUDGET_MESSAGES, BUDGET_MS, BUDGET_URGENT, MAX_SENDERS};
+use crate::limits::{
+    BUDGET_ANSWERS, BUDGET_MESSAGES, BUDGET_MS, BUDGET_URGENT, FOLD_TOLD_MS, MAX_SENDERS,
+};
 use crate::message::{Fields, Kind, Priority};
 
 /// Which bucket a message is taken from.
@@ -57,8 +59,9 @@ struct Stretch {
     began: Timestamp,
     used: BTreeMap<Budget, u32>,
     folded: u64,
-    /// How many the last notice spoke of.
+    /// How many notices spoke of, and when the last one did.
     told: u64,
+    told_at: Option<Timestamp>,
     name: String,
 }
 
@@ -80,12 +83,15 @@ impl Budgets {
             used: BTreeMap::new(),
             folded: 0,
             told: 0,
+            told_at: None,
             name: message.sender().to_owned(),
         };
         let stretch = self.0.entry(message.from.clone()).or_insert_with(fresh);
         // A clock that was put back starts anew as well.
         if !(stretch.began..end(stretch.began)).contains(&now) {
+            let untold = stretch.folded.saturating_sub(stretch.told);
             *stretch = fresh();
+            stretch.folded = untold;
         }
         let budget = Budget::of(message);
         let used = stretch.used.entry(budget).or_default();
@@ -94,9 +100,8 @@ impl Budgets {
             return Spent::Within;
         }
         stretch.folded += 1;
-        let first = stretch.folded == 1;
-        if first {
-            Spent::First(Box::new(stretch.notice(&message.from)))
+        if stretch.told == 0 {
+            Spent::First(Box::new(stretch.notice(&message.from, now)))
         } else {
             Spent::Over
         }
@@ -107,8 +112,8 @@ impl Budgets {
         let mut notices = Vec::new();
         self.0.retain(|sender, stretch| {
             let over = !(stretch.began..end(stretch.began)).contains(&now);
-            if over && stretch.folded > stretch.told {
-                notices.push(stretch.notice(sender));
+            if stretch.owed_at().is_some_and(|at| over || at <= now) {
+                notices.push(stretch.notice(sender, now));
             }
             !over
         });
@@ -117,18 +122,28 @@ impl Budgets {
 
     /// Returns when a notice is due next.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        let owed = self.0.values().filter(|it| it.folded > it.told);
-        owed.map(|it| end(it.began)).min()
+        self.0.values().filter_map(Stretch::owed_at).min()
     }
 }
 
 impl Stretch {
-    fn notice(&mut self, sender: &str) -> Effect {
+    /// Returns when the next notice is due, if there is something to tell.
+    fn owed_at(&self) -> Option<Timestamp> {
+        let next = self
+            .told_at
+            .map(|at| at.saturating_add_millis(FOLD_TOLD_MS));
+        let end = end(self.began);
+        (self.folded > self.told).then(|| next.map_or(end, |next| next.min(end)))
+    }
+
+    fn notice(&mut self, sender: &str, now: Timestamp) -> Effect {
+        let count = self.folded.saturating_sub(self.told);
         self.told = self.folded;
+        self.told_at = Some(now);
         Effect::Folded {
             sender: sender.to_owned(),
             name: self.name.clone(),
-            count: self.folded,
+            count,
         }
     }
 }

@@ -70,13 +70,13 @@ pub enum Effect {
         /// Why.
         refusal: Refusal,
     },
-    /// A sender sends more than anybody reads: one notice instead of the messages.
+    /// A sender sends more than anybody reads: these messages are not shown.
     Folded {
         /// Who.
         sender: String,
         /// Its name for people.
         name: String,
-        /// How many messages the notice stands for by now.
+        /// How many more messages.
         count: u64,
     },
 }

@@ -572,9 +572,11 @@ fn a_flood_is_folded_into_one_notice_and_urgent_passes() {
     let due = room.desk.next_due().expect("a notice is due");
     let notice = room.desk.tick(due);
     assert!(
-        matches!(&notice[..], [Effect::Folded { count: 9_970, .. }]),
+        matches!(&notice[..], [Effect::Folded { count: 9_969, .. }]),
         "{notice:?}"
     );
+    assert_eq!(room.desk.next_due(), None, "all was told");
+    let due = at(1000 + 60_000);
     let next = room
         .ada
         .signs(&room.ada.says(20_003, 20_003, "next minute"));

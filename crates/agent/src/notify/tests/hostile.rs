@@ -362,10 +362,9 @@ async fn ten_thousand_messages_of_one_sender_become_one_notice_and_what_is_urgen
     // Usually one stretch of a minute; on a machine that takes longer, as many as it took.
     let minutes = u32::try_from(began.elapsed().as_secs() / 60).expect("not for ever") + 1;
     assert!(shown <= 30 * minutes, "{shown} shown in {minutes} min");
-    assert!(
-        (1..=2 * minutes).contains(&notices),
-        "{notices} notices in {minutes} min"
-    );
+    // One at once, one each five seconds, and one at the end of each minute.
+    let most = 13 * minutes + 1;
+    assert!((1..=most).contains(&notices), "{notices} notices");
     let status = person.post.status().await.expect("a status");
     assert!(status.messages <= u64::from(31 * minutes), "{status:?}");
     // The urgent one came last, so every other was looked at before it.
