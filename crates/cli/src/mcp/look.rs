@@ -172,8 +172,8 @@ pub(super) struct Timeline {
 /// An event of a repository.
 #[derive(Serialize, JsonSchema)]
 struct Row {
-    /// What it is: `ci` check-in, `w` wiki, `t` ticket, `e` technical note, `g` tag, `f` forum.
-    kind: String,
+    /// What it is: `check-in`, `wiki`, `ticket`, `technote`, `tag` or `forum`.
+    kind: &'static str,
     /// The artifact's hash.
     hash: String,
     /// When.
@@ -233,9 +233,22 @@ pub(super) async fn timeline(wish: &TimelineWish) -> Result<Timeline, Failure> {
     })
 }
 
+/// Returns the word for an event's letters.
+fn kind(letters: &str) -> &'static str {
+    match letters {
+        "ci" => "check-in",
+        "w" => "wiki",
+        "t" => "ticket",
+        "e" => "technote",
+        "g" => "tag",
+        "f" => "forum",
+        _ => "other",
+    }
+}
+
 fn row(row: api::TimelineRow) -> Row {
     Row {
-        kind: row.kind,
+        kind: kind(&row.kind),
         hash: row.hash,
         time: row.time.to_string(),
         user: row.user,
@@ -277,14 +290,50 @@ struct Repository {
 /// How questions reach people.
 #[derive(Serialize, JsonSchema)]
 struct Questions {
+    /// Who would see a question that is asked now, in a sentence.
+    reach: String,
     /// Questions that wait for an answer.
     waiting: u64,
     /// Whether this machine has a desktop to show them on.
     desktop: bool,
-    /// Other devices whose answers count.
+    /// Phones that are paired.
+    phones: usize,
+    /// Other devices whose answers count, and how many of them listen now.
     devices: u64,
+    listening: usize,
     /// Whether they go to other devices at once.
     bus: bool,
+}
+
+impl Questions {
+    fn reach(&self) -> String {
+        let counted = |count: usize, one: &str, many: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            _ => Some(format!("{count} {many}")),
+        };
+        let ways = [
+            self.desktop
+                .then(|| "the desktop of this machine".to_owned()),
+            counted(self.phones, "paired phone", "paired phones"),
+            counted(
+                self.listening,
+                "other device that listens",
+                "other devices that listen",
+            ),
+        ];
+        let ways: Vec<_> = ways.into_iter().flatten().collect();
+        if !ways.is_empty() {
+            return format!("A question is shown on {}.", ways.join(", "));
+        }
+        let later = match self.devices {
+            0 => "no other device may answer",
+            _ => "none of the other devices listens now",
+        };
+        format!(
+            "Nobody is shown a question at once: there is no desktop and no phone, and {later}. Whoever looks can answer with `edgesync notify reply`."
+        )
+    }
 }
 
 /// Returns how the agent is.
@@ -293,13 +342,18 @@ pub(super) async fn status() -> Result<Status, Failure> {
     let status: api::Status = agent.get("status").await?;
     let (questions, no_questions) = match agent.get::<NotifyStatus>("notify").await {
         Ok(notify) => {
+            let phones: api::Devices = agent.get("devices").await?;
             let questions = Questions {
+                reach: String::new(),
                 waiting: notify.waiting,
                 desktop: status.agent.shell,
+                phones: phones.devices.len(),
                 devices: notify.answering,
+                listening: notify.present.len(),
                 bus: notify.bus,
             };
-            (Some(questions), None)
+            let reach = questions.reach();
+            (Some(Questions { reach, ..questions }), None)
         }
         Err(failure) => (None, Some(super::words(failure))),
     };

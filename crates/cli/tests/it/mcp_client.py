@@ -207,10 +207,13 @@ async def looks():
         timeline = await client.call_tool("timeline", {"limit": 1})
         assert not timeline.is_error, timeline
         timeline = timeline.structured_content
-        assert timeline["repository"] == "a" and len(timeline["rows"]) == 1, timeline
+        assert timeline["repository"] == "a" and [row["kind"] for row in timeline["rows"]] == ["check-in"], timeline
         status = (await client.call_tool("status", {})).structured_content
         assert [it["name"] for it in status["repositories"]] == ["a", "notify"], status
-        assert status["questions"] == {"waiting": 1, "desktop": False, "devices": 0, "bus": status["questions"]["bus"]}, status
+        questions = status["questions"]
+        reach = questions.pop("reach")
+        assert questions == {"waiting": 1, "desktop": False, "phones": 0, "devices": 0, "listening": 0, "bus": questions["bus"]}, status
+        assert reach.startswith("Nobody is shown a question at once: there is no desktop and no phone, and no other device may answer."), reach
         token = (await edgesync("sync", "status"))["token"]
         assert token not in json.dumps(status)
 
