@@ -150,6 +150,7 @@ fn notify_api() -> Router<App> {
         .route("/settings/quiet", put(settings::set_quiet))
         .route("/settings/projects/{project}", put(settings::set_muted))
         .route("/send", post(notify::send))
+        .route("/messages", get(notify::messages))
         .route("/messages/{id}", get(notify::message))
         .route("/messages/{id}/answer", get(notify::answer))
         .route("/messages/{id}/cancel", post(notify::cancel))

@@ -25,6 +25,13 @@ pub(super) struct OfProject {
     project: Option<String>,
 }
 
+/// Which messages are wanted.
+#[derive(Debug, Deserialize)]
+pub(super) struct Stored {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
 /// How long somebody waits.
 #[derive(Debug, Deserialize)]
 pub(super) struct Wait {
@@ -80,6 +87,21 @@ pub(super) async fn set_done(
     Body(wish): Body<DoneNotify>,
 ) -> Answer<Json<NotifyThread>> {
     Ok(Json(core.notify()?.set_done(thread, wish.done).await?))
+}
+
+/// `GET /api/v1/notify/messages`.
+pub(super) async fn messages(
+    State(core): State<App>,
+    Query(wish): Query<Stored>,
+) -> Answer<Json<Vec<NotifyMessage>>> {
+    let place = |text: &str| match text {
+        "" => Ok(None),
+        id => message_id(id).map(Some),
+    };
+    let after = wish.after.as_deref().map(place).transpose()?;
+    let most = wish.limit.unwrap_or(limits::STORED_MESSAGES);
+    let most = most.min(limits::STORED_MESSAGES);
+    Ok(Json(core.notify()?.stored(after, most).await?))
 }
 
 /// `GET /api/v1/notify/messages/{id}`.

@@ -211,6 +211,20 @@ impl Post {
         Ok(message)
     }
 
+    /// Returns messages in the order in which they were stored here, as [`Office::stored`] does.
+    pub(crate) async fn stored(
+        &self,
+        after: Option<Option<MessageId>>,
+        most: usize,
+    ) -> Result<Vec<NotifyMessage>, Error> {
+        let ask = move |office: &Office, repo: &Repository| office.stored(repo, after, most);
+        let mut messages = self.read(ask).await?;
+        for message in &mut messages {
+            self.add_acknowledgers(message);
+        }
+        Ok(messages)
+    }
+
     /// Returns a question as soon as it is decided, or as it is when the time is over.
     pub(crate) async fn answer(
         &self,

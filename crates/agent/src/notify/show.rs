@@ -5,7 +5,7 @@ use edgesync_notify::keyring::{Author, Distrust};
 use edgesync_notify::message::{self, Fields, Kind, Message, Source};
 use edgesync_notify::name::{MessageId, Project};
 use edgesync_notify::question::{self, Standing};
-use edgesync_notify::store::{Head, Thread};
+use edgesync_notify::store::{Head, StoreError, Thread};
 use edgesync_notify::subject;
 use libfossil::db::Repository;
 use libfossil::time::Timestamp;
@@ -79,6 +79,33 @@ impl Office {
         let message = self.store().message(repo, id);
         let message = message.map_err(|error| store_error(&error))?;
         Ok(self.show(&message))
+    }
+
+    /// Returns messages in the order in which they were stored here: the last `most`, or the first `most` behind `after`, where nothing
+    /// stands for the place before the first.
+    ///
+    /// # Errors
+    /// `not_found` when `after` is not here, `repository`.
+    pub(crate) fn stored(
+        &self,
+        repo: &Repository,
+        after: Option<Option<MessageId>>,
+        most: usize,
+    ) -> Result<Vec<NotifyMessage>, Error> {
+        let heads = self.store().heads();
+        let wanted = match after {
+            None => heads.get(heads.len().saturating_sub(most)..),
+            Some(None) => heads.get(..most.min(heads.len())),
+            Some(Some(id)) => {
+                let place = heads.iter().position(|head| head.fields.id == id);
+                let place = place.ok_or_else(|| store_error(&StoreError::NoMessage(id)))?;
+                heads.get(place + 1..heads.len().min((place + 1).saturating_add(most)))
+            }
+        };
+        let wanted = wanted.unwrap_or_default().iter();
+        wanted
+            .map(|head| self.message(repo, &head.fields.id))
+            .collect()
     }
 
     /// Returns which way a message went.

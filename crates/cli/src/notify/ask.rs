@@ -8,8 +8,9 @@ use edgesync_agent::api::{
     AnswerSource, MessageKind, NotifyMessage, QuestionState, Resolved, SendNotify,
 };
 use serde_json::json;
+use tokio::time::Instant;
 
-use super::place::Place;
+use super::place::{Place, PlaceArg, is_gone};
 use super::send::Said;
 use super::words::short;
 use crate::agent::runtime;
@@ -26,7 +27,7 @@ const FIRST_TURN_MS: u64 = 2_000;
 /// Ask, wait, and print the answer
 ///
 /// Exit code 0 with an answer or the default, 2 when nobody answered in time, 4 when the question reached nobody. Ctrl-C takes the question
-/// back; when the command ends otherwise, the question stays open.
+/// back; when the command ends otherwise, the question stays open. While the agent is started anew, it is waited for.
 #[derive(Args)]
 pub(crate) struct Ask {
     #[command(flatten)]
@@ -65,118 +66,151 @@ impl Ask {
             .filter(|time| !time.is_zero())
             .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         runtime()?.block_on(async {
-            let place = place.find_listening().await?;
+            let mut asker = Asker {
+                place: place.find_listening().await?,
+                named: place,
+                out,
+            };
             let told = async {
-                let (question, resolved) = ask(&place, wish, out).await?;
-                report(&place, &question, &resolved, out).await
+                let (question, resolved) = asker.ask(wish).await?;
+                asker.report(&question, &resolved).await
             };
             let told = told.await;
-            place.close().await;
+            asker.place.close().await;
             told
         })
     }
 }
 
-/// Asks, and waits until the question is decided or a person stops to wait.
-async fn ask(
-    place: &Place,
-    wish: SendNotify,
+/// Who waits, and where.
+struct Asker {
+    place: Place,
+    /// How the place was named, to find it again.
+    named: PlaceArg,
     out: Output,
-) -> Result<(NotifyMessage, Resolved), Failure> {
-    // Listened for before the question leaves, so that none is left behind.
-    let mut stopped = pin!(tokio::signal::ctrl_c());
-    let mut sending = pin!(place.send(wish));
-    let (asked, stop) = tokio::select! {
-        biased;
-        Ok(()) = &mut stopped => (sending.as_mut().await?, true),
-        asked = &mut sending => (asked?, false),
-    };
-    if !out.quiet {
-        out.aside(format!("thread:{}", short(&asked.thread)));
-    }
-    if stop {
-        return take_back(place, &asked, out).await;
-    }
-    tokio::select! {
-        waited = wait(place, &asked, out) => waited,
-        Ok(()) = &mut stopped => take_back(place, &asked, out).await,
-    }
 }
 
-/// Waits until the question is decided.
-async fn wait(
-    place: &Place,
-    asked: &NotifyMessage,
-    out: Output,
-) -> Result<(NotifyMessage, Resolved), Failure> {
-    let mut turn_ms = FIRST_TURN_MS;
-    loop {
-        let question = place.answer(&asked.id, turn_ms).await;
-        let question = question.map_err(|failure| lost(failure, asked))?;
-        if let Some(QuestionState::Resolved(resolved)) = &question.question {
-            let resolved = resolved.clone();
-            return Ok((question, resolved));
+impl Asker {
+    /// Asks, and waits until the question is decided or a person stops to wait.
+    async fn ask(&mut self, wish: SendNotify) -> Result<(NotifyMessage, Resolved), Failure> {
+        // Listened for before the question leaves, so that none is left behind.
+        let mut stopped = pin!(tokio::signal::ctrl_c());
+        let end = wish.expires_in_ms.map(Duration::from_millis);
+        let (asked, stop) = {
+            let mut sending = pin!(self.place.send(wish));
+            tokio::select! {
+                biased;
+                Ok(()) = &mut stopped => (sending.as_mut().await?, true),
+                asked = &mut sending => (asked?, false),
+            }
+        };
+        let end = end.and_then(|time| Instant::now().checked_add(time));
+        if !self.out.quiet {
+            self.out.aside(format!("thread:{}", short(&asked.thread)));
         }
-        if turn_ms == FIRST_TURN_MS && !reached_anybody(place, &question).await? && !out.quiet {
-            out.aside("waiting; no other device has the question yet");
+        if stop {
+            return self.take_back(&asked).await;
         }
-        turn_ms = TURN_MS;
+        tokio::select! {
+            waited = self.wait(&asked, end) => return waited,
+            Ok(()) = &mut stopped => {}
+        }
+        self.take_back(&asked).await
+    }
+
+    /// Waits until the question is decided, also while the agent is started anew. One that is still gone when the question's time is over is not
+    /// waited for any longer.
+    async fn wait(
+        &mut self,
+        asked: &NotifyMessage,
+        end: Option<Instant>,
+    ) -> Result<(NotifyMessage, Resolved), Failure> {
+        loop {
+            let failure = match self.decided(asked).await {
+                Err(failure) if is_gone(&failure) => failure,
+                decided => return decided,
+            };
+            if !matches!(self.place, Place::Agent(_)) {
+                return Err(failure);
+            }
+            let again = self.named.agent_again(self.out);
+            let agent = match end {
+                None => again.await,
+                Some(end) => match tokio::time::timeout_at(end, again).await {
+                    Ok(again) => again,
+                    Err(_) => return Err(lost(failure, asked)),
+                },
+            };
+            self.place = Place::Agent(Box::new(agent?));
+        }
+    }
+
+    /// Waits until the question is decided, as long as the place is there.
+    async fn decided(&self, asked: &NotifyMessage) -> Result<(NotifyMessage, Resolved), Failure> {
+        let mut turn_ms = FIRST_TURN_MS;
+        loop {
+            let question = self.place.answer(&asked.id, turn_ms).await?;
+            if let Some(QuestionState::Resolved(resolved)) = &question.question {
+                let resolved = resolved.clone();
+                return Ok((question, resolved));
+            }
+            let first = turn_ms == FIRST_TURN_MS;
+            if first && !self.reached_anybody(&question).await? && !self.out.quiet {
+                self.out
+                    .aside("waiting; no other device has the question yet");
+            }
+            turn_ms = TURN_MS;
+        }
+    }
+
+    /// Takes the question back: whoever sits at the terminal does not want to know any more. It may be decided at this very moment.
+    async fn take_back(&self, asked: &NotifyMessage) -> Result<(NotifyMessage, Resolved), Failure> {
+        let told = match self.place.cancel(&asked.id).await {
+            Err(failure) if failure.kind != Kind::Conflict => Err(failure),
+            _ => self.decided(asked).await,
+        };
+        told.map_err(|failure| lost(failure, asked))
+    }
+
+    /// Whether somebody could see the question: another device has it, or people are told of it right here.
+    async fn reached_anybody(&self, question: &NotifyMessage) -> Result<bool, Failure> {
+        Ok(!question.delivered_to.is_empty() || self.place.shows(question).await?)
+    }
+
+    async fn report(&self, question: &NotifyMessage, resolved: &Resolved) -> Result<(), Failure> {
+        match resolved.source {
+            AnswerSource::Answer | AnswerSource::Default => {
+                let answer = resolved.answer.clone().unwrap_or_default();
+                let all = json!({
+                    "id": question.id, "thread": question.thread, "source": resolved.source, "answer": answer,
+                    "label": resolved.label, "message": resolved.message, "by": resolved.by, "by_name": resolved.by_name,
+                    "time": resolved.time, "delivered_to": question.delivered_to,
+                });
+                // A program reads it: the answer as it is, whatever it holds.
+                self.out.print(&all, |_| format!("{answer}\n"))
+            }
+            AnswerSource::Cancelled => {
+                Err(Failure::new(Kind::Failed, "the question was taken back"))
+            }
+            AnswerSource::Expired if self.reached_anybody(question).await? => {
+                Err(Failure::new(Kind::TimedOut, "nobody answered in time"))
+            }
+            AnswerSource::Expired => Err(Failure::new(
+                Kind::Unreachable,
+                "nobody answered in time, and no other device had the question",
+            )
+            .hint("edgesync notify status says which devices may answer")),
+        }
     }
 }
 
 /// Says what becomes of a question whose agent is gone.
 fn lost(failure: Failure, asked: &NotifyMessage) -> Failure {
-    if failure.kind != Kind::Unreachable {
+    if !is_gone(&failure) {
         return failure;
     }
     let thread = short(&asked.thread);
-    failure.hint(format!(
+    Failure::new(Kind::Unreachable, "the agent has stopped").hint(format!(
         "the question stays open; once the agent runs again, edgesync notify log {thread} tells what has become of it"
     ))
-}
-
-/// Takes the question back: whoever sits at the terminal does not want to know any more. It may be decided at this very moment.
-async fn take_back(
-    place: &Place,
-    asked: &NotifyMessage,
-    out: Output,
-) -> Result<(NotifyMessage, Resolved), Failure> {
-    match place.cancel(&asked.id).await {
-        Err(failure) if failure.kind != Kind::Conflict => Err(failure),
-        _ => wait(place, asked, out).await,
-    }
-}
-
-/// Whether somebody could see the question: another device has it, or people are told of it right here.
-async fn reached_anybody(place: &Place, question: &NotifyMessage) -> Result<bool, Failure> {
-    Ok(!question.delivered_to.is_empty() || place.shows(question).await?)
-}
-
-async fn report(
-    place: &Place,
-    question: &NotifyMessage,
-    resolved: &Resolved,
-    out: Output,
-) -> Result<(), Failure> {
-    match resolved.source {
-        AnswerSource::Answer | AnswerSource::Default => {
-            let answer = resolved.answer.clone().unwrap_or_default();
-            let all = json!({
-                "id": question.id, "thread": question.thread, "source": resolved.source, "answer": answer,
-                "label": resolved.label, "message": resolved.message, "by": resolved.by, "by_name": resolved.by_name,
-                "time": resolved.time, "delivered_to": question.delivered_to,
-            });
-            // A program reads it: the answer as it is, whatever it holds.
-            out.print(&all, |_| format!("{answer}\n"))
-        }
-        AnswerSource::Cancelled => Err(Failure::new(Kind::Failed, "the question was taken back")),
-        AnswerSource::Expired if reached_anybody(place, question).await? => {
-            Err(Failure::new(Kind::TimedOut, "nobody answered in time"))
-        }
-        AnswerSource::Expired => Err(Failure::new(
-            Kind::Unreachable,
-            "nobody answered in time, and no other device had the question",
-        )
-        .hint("edgesync notify status says which devices may answer")),
-    }
 }

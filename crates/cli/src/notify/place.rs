@@ -21,6 +21,9 @@ use crate::agent::{home, runtime};
 use crate::error::{Failure, Kind, OrFail};
 use crate::output::Output;
 
+/// How often it is looked whether an agent runs again.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 /// `-R` and `--nats`, for commands on messages.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PlaceArg {
@@ -73,6 +76,20 @@ impl PlaceArg {
             status.repository.display()
         );
         Err(Failure::new(Kind::NotFound, other).hint("leave out -R"))
+    }
+
+    /// Returns the agent that runs, as soon as there is one again, and says once that it is waited for.
+    pub(super) async fn agent_again(&self, out: Output) -> Result<AgentApi, Failure> {
+        if !out.quiet {
+            out.aside("the agent has stopped; waiting until it runs again");
+        }
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            match self.agent().await {
+                Err(failure) if is_gone(&failure) => {}
+                found => return found,
+            }
+        }
     }
 
     /// Returns where the messages are.
@@ -205,6 +222,12 @@ impl Place {
             alone.close().await;
         }
     }
+}
+
+/// Whether a failure is that of an agent that stops, or has stopped.
+pub(super) fn is_gone(failure: &Failure) -> bool {
+    // What it still answers while it closes its files is a conflict.
+    matches!(failure.kind, Kind::Unreachable | Kind::Conflict)
 }
 
 /// Finds the messages, does `work`, and closes them, whatever came of it.

@@ -4,8 +4,8 @@ use clap::Args;
 use edgesync_agent::api::{NotifyPresence, NotifyThread};
 use edgesync_agent::notify::text::shown_on_a_line;
 
-use super::place::{Place, PlaceArg, with};
-use super::words::{line, priority, sender, short, state, text_line};
+use super::place::{Place, PlaceArg, part, with};
+use super::words::{is_thread, line, priority, sender, short, state, text_line};
 use crate::error::{Failure, Kind};
 use crate::output::Output;
 
@@ -65,17 +65,25 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         let conversation = with(&self.place, async |place| {
-            place.conversation(&self.thread).await
+            let Some(project) = &self.project else {
+                return place.conversation(&self.thread).await;
+            };
+            let thread = part("thread", &self.thread)?;
+            let threads = place.threads().await?;
+            let of_project = threads.iter().filter(|it| it.project == *project);
+            let mut meant = of_project.filter(|it| is_thread(&it.id, thread));
+            let words = match (meant.next(), meant.next()) {
+                (Some(only), None) => return place.conversation(&only.id).await,
+                (None, _) => format!(
+                    "there is no thread {thread} in {}",
+                    text_line(project, LAST_BYTES)
+                ),
+                (Some(_), Some(_)) => {
+                    format!("several threads start with {thread}; give more digits")
+                }
+            };
+            Err(Failure::new(Kind::NotFound, words))
         })?;
-        if self
-            .project
-            .is_some_and(|project| project != conversation.thread.project)
-        {
-            return Err(Failure::new(
-                Kind::NotFound,
-                format!("there is no thread {}", self.thread),
-            ));
-        }
         out.print(&conversation, |conversation| {
             conversation.messages.iter().map(line).collect()
         })

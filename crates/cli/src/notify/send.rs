@@ -102,6 +102,7 @@ impl Send {
 
 /// Answer a question, or say something in a thread
 #[derive(Args)]
+#[command(group = clap::ArgGroup::new("answer").required(true))]
 pub(crate) struct Reply {
     #[command(flatten)]
     place: PlaceArg,
@@ -115,12 +116,7 @@ pub(crate) struct Reply {
     to: Option<String>,
 
     /// Answer with this action, by its id or label
-    #[arg(
-        long,
-        value_name = "ID",
-        required_unless_present = "body",
-        conflicts_with = "body"
-    )]
+    #[arg(long, value_name = "ID", group = "answer")]
     action: Option<String>,
 
     /// The name of who answers; otherwise the agent's
@@ -128,6 +124,7 @@ pub(crate) struct Reply {
     from_name: Option<String>,
 
     /// Answer with this text; if it is an action's id or label, with that action
+    #[arg(group = "answer")]
     body: Option<String>,
 }
 

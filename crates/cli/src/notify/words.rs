@@ -11,6 +11,15 @@ pub(super) fn short(thread: &str) -> &str {
     digits.get(..8).unwrap_or(digits)
 }
 
+/// Whether `text` means the thread with this id: the whole id, or the digits that it starts with.
+pub(super) fn is_thread(id: &str, text: &str) -> bool {
+    let digits = text.strip_prefix("thread-").unwrap_or(text);
+    !digits.is_empty()
+        && id
+            .strip_prefix("thread-")
+            .is_some_and(|whole| whole.starts_with(digits))
+}
+
 /// Returns text from others on one line, and not too long.
 pub(super) fn text_line(text: &str, max_bytes: usize) -> String {
     excerpt(&shown_on_a_line(text), max_bytes)

@@ -1,6 +1,7 @@
 //! The `edgesync` command as people and scripts meet it: run as a program, each test with a home and a folder of its own,
 //! and stock `fossil` beside it as the judge.
 
+mod again;
 mod agent;
 mod attached;
 mod check_in;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::lab::{Agent, Lab};
 
 /// Starts `notify ask`, and returns it with the thread that it names.
-fn ask(lab: &Lab, args: &[&str]) -> (Child, String) {
+pub(crate) fn ask(lab: &Lab, args: &[&str]) -> (Child, String) {
     let mut all = vec!["notify", "ask", "--project", "demo"];
     all.extend(args);
     let mut child = lab
@@ -31,7 +31,7 @@ fn ask(lab: &Lab, args: &[&str]) -> (Child, String) {
     (child, thread)
 }
 
-fn end(child: Child) -> (i32, String) {
+pub(crate) fn end(child: Child) -> (i32, String) {
     let out = child.wait_with_output().expect("it ends");
     let text = String::from_utf8(out.stdout).expect("text");
     (out.status.code().expect("an exit code"), text)
@@ -118,36 +118,6 @@ fn a_person_who_stops_ask_at_the_terminal_takes_the_question_back() {
 }
 
 #[test]
-fn a_question_outlives_an_agent_that_is_killed() {
-    let lab = Lab::new();
-    let agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
-    let mut child = lab
-        .edgesync_command(&["notify", "ask", "--project", "demo", "--action", "Yes"])
-        .arg("Deploy?")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("edgesync starts");
-    let mut said = BufReader::new(child.stderr.take().expect("its errors"));
-    let mut first = String::new();
-    said.read_line(&mut first).expect("a line");
-    agent.signal("KILL");
-    let mut rest = String::new();
-    said.read_to_string(&mut rest).expect("text");
-    assert_eq!(child.wait().expect("it ends").code(), Some(4));
-    assert_eq!(agent.exit_code(), None, "it was killed");
-    let thread = first.trim().strip_prefix("thread:").expect("a thread");
-    let hint = format!(
-        "hint: the question stays open; once the agent runs again, edgesync notify log {thread} tells"
-    );
-    assert!(rest.contains(&hint) && !rest.contains("http://"), "{rest}");
-    let _agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
-    lab.edgesync(&["notify", "reply", "--thread", thread, "--action", "Yes"]);
-    let log = lab.edgesync(&["notify", "log", thread]);
-    assert!(log.contains("from:ci resolved:yes"), "{log}");
-}
-
-#[test]
 fn a_thread_or_message_without_a_name_is_told_to_be_missing() {
     let lab = Lab::new();
     let _agent = Agent::start(&lab, &["--notify"]);
@@ -160,23 +130,6 @@ fn a_thread_or_message_without_a_name_is_told_to_be_missing() {
         let words = format!("error: the {what} is missing: its text is empty\n");
         assert_eq!((ran.code, ran.stderr), (64, words));
     }
-}
-
-#[test]
-fn a_question_waits_while_the_agent_of_its_asker_is_started_again() {
-    let lab = Lab::new();
-    let agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
-    let (child, thread) = ask(&lab, &["--actions", "Yes,No", "Deploy?"]);
-    agent.signal("TERM");
-    assert_eq!(agent.exit_code(), Some(0));
-    // Who waited is told that there is nobody to wait for any more.
-    assert_eq!(end(child), (4, String::new()));
-    let _agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
-    let threads = lab.json(&["notify", "threads"]);
-    assert_eq!(threads[0]["waiting"]["question"]["kind"], "open");
-    lab.edgesync(&["notify", "reply", "--thread", &thread, "--action", "No"]);
-    let log = lab.edgesync(&["notify", "log", &thread]);
-    assert!(log.contains("from:ci resolved:no"), "{log}");
 }
 
 #[test]
@@ -263,45 +216,6 @@ fn exit_codes_say_why_there_is_no_answer() {
         let code = lab.run(&args).code;
         assert!(matches!(code, 1 | 64), "{wrong:?}: {code}");
     }
-}
-
-#[test]
-fn watch_prints_messages_and_runs_a_command_for_each() {
-    let lab = Lab::new();
-    let _agent = Agent::start(&lab, &["--notify", "--peer-id", "ci"]);
-    let command = "printf '%s|%s|' \"$EDGESYNC_PROJECT\" \"$EDGESYNC_BODY\"; cat; echo";
-    let mut watch = lab
-        .edgesync_command(&["notify", "watch", "--project", "demo", "--exec", command])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("edgesync starts");
-    let mut lines = BufReader::new(watch.stdout.take().expect("its output")).lines();
-    // It hears what is said after it began to listen; when that is, only hearing tells.
-    let mut said = 0;
-    let line = std::thread::scope(|scope| {
-        let first = scope.spawn(|| lines.next().expect("a line").expect("text"));
-        while !first.is_finished() {
-            said += 1;
-            lab.edgesync(&["notify", "send", "--project", "other", "not this"]);
-            lab.edgesync(&[
-                "notify",
-                "send",
-                "--project",
-                "demo",
-                "$(touch hacked); `id`",
-            ]);
-        }
-        first.join().expect("a line")
-    });
-    assert!(said > 0);
-    let rest = line
-        .strip_prefix("demo|$(touch hacked); `id`|")
-        .expect("the message");
-    let message: Value = serde_json::from_str(rest).expect("JSON");
-    assert_eq!(message["from_name"], "ci");
-    assert!(!lab.path("hacked").exists());
-    watch.kill().expect("killed");
-    watch.wait().expect("ended");
 }
 
 #[test]
@@ -492,4 +406,33 @@ fn words_that_are_an_action_answer_with_it_and_others_are_refused_unsent_where_n
     let (child, thread) = ask(&lab, &args);
     lab.edgesync(&["notify", "reply", "--thread", &thread, "after lunch"]);
     assert_eq!(end(child), (0, "after lunch\n".to_owned()));
+}
+
+#[test]
+fn a_log_is_told_by_project_where_threads_of_two_begin_alike() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    lab.edgesync(&["notify", "init", "-R", "a.fossil"]);
+    let send = |project: &str, thread: &str, body: &str| {
+        let thread = format!("thread-{thread}{}", "0".repeat(24));
+        let about = ["--project", project, "--thread", &thread];
+        lab.edgesync(&[&["notify", "send", "-R", "a.fossil"], &about[..], &[body]].concat());
+    };
+    send("demo", "aaaaaaaa", "of demo");
+    send("other", "aaaaaaab", "of another");
+    send("other", "aaaaaaac", "of another again");
+    let log = ["notify", "log", "-R", "a.fossil"];
+    assert_eq!(lab.run(&[&log[..], &["aaaaaaa"]].concat()).code, 1);
+    let told = lab.edgesync(&[&log[..], &["--project", "demo", "aaaaaaa"]].concat());
+    assert!(told.ends_with("text:of demo\n"), "{told}");
+    for (project, says) in [
+        (
+            "other",
+            "error: several threads start with aaaaaaa; give more digits\n",
+        ),
+        ("third", "error: there is no thread aaaaaaa in third\n"),
+    ] {
+        let ran = lab.run(&[&log[..], &["--project", project, "aaaaaaa"]].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (1, says));
+    }
 }
