@@ -1,6 +1,5 @@
 //! The tests that cross crates, in one program.
 
-mod arrows;
 mod bridge;
 mod bus;
 mod clock;
@@ -22,7 +21,6 @@ mod presence;
 mod private_bus;
 mod sleep;
 mod stock_nats;
-mod tidy;
 mod together;
 mod tunnel;
 mod upstream;

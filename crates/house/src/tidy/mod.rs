@@ -7,7 +7,7 @@ mod text;
 use std::fmt;
 use std::process::Command;
 
-use crate::workspace;
+use crate::root;
 
 /// A text file of the repository.
 struct File {
@@ -61,7 +61,7 @@ fn repository() -> Vec<File> {
             "--others",
             "--exclude-standard",
         ])
-        .current_dir(workspace::root())
+        .current_dir(root())
         .output()
         .expect("git lists the repository's files");
     assert!(listed.status.success(), "git ls-files failed");
@@ -70,7 +70,7 @@ fn repository() -> Vec<File> {
         .split_terminator('\0')
         .filter_map(|path| {
             // A file that was deleted but not yet committed is still listed; pictures are not text.
-            let bytes = std::fs::read(workspace::root().join(path)).ok()?;
+            let bytes = std::fs::read(root().join(path)).ok()?;
             Some(File {
                 path: path.to_owned(),
                 text: String::from_utf8(bytes).ok()?,
@@ -93,7 +93,9 @@ fn assert_tidy(findings: &[Finding]) {
 fn the_repository_is_tidy() {
     let files = repository();
     assert!(
-        files.iter().any(|file| file.path == "tests/it/tidy/mod.rs"),
+        files
+            .iter()
+            .any(|file| file.path == "crates/house/src/tidy/mod.rs"),
         "found no files"
     );
     let mut findings: Vec<Finding> = files.iter().flat_map(text::check).collect();
@@ -108,7 +110,6 @@ fn the_repository_is_tidy() {
 }
 
 /// Returns the findings of `check` on a file with this path and text, as `line: what`.
-#[cfg(test)]
 fn found(check: impl Fn(&File) -> Vec<Finding>, path: &str, text: &str) -> Vec<String> {
     check(&File {
         path: path.to_owned(),

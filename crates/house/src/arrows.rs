@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::workspace;
+use crate::root;
 
 /// Each of our packages with those of ours that it may depend on, in tests and builds too.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -38,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("edgesync-desktop", &["edgesync-agent"]),
     ("edgesync-xtask", &[]),
+    ("edgesync-house", &[]),
     // These run the built programs; libfossil is their second opinion on a file.
     ("edgesync-tests", &["libfossil"]),
 ];
@@ -104,7 +105,7 @@ fn banned_in_lock(lock: &str) -> Vec<&str> {
 
 fn our_packages() -> Vec<Package> {
     let metadata = cargo_metadata::MetadataCommand::new()
-        .manifest_path(workspace::root().join("Cargo.toml"))
+        .manifest_path(root().join("Cargo.toml"))
         .no_deps()
         .exec()
         .expect("cargo describes this workspace");
@@ -127,7 +128,7 @@ fn packages_depend_only_on_what_the_plan_allows() {
 
 #[test]
 fn the_tree_holds_one_tls_library() {
-    let lock = std::fs::read_to_string(workspace::root().join("Cargo.lock")).expect("Cargo.lock");
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock");
     assert!(
         lock.contains("name = \"ring\""),
         "ring is how we know this read the real file"
