@@ -91,3 +91,15 @@ test("as a leaf this machine has no address for others and goes on hearing", { t
   const { role, role_from } = await laptop.call("GET", "/mesh");
   assert.deepEqual({ role, role_from }, { role: "leaf", role_from: "app" });
 });
+
+test("a machine that is gone is shown as silent, on the mesh screen and in the picture", { timeout }, async () => {
+  await studio.stop();
+  await row().locator("[data-link=gone]").waitFor();
+  await row().getByText("Silent").waitFor();
+  await inspect(page, "mesh-gone-light");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await inspect(page, "mesh-gone-dark");
+  await visit(page, laptop, "/");
+  await page.getByRole("img", { name: /studio: Silent/ }).waitFor();
+  await inspect(page, "overview-gone-dark");
+});
