@@ -3,6 +3,7 @@
 
 mod app;
 mod daemon;
+mod flood;
 mod menu;
 mod notifications;
 mod pairing;

@@ -32,6 +32,8 @@ pub(super) struct Note {
     pub(super) urgency: Option<u8>,
     /// Whether it is on the screen.
     pub(super) open: bool,
+    /// How often it was asked for: a later one may take its place.
+    pub(super) calls: u32,
 }
 
 impl Note {
@@ -78,6 +80,8 @@ impl Server {
             if id == 0 {
                 id = u32::try_from(notes.len()).unwrap_or(u32::MAX - 1) + 1;
             }
+            let before = notes.iter().find(|note| note.id == id);
+            let calls = before.map_or(0, |note| note.calls) + 1;
             notes.retain(|note| note.id != id);
             notes.push(Note {
                 id,
@@ -87,6 +91,7 @@ impl Server {
                 expiry,
                 urgency,
                 open: true,
+                calls,
             });
         });
         id
