@@ -181,11 +181,7 @@ fn what_another_offers_is_cloned_as_it_is_listed_and_stays_equal() {
         command
     };
     for (address, more, why) in [
-        (
-            "iroh:nobody/project",
-            &[][..],
-            "no agent called nobody is heard",
-        ),
+        ("iroh:nobody/project", &[][..], "no agent is called nobody"),
         ("iroh:project", &[], "iroh:PEER/REPOSITORY"),
         (
             &address.replace("/project", "/other"),
