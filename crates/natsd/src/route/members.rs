@@ -49,6 +49,8 @@ struct Member {
     connect_urls: Vec<String>,
     /// It takes over another name of the cluster that it is told.
     follows: bool,
+    /// Where it is dialled when the route is lost, if members told of that and it is not being dialled already.
+    place: Option<String>,
 }
 
 impl Members {
@@ -95,7 +97,7 @@ impl Members {
         });
         let mut state = self.state.lock();
         state.meeting.retain(|_, id| *id != conn.id);
-        let mut replaced = None;
+        let (mut replaced, mut place) = (None, None);
         if let Some(member) = state.known.get(&info.server_id) {
             let (first, id) = (member.conn.id, conn.id);
             tracing::debug!(target: "natsd", server_id = info.server_id, first, id, "a second route to the same server");
@@ -103,6 +105,7 @@ impl Members {
                 return Err(Close::Duplicate);
             }
             replaced = Some(Arc::clone(&member.conn));
+            place.clone_from(&member.place);
         }
         if let Some(gossip) = &gossip {
             let line = write::json_line("INFO", gossip);
@@ -118,6 +121,7 @@ impl Members {
                 server_name: info.server_name.clone(),
                 connect_urls: urls(info),
                 follows: info.cluster_follows,
+                place,
             },
         );
         drop(state);
@@ -128,26 +132,28 @@ impl Members {
         Ok(())
     }
 
-    /// Forgets the member that this connection was the route to, if it was.
+    /// Forgets the member that this connection was the route to, if it was, and dials it where others said that it is.
     pub(super) fn leave(&self, shared: &Arc<Shared>, conn: &Arc<Conn>) {
         let mut state = self.state.lock();
-        let before = state.known.len();
         state.meeting.retain(|_, id| *id != conn.id);
-        state
-            .known
-            .retain(|_, member| !Arc::ptr_eq(&member.conn, conn));
-        let left = state.known.len() != before;
-        let last = left && state.known.is_empty();
+        let mut known = state.known.iter();
+        let Some(id) = known.find_map(|(id, it)| Arc::ptr_eq(&it.conn, conn).then(|| id.clone()))
+        else {
+            return;
+        };
+        let place = state.known.remove(&id).and_then(|member| member.place);
+        let last = state.known.is_empty();
         if last {
             state.alone_since = Some(Instant::now());
+        }
+        if let Some(place) = place {
+            state.learn(shared, &id, place);
         }
         drop(state);
         if last {
             shared.await_members();
         }
-        if left {
-            shared.tell_clients();
-        }
+        shared.tell_clients();
     }
 
     /// Takes what a member says later: something new about itself, or that there is another member.
@@ -166,6 +172,9 @@ impl Members {
                 urls(info)
             };
             let changed = std::mem::replace(&mut about.connect_urls, urls.clone()) != urls;
+            if let Some(place) = url(conn, info).as_deref().and_then(address_of) {
+                state.moved(&info.server_id, place);
+            }
             drop(state);
             if changed {
                 shared.tell_clients();
@@ -175,20 +184,12 @@ impl Members {
         let Some(address) = info.ip.as_deref().and_then(address_of) else {
             return;
         };
-        if let Some(place) = state.learned.get(&info.server_id) {
-            // It listens elsewhere now, and that is said once.
-            place.send_if_modified(|known| std::mem::replace(known, address.clone()) != address);
-            return;
-        }
-        let new = info.server_id != shared.server_id
-            && !state.known.contains_key(&info.server_id)
-            && state.learned.len() < MAX_LEARNED_DIALS;
-        if new && shared.route_options.dial_learned {
-            let (place, told) = watch::channel(address);
-            state.learned.insert(info.server_id.clone(), place);
-            let stop = state.unlearn.clone();
-            drop(state);
-            dial::learned(shared, info.server_id.clone(), told, stop);
+        if state.learned.contains_key(&info.server_id) {
+            state.moved(&info.server_id, address);
+        } else if let Some(member) = state.known.get_mut(&info.server_id) {
+            member.place = Some(address);
+        } else if info.server_id != shared.server_id {
+            state.learn(shared, &info.server_id, address);
         }
     }
 
@@ -197,14 +198,21 @@ impl Members {
         let mut state = self.state.lock();
         let next = self.stop.child_token();
         std::mem::replace(&mut state.unlearn, next).cancel();
+        for member in state.known.values_mut() {
+            member.place = None;
+        }
     }
 
     /// Notes that dialling a server that was told of is over, unless it was told meanwhile that it is elsewhere, and says so.
     pub(super) fn dialled(&self, server_id: &str, told: &watch::Receiver<String>) -> bool {
         let mut state = self.state.lock();
         let over = !told.has_changed().unwrap_or(false);
-        if over {
-            state.learned.remove(server_id);
+        if over
+            && let Some(place) = state.learned.remove(server_id)
+            && let Some(member) = state.known.get_mut(server_id)
+        {
+            // The route is one that the other end dialled, or that this end keeps up.
+            member.place = Some(place.borrow().clone());
         }
         over
     }
@@ -263,6 +271,30 @@ impl Members {
             .values()
             .flat_map(|member| member.connect_urls.clone())
             .collect()
+    }
+}
+
+impl State {
+    /// Has a server dialled of which a member told, unless there are too many.
+    fn learn(&mut self, shared: &Arc<Shared>, server_id: &str, address: String) {
+        let few = self.learned.len() < MAX_LEARNED_DIALS && !self.learned.contains_key(server_id);
+        if !few || !shared.route_options.dial_learned || self.unlearn.is_cancelled() {
+            return;
+        }
+        let (place, told) = watch::channel(address);
+        self.learned.insert(server_id.to_owned(), place);
+        dial::learned(shared, server_id.to_owned(), told, self.unlearn.clone());
+    }
+
+    /// Notes that a server listens elsewhere, if there is a place where it is dialled. That is said once.
+    fn moved(&mut self, server_id: &str, address: String) {
+        if let Some(place) = self.learned.get(server_id) {
+            place.send_if_modified(|known| std::mem::replace(known, address.clone()) != address);
+        } else if let Some(member) = self.known.get_mut(server_id)
+            && member.place.is_some()
+        {
+            member.place = Some(address);
+        }
     }
 }
 

@@ -105,7 +105,8 @@ impl Server {
         *self.shared.addresses.read()
     }
 
-    /// Listens elsewhere. What stays the same is not touched; new listeners are there before old ones go. Connections stay.
+    /// Listens elsewhere. What stays the same is not touched; new listeners are there before old ones go. Connections stay, and members
+    /// of the cluster hear of it.
     ///
     /// # Errors
     /// When an address cannot be listened on; then nothing has changed.
@@ -114,11 +115,16 @@ impl Server {
         let wanted = listen::bind(&listeners, &current).await?;
         let mut listening = self.listening.lock();
         listening.replace(&self.shared, &listeners, wanted);
-        *self.shared.addresses.write() = listening.addresses();
+        let now = listening.addresses();
+        let before = std::mem::replace(&mut *self.shared.addresses.write(), now);
         drop(listening);
         if listeners.routes.is_some() {
             // A member of a cluster says to leafnodes and hubs which one, from the beginning.
             self.shared.enter_cluster();
+        }
+        if now != before {
+            self.shared.tell_members();
+            self.shared.tell_clients();
         }
         Ok(())
     }

@@ -210,6 +210,67 @@ async fn a_member_that_comes_back_at_another_place_is_found_there_each_time() {
     }
 }
 
+/// Has a server listen for routes at another port than before; whoever is connected stays.
+async fn moves(server: &Server) {
+    let before = routes_of(server);
+    for routes in [None, Some(loopback())] {
+        // Taken by somebody else meanwhile, so that it is not back at the same port by chance.
+        let _taken = routes.and_then(|_| std::net::TcpListener::bind(&before).ok());
+        let listeners = Listeners {
+            routes,
+            ..options().listeners
+        };
+        server.set_listeners(listeners).await.expect("it listens");
+    }
+    assert_ne!(routes_of(server), before);
+}
+
+#[tokio::test]
+async fn a_member_that_dialled_us_is_dialled_where_others_say_that_it_is_now() {
+    let (a, b, c) = (
+        member("a", Some("m")).await,
+        member("b", Some("m")).await,
+        member("c", Some("m")).await,
+    );
+    let _stays = dial(&c, &a);
+    let mut to_c = dial(&b, &c);
+    up(&mut to_c).await;
+    let to_a = dial(&b, &a);
+    let everybody = [client_of(&a), client_of(&b), client_of(&c)];
+    drop(joined(&everybody).await);
+    moves(&b).await;
+    // The member that stays hears of it when this one joins again, and tells the other while its route stands.
+    drop(to_a);
+    let mut to_a = dial(&b, &a);
+    up(&mut to_a).await;
+    drop(joined(&everybody).await);
+    drop(to_c);
+    let mut wires = joined(&everybody).await;
+    each_message_arrives_once(&mut wires).await;
+}
+
+#[tokio::test]
+async fn a_member_that_listens_elsewhere_is_dialled_there_when_its_route_is_lost() {
+    let (a, b, c) = (
+        member("a", Some("m")).await,
+        member("b", Some("m")).await,
+        member("c", Some("m")).await,
+    );
+    let mut first = dial(&c, &a);
+    up(&mut first).await;
+    // Told of the second, the first dials it.
+    let _second = dial(&b, &a);
+    let everybody = [client_of(&a), client_of(&b), client_of(&c)];
+    drop(joined(&everybody).await);
+    moves(&b).await;
+    drop(joined(&everybody).await);
+    let mut connections = c.stats().connections.into_iter();
+    let route = connections.find(|it| it.server_name.as_deref() == Some("b"));
+    assert!(c.disconnect(route.expect("a route").id));
+    let mut wires = joined(&everybody).await;
+    each_message_arrives_once(&mut wires).await;
+}
+
 #[tokio::test]
 async fn a_reference_server_is_a_member_like_any_other() {
     let (a, b) = (member("a", Some("m")).await, member("b", Some("m")).await);
