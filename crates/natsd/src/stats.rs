@@ -188,6 +188,11 @@ pub enum Event {
         /// Its name.
         server_name: String,
     },
+    /// The longest message that this server and those that it is a leafnode of take is another.
+    MaxPayload {
+        /// Its length in bytes.
+        bytes: usize,
+    },
     /// A connection is gone.
     Disconnected {
         /// Its number.

@@ -33,20 +33,21 @@ impl Mesh {
             };
             match event {
                 Ok(ServerEvent::LinkUp { .. }) => {
-                    self.most
-                        .store(self.server.max_payload(), Ordering::Relaxed);
                     self.greet();
                     self.publish();
                 }
+                Ok(ServerEvent::MaxPayload { bytes }) => self.most.store(bytes, Ordering::Relaxed),
                 Ok(ServerEvent::Disconnected { kind, .. }) => {
                     if kind != natsd::proto::Kind::Client {
-                        self.most
-                            .store(self.server.max_payload(), Ordering::Relaxed);
                         self.publish();
                     }
                 }
                 Ok(_) => {}
-                Err(RecvError::Lagged(_)) => self.greet(),
+                Err(RecvError::Lagged(_)) => {
+                    self.most
+                        .store(self.server.max_payload(), Ordering::Relaxed);
+                    self.greet();
+                }
                 Err(RecvError::Closed) => return,
             }
         }

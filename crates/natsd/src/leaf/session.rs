@@ -227,6 +227,10 @@ impl Leaf {
         info.export = terms.into.told();
         context.send(&write::json_line("INFO", &info));
         self.begin(remote, terms, isolated, context);
+        if shared.max_payload() != info.max_payload {
+            // It became another before this leafnode was among those that are told.
+            shared.tell_leaves();
+        }
         Ok(())
     }
 
@@ -242,7 +246,12 @@ impl Leaf {
         }
         let info: Info =
             serde_json::from_slice(json).map_err(|_| Close::Protocol(ParseError::Unknown))?;
-        if !self.ready && info.connect_info {
+        if self.ready {
+            if let Some(link) = &context.conn.link {
+                link.set_max_payload(shorter(context.shared, info.max_payload));
+            }
+            context.shared.note_max_payload();
+        } else if info.connect_info {
             self.accepted_by(&info, context);
         }
         Ok(())
@@ -268,8 +277,7 @@ impl Leaf {
             cluster: info.cluster.clone().filter(|name| !name.is_empty()),
             takes_origin: false,
             tells_origins: false,
-            max_payload: Some(info.max_payload)
-                .filter(|most| (1..context.shared.limits.max_payload).contains(most)),
+            max_payload: shorter(context.shared, info.max_payload),
         };
         context.conn.set_headers(info.headers);
         let progress = dialled.progress.clone();
@@ -302,6 +310,7 @@ impl Leaf {
         };
         let (shared, conn) = (context.shared, context.conn);
         link::open(shared, conn, audience, &mut context.router.batch);
+        shared.note_max_payload();
         shared.link_is_up(conn, &id, &name);
     }
 
@@ -394,6 +403,11 @@ fn own(shared: &Shared) -> Own {
             .as_ref()
             .map(|cluster| cluster.name.clone()),
     }
+}
+
+/// Returns the longest message that a hub takes, if that is less than this server takes.
+fn shorter(shared: &Shared, told: usize) -> Option<usize> {
+    Some(told).filter(|most| (1..shared.limits.max_payload).contains(most))
 }
 
 /// Returns the subject that only this server announces: hearing of it from elsewhere means that there is a loop.

@@ -97,6 +97,12 @@ impl LinkState {
         self.restrict();
     }
 
+    /// Notes that the other server takes messages of another length from now on.
+    pub(crate) fn set_max_payload(&self, bytes: Option<usize>) {
+        self.remote.write().max_payload = bytes;
+        self.restrict();
+    }
+
     pub(crate) fn told_cluster(&self) -> Option<String> {
         self.told_cluster.read().clone()
     }
@@ -213,6 +219,7 @@ pub(crate) fn close(shared: &Shared, conn: &Arc<Conn>) {
     shared.links.write().retain(|link| !Arc::ptr_eq(link, conn));
     shared.interest.lock().leave(conn.id);
     shared.drop_subscriptions(conn);
+    shared.note_max_payload();
 }
 
 /// Keeps or forgets interest that the other end announced, and says whether the line made sense.

@@ -14,7 +14,7 @@ use crate::auth::{Identity, Policy};
 use crate::conn::{Batch, Close, Conn, Spawner, Sub};
 use crate::link::{self, Interest};
 use crate::options::{Advertise, Limits};
-use crate::proto::{Connect, Info, Kind};
+use crate::proto::{Connect, Info, Kind, write};
 use crate::route::{Members, RouteOptions};
 use crate::stats::{ByKind, Event};
 use crate::sublist::Sublist;
@@ -24,7 +24,8 @@ use crate::sublist::Sublist;
 pub const VERSION: &str = "2.10.29";
 
 /// What all connections of a server share. Locks are taken in this order: tree, links, interest, gone, a connection's subscriptions, a
-/// connection's output; of the others, connections are taken within gone, and the rest are never held together with one of them.
+/// connection's output; of the others, connections are taken within gone, what leafnodes were told before links, and the rest are never held together
+/// with one of them.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) server_id: String,
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     next_id: AtomicU64,
     slow_consumers: AtomicU64,
     violations: AtomicU64,
+    /// What leafnodes were told last that the longest message may be.
+    told_max_payload: Mutex<usize>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -85,6 +88,7 @@ impl Shared {
         Self {
             server_name: options.server_name.unwrap_or_else(|| server_id.clone()),
             server_id,
+            told_max_payload: Mutex::new(options.limits.max_payload),
             limits: options.limits,
             isolate_leaves: options.isolate_leaves,
             advertise: options.advertise,
@@ -148,6 +152,29 @@ impl Shared {
         told.min()
             .unwrap_or(usize::MAX)
             .min(self.limits.max_payload)
+    }
+
+    /// Tells leafnodes and the embedder if the longest message has another length since a link came, went or said so.
+    pub(crate) fn note_max_payload(&self) {
+        // Held until all are told, so that nobody hears the older one last.
+        let mut told = self.told_max_payload.lock();
+        let bytes = self.max_payload();
+        if std::mem::replace(&mut *told, bytes) != bytes {
+            self.tell_leaves();
+            // Nobody may be listening.
+            let _ = self.events.send(Event::MaxPayload { bytes });
+        }
+    }
+
+    /// Sends INFO again to the leafnodes that dialled, as the reference does when they could dial elsewhere.
+    pub(crate) fn tell_leaves(&self) {
+        let links = self.links.read().clone();
+        for conn in links {
+            let dialled_us = conn.link.as_ref().is_some_and(|link| !link.dialled);
+            if conn.kind == Kind::Leaf && dialled_us {
+                conn.send_now(&write::json_line("INFO", &self.leaf_info(&conn, "")));
+            }
+        }
     }
 
     /// Returns INFO with what is the same for every connection.

@@ -1,11 +1,13 @@
 //! Leafnode links, with a stock server at either end and with our own at both.
 
 use natsd::leaf::LeafRemote;
-use natsd::{Limits, Link, LinkStatus, Listeners, Options, Server};
+use natsd::proto::Kind;
+use natsd::{Event, Limits, Link, LinkStatus, Listeners, Options, Server};
+use tokio::sync::broadcast;
 
 use super::python;
 use super::stock::Stock;
-use super::wire::{Wire, loopback, options};
+use super::wire::{PATIENCE, Wire, loopback, options};
 
 /// What a stock client does with one server, or with two that are linked.
 const CLIENT: &str = include_str!("scripts/client.py");
@@ -114,6 +116,60 @@ async fn a_wrong_port_is_named_with_the_right_one() {
         panic!("it is down");
     };
     assert!(why.contains("client port") && why.contains("7422"), "{why}");
+}
+
+#[tokio::test]
+async fn leafnodes_hear_at_once_what_their_hub_may_pass_on_since_it_has_a_hub_itself() {
+    let far = Stock::start("max_payload: 1KB\nleafnodes { listen: \"@leaf\" }").await;
+    let (middle, leaf) = (hub().await, hub().await);
+    let mut link = dial(&leaf, &leafs(&middle));
+    let LinkStatus::Up { connection, .. } = reaches(&mut link, is_up).await else {
+        panic!("it is up");
+    };
+    // A reference server takes the news without harm as well.
+    let remote = format!(
+        "leafnodes {{ remotes: [ {{ url: \"nats-leaf://{}\" }} ] }}",
+        leafs(&middle)
+    );
+    let stock = Stock::start(&remote).await;
+    let links = || {
+        let of_leaves = middle.stats().connections.into_iter();
+        let of_leaves = of_leaves.filter(|it| it.kind == Kind::Leaf && !it.dialled);
+        of_leaves
+            .filter(|it| it.server_name.is_some())
+            .map(|it| it.id)
+            .collect::<Vec<_>>()
+    };
+    while links().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let before = links();
+    let mut events = leaf.events();
+    for _ in 0..2 {
+        let up = dial(&middle, far.leafs());
+        assert_eq!(told(&mut events).await, 1024);
+        assert_eq!(leaf.max_payload(), 1024);
+        drop(up);
+        assert_eq!(told(&mut events).await, Limits::default().max_payload);
+    }
+    let stock_url = format!("nats://{}", stock.clients());
+    clients_understand_each_other(&url(&leaf), &stock_url).await;
+    assert!(!stock.log().contains("[ERR]"), "{}", stock.log());
+    assert_eq!(links(), before);
+    assert!(matches!(link.status(), LinkStatus::Up { connection: now, .. } if now == connection));
+}
+
+/// Waits until a server says that the longest message has another length, and returns it.
+async fn told(events: &mut broadcast::Receiver<Event>) -> usize {
+    let told = async {
+        loop {
+            if let Event::MaxPayload { bytes } = events.recv().await.expect("an event") {
+                return bytes;
+            }
+        }
+    };
+    let told = tokio::time::timeout(PATIENCE, told).await;
+    told.expect("it is told")
 }
 
 #[tokio::test]
