@@ -120,7 +120,8 @@ impl Output {
         if let Some(hint) = &failure.hint {
             text.push_str(&format!("hint: {hint}\n"));
         }
-        let _ = io::stderr().write_all(text.as_bytes());
+        // What a server or a file says may be part of it.
+        let _ = io::stderr().write_all(printable(&text).as_bytes());
     }
 }
 

@@ -194,6 +194,16 @@ fn a_place_where_no_repository_can_be_made_is_named_with_the_reason() {
 }
 
 #[test]
+fn words_from_elsewhere_do_not_steer_the_terminal() {
+    let lab = Lab::new();
+    let ran = lab.run(&["timeline", "-R", "a\u{1b}[31m\u{202e}.fossil"]);
+    assert_eq!(
+        ran.stderr,
+        "error: a\\u{1b}[31m\\u{202e}.fossil does not exist\nhint: name the repository with -R FILE\n"
+    );
+}
+
+#[test]
 fn hints_say_what_helps_with_this_very_thing() {
     let lab = Lab::new();
     lab.edgesync(&["new", "a.fossil"]);
