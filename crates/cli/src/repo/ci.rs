@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use bytes::Bytes;
 use clap::Args;
 use libfossil::artifact::Permission;
-use libfossil::checkin::{self, Change, CheckInError, Committed, NewCheckIn};
+use libfossil::checkin::{self, Change, CheckInError, Committed, Date, NewCheckIn};
 use libfossil::db::{Access, Repository, Visibility};
 use libfossil::history::{branch_of, describe, resolve};
 use libfossil::name::{HashName, RepoPath};
@@ -64,7 +64,7 @@ pub(crate) struct Ci {
     #[arg(long, value_name = "LOGIN")]
     user_override: Option<String>,
 
-    /// When it was, as YYYY-MM-DDTHH:MM:SS in UTC; otherwise now
+    /// When it was, as YYYY-MM-DDTHH:MM:SS in UTC, later than the version before; otherwise now
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     date_override: Option<Timestamp>,
 
@@ -102,7 +102,7 @@ impl Ci {
             branch: self.branch.as_deref(),
             changes: self.changes(&base, repository.path())?,
             tags: self.tag.iter().map(String::as_str).collect(),
-            date: self.date_override,
+            date: self.date_override.map_or(Date::Now, Date::Exactly),
             visibility: if self.private {
                 Visibility::Private
             } else {
@@ -313,6 +313,8 @@ fn refused(error: CheckInError) -> Failure {
         }
         CheckInError::BadTagName(_) => Failure::new(Kind::Usage, message)
             .hint("choose another name, without control characters and spaces around it"),
+        CheckInError::NotLater { .. } => Failure::new(Kind::Refused, message)
+            .hint("give a later time, or leave --date-override out"),
         CheckInError::RepeatedParent(_) => Failure::new(Kind::Usage, message),
         _ => Failure::new(Kind::Failed, message),
     }

@@ -153,7 +153,18 @@ fn mistakes_change_nothing_and_say_what_to_do() {
         code(&["run.sh", "-m", "x", "--branch", "tip"]).as_deref(),
         Some("usage")
     );
+    let dated = ["--allow-empty", "-m", "x", "--date-override", "2020-12-25"];
+    assert_eq!(code(&dated).as_deref(), Some("refused"));
     assert_eq!(lab.json(&["timeline"])["total"], 2);
+}
+
+#[test]
+fn a_time_that_is_given_is_the_one_that_the_check_in_carries() {
+    let lab = lab_with_files();
+    let time = "2099-12-25T01:02:03";
+    lab.edgesync(&["ci", "--allow-empty", "-m", "Late", "--date-override", time]);
+    let said = lab.fossil(&["info", "tip", "-R", "a.fossil"]);
+    assert!(said.contains("2099-12-25 01:02:03 UTC"), "{said}");
 }
 
 #[test]

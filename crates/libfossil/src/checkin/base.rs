@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
-use super::{CheckInError, NewCheckIn};
+use super::{CheckInError, Date, NewCheckIn};
 use crate::artifact::{self, Artifact, Tag, TagKind};
 use crate::db::{Error, Repository, Rid, Transaction};
 use crate::history::{MAIN_BRANCH, branch_of};
@@ -106,11 +106,23 @@ impl Base {
         self.parent.iter().chain(&self.merged)
     }
 
-    /// Returns `date`, or a millisecond after the latest parent if that is later.
-    pub(super) fn date_after_parents(&self, date: Timestamp) -> Timestamp {
-        self.parents()
-            .map(|parent| parent.date.saturating_add_millis(1))
-            .fold(date, Timestamp::max)
+    /// Returns the time that a check-in carries which is to have `date` and is made at `now`.
+    pub(super) fn date_of(&self, date: Date, now: Timestamp) -> Result<Timestamp, CheckInError> {
+        let wanted = match date {
+            Date::Now => now,
+            Date::About(date) | Date::Exactly(date) => date,
+        };
+        let Some(latest) = self.parents().max_by_key(|parent| parent.date) else {
+            return Ok(wanted);
+        };
+        if matches!(date, Date::Exactly(_)) && wanted <= latest.date {
+            return Err(CheckInError::NotLater {
+                date: wanted,
+                parent: latest.name,
+                at: latest.date,
+            });
+        }
+        Ok(wanted.max(latest.date.saturating_add_millis(1)))
     }
 
     /// Returns the tags that the check-in puts on itself: those of a new branch, and those asked for.

@@ -3,6 +3,7 @@
 use crate::artifact::ParseError;
 use crate::db;
 use crate::name::{HashName, RepoPath};
+use crate::time::Timestamp;
 
 /// Why a check-in was not made.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,16 @@ pub enum CheckInError {
         file: RepoPath<'static>,
         /// A file below it.
         inside: RepoPath<'static>,
+    },
+    /// A time that is not after that of a parent.
+    #[error("{date} is not after the version before, {parent:.10}, which is of {at}")]
+    NotLater {
+        /// The time.
+        date: Timestamp,
+        /// The latest parent.
+        parent: HashName,
+        /// Its time.
+        at: Timestamp,
     },
     /// The check-in would break a rule of the format, such as its longest size.
     #[error("the check-in can't be written: {0}")]

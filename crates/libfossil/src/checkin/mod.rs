@@ -42,13 +42,23 @@ pub struct NewCheckIn<'a> {
     pub mimetype: Option<&'a str>,
     /// Login of the author.
     pub user: &'a str,
-    /// The time that the check-in carries, if not that of the transaction. Either is moved up to a millisecond after the
-    /// latest parent when it is not later than that.
-    pub date: Option<Timestamp>,
+    /// The time that the check-in carries.
+    pub date: Date,
     /// Whether others may have it. What is built on a private version is private in any case.
     pub visibility: Visibility,
     /// Whether it is made even if it changes nothing.
     pub allow_empty: bool,
+}
+
+/// The time that a check-in carries, which is later than that of each of its parents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Date {
+    /// That of the transaction, or a millisecond after the latest parent if that is later.
+    Now,
+    /// This one, or a millisecond after the latest parent if that is later.
+    About(Timestamp),
+    /// This one; it is an error when it is not after the parents.
+    Exactly(Timestamp),
 }
 
 /// A change to a version's files.
@@ -111,7 +121,7 @@ impl<'a> NewCheckIn<'a> {
             comment,
             mimetype: None,
             user,
-            date: None,
+            date: Date::Now,
             visibility: Visibility::Public,
             allow_empty: false,
         }
@@ -152,7 +162,7 @@ pub fn add(tx: &mut Transaction<'_>, new: &NewCheckIn<'_>) -> Result<Committed, 
         return Err(CheckInError::Empty);
     }
     let parents = base.parent.iter().chain(&base.merged);
-    let date = base.date_after_parents(new.date.unwrap_or(tx.now()));
+    let date = base.date_of(new.date, tx.now())?;
     let check_in = CheckIn {
         baseline: None,
         comment: Some(new.comment.into()),

@@ -1,7 +1,7 @@
 //! Records of moves, kept beside the messages: files `_notify/moved/PROJECT-CODE.json` on a branch of their own.
 
 use libfossil::artifact::Permission;
-use libfossil::checkin::{self, Change, NewCheckIn};
+use libfossil::checkin::{self, Change, Date, NewCheckIn};
 use libfossil::db::{Receipt, Repository};
 use libfossil::history;
 use libfossil::name::RepoPath;
@@ -68,7 +68,7 @@ impl Store {
             new.parent = (!begun).then_some(first);
             new.branch = Some(BRANCH);
             new.mimetype = Some("text/plain");
-            new.date = Some(moved.timestamp());
+            new.date = Date::About(moved.timestamp());
             new.changes = vec![Change::Put {
                 path,
                 content: moved.to_file().into_bytes().into(),

@@ -1,7 +1,7 @@
 //! Storing messages.
 
 use libfossil::artifact::Permission;
-use libfossil::checkin::{self, Change, NewCheckIn};
+use libfossil::checkin::{self, Change, Date, NewCheckIn};
 use libfossil::db::{Receipt, Repository, Transaction, Visibility};
 use libfossil::history;
 use libfossil::name::{HashName, RepoPath};
@@ -94,7 +94,7 @@ impl Store {
             new.branch = None;
         }
         new.mimetype = Some("text/plain");
-        new.date = Some(message.timestamp);
+        new.date = Date::About(message.timestamp);
         new.changes = vec![Change::Put {
             path,
             content: content.into_bytes().into(),

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use libfossil::artifact::{self, Artifact, CheckIn, Permission};
-use libfossil::checkin::{self, Change, CheckInError, Committed, NewCheckIn};
+use libfossil::checkin::{self, Change, CheckInError, Committed, Date, NewCheckIn};
 use libfossil::db::{NewRepository, Repository, Visibility};
 use libfossil::history;
 use libfossil::name::{HashName, ProjectCode, RepoPath};

@@ -29,6 +29,35 @@ fn a_check_in_that_changes_nothing_is_made_only_if_asked_for() {
 }
 
 #[test]
+fn a_time_before_the_parent_is_moved_up_or_refused_as_it_was_asked_for() {
+    let mut project = Project::new();
+    let first = project.change(vec![put("a", "1\n")]);
+    let before = project.check_in(&first.name).date;
+    let dated = |date| NewCheckIn {
+        changes: vec![put("a", "2\n")],
+        date,
+        ..NewCheckIn::new("tester", "dated")
+    };
+    for early in [before, START] {
+        let refused = project.commit(&dated(Date::Exactly(early)));
+        let Err(CheckInError::NotLater { date, parent, at }) = refused else {
+            panic!("{early} was taken: {refused:?}");
+        };
+        assert_eq!((date, parent, at), (early, first.name, before));
+    }
+    let moved = project.commit(&dated(Date::About(START))).expect("made");
+    let next = before.saturating_add_millis(1);
+    assert_eq!(project.check_in(&moved.name).date, next);
+    let later = Date::Exactly(next.saturating_add_millis(1));
+    let exact = NewCheckIn {
+        allow_empty: true,
+        ..dated(later)
+    };
+    let exact = project.commit(&exact).expect("made");
+    assert_eq!(Date::Exactly(project.check_in(&exact.name).date), later);
+}
+
+#[test]
 fn a_closed_branch_is_not_continued() {
     let mut project = Project::new();
     let first = project.change(vec![put("a", "1\n")]);
