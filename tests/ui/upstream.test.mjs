@@ -64,7 +64,7 @@ for (const [what, url, message, hint] of /** @type {[string, () => string, () =>
   ["the port of the cluster's members", () => `nats-leaf://ada:s3cret@127.0.0.1:${at.members}`, () => "is the port for members of the server's own cluster", () => `Take nats-leaf://127.0.0.1:${at.leaves}`],
   ["the port for monitoring", () => `nats://ada:s3cret@127.0.0.1:${at.web}`, () => "is a web server", () => "Take nats-leaf://127.0.0.1:7422, or nats://127.0.0.1:4222"],
   ["a port at which nobody listens", () => `nats-leaf://ada:s3cret@127.0.0.1:${at.nobody}`, () => "cannot be reached", () => "leafnodes { listen }"],
-  ["a scheme that insists on TLS", () => `tls://ada:s3cret@127.0.0.1:${at.clients}`, () => "offers no TLS", () => `Take nats://127.0.0.1:${at.clients} without --nats-ca`],
+  ["a scheme that insists on TLS", () => `tls://ada:s3cret@127.0.0.1:${at.clients}`, () => "offers no TLS", () => `Take nats://127.0.0.1:${at.clients}, or have that server speak TLS`],
   ["a wrong password for leafnodes", () => `nats-leaf://ada:wrong-s3cret@127.0.0.1:${at.leaves}`, () => 'does not let in the user "ada" with this password', () => "leafnodes { authorization }"],
   ["a wrong token for clients", () => `nats://wrong-s3cret@127.0.0.1:${at.clients}`, () => "does not let in this token", () => "Compare it with the authorization of that server"],
   ["no login where one is wanted", () => `nats://127.0.0.1:${at.clients}`, () => "does not let in who shows no credentials", () => "Put USER:PASSWORD@ or TOKEN@"],
