@@ -48,6 +48,17 @@ impl Asking {
         let mut input = self.process.stdin.take().expect("its input");
         // One that has heard that the other side ended it asks no more.
         let _ = writeln!(input, "{line}");
+        self.ends()
+    }
+
+    /// Ends its input, as that of a command that runs in the background.
+    fn untyped(mut self) -> Self {
+        drop(self.process.stdin.take());
+        self
+    }
+
+    /// Returns how the command ends.
+    fn ends(mut self) -> bool {
         self.process.wait().expect("it ends").success()
     }
 }
@@ -269,6 +280,26 @@ fn who_knocks_with_a_ticket_is_accepted_by_its_digits_alone() {
         .edgesync(0)
         .args(["peers", "accept", &ids[1], "--code", &digits]));
     assert!(joining.types("yes"));
+    first.meets(1);
+}
+
+#[test]
+fn commands_at_which_nobody_can_type_wait_until_both_are_accepted_otherwise() {
+    let (place, ids) = two();
+    let first = start(&place, 0, None, &[]);
+    let _second = start(&place, 1, None, &[]);
+    let mut offering = Asking::new(&place, 0, &["offer"]).untyped();
+    let made = offering.line();
+    let url = made["url"].as_str().expect("a link");
+    let mut joining = Asking::new(&place, 1, &["join", url]).untyped();
+    let digits = joining.line()["digits"].clone();
+    let code = digits.as_str().expect("digits");
+    assert_eq!(offering.line()["digits"], digits);
+    for (number, other) in [(0, &ids[1]), (1, &ids[0])] {
+        let accept = ["peers", "accept", other, "--code", code];
+        run(place.edgesync(number).args(accept));
+    }
+    assert!(offering.ends() && joining.ends());
     first.meets(1);
 }
 

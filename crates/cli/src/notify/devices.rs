@@ -194,12 +194,14 @@ pub(crate) fn read_line() -> oneshot::Receiver<String> {
     line
 }
 
-/// Returns what was typed; never, while nothing is asked or typed.
+/// Returns what was typed; never, while nothing is asked or typed, nor where nobody can type.
 pub(crate) async fn heard(typed: &mut Option<oneshot::Receiver<String>>) -> String {
-    if let Some(line) = typed
-        && let Ok(line) = line.await
-    {
-        return line;
+    if let Some(line) = typed {
+        if let Ok(line) = line.await {
+            return line;
+        }
+        // Input has ended. Who is asked again may be able to answer.
+        *typed = None;
     }
     std::future::pending().await
 }
