@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use edgesync_tests::{Authority, StockFossil};
 
 use super::{Ports, is_told};
-use crate::mesh::Place;
+use crate::mesh::{Place, wait};
 use crate::stock_nats::{Port, StockNats};
 
 const PASSWORD: &str = "authorization { user: ada, password: s3cret }";
@@ -217,5 +217,81 @@ fn commands_that_join_a_bus_themselves_name_a_wrong_port_and_take_users() {
             told.contains(said) && !told.contains("s3cret"),
             "{bus}: {told}"
         );
+    }
+}
+
+#[test]
+fn what_is_no_agent_where_one_is_to_be_joined_is_named_with_the_right_address() {
+    let ports = Ports::new();
+    let _server = ports.serve(PASSWORD, PASSWORD);
+    let nobody = Port::new();
+    let at = |port: &Port| format!("127.0.0.1:{}", port.number);
+    let (client, leaf, route) = (at(&ports.client), at(&ports.leaf), at(&ports.route));
+    let banner = format!("127.0.0.1:{}", says(b"SSH-2.0-OpenSSH_9.2p1\r\n", false));
+    let ends = format!("127.0.0.1:{}", says(b"", true));
+    let (web, nobody) = (at(&ports.web), at(&nobody));
+    let printed = "an agent prints its addresses when it starts";
+    let upstream = |url: &str| format!("joined by --nats-upstream {url}");
+    let mut rows = Vec::new();
+    for scheme in ["nats-leaf", "nats-route"] {
+        for (address, message, hint) in [
+            (&client, "is the server's port for clients", printed),
+            (&web, WEB, printed),
+            (&banner, "is no NATS server", printed),
+            (&ends, ENDS, printed),
+            (&nobody, "cannot be reached", printed),
+        ] {
+            rows.push((scheme, address, message, hint.to_owned()));
+        }
+        let clients = upstream(&format!("nats://{client}"));
+        rows.push((scheme, &client, "port for clients", clients));
+    }
+    let login = upstream(&format!("nats-leaf://USER:PASSWORD@{leaf}"));
+    let member = "is the port for members of the server's own cluster";
+    let leafnode = "is the server's leafnode port";
+    rows.extend([
+        ("nats-leaf", &leaf, "did not accept", login),
+        (
+            "nats-leaf",
+            &route,
+            member,
+            format!("Take nats-leaf://{leaf}"),
+        ),
+        (
+            "nats-route",
+            &leaf,
+            leafnode,
+            format!("Take nats-leaf://{leaf}"),
+        ),
+        (
+            "nats-route",
+            &route,
+            "did not prove",
+            upstream(&format!("nats-leaf://{leaf}")),
+        ),
+    ]);
+    let mut flags = Vec::new();
+    for (scheme, address, ..) in &rows {
+        let url = format!("{scheme}://{address}");
+        if !flags.contains(&url) {
+            flags.extend(["--join".to_owned(), url]);
+        }
+    }
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let place = Place::new(1);
+    let agent = place.start(0, &flags);
+    for (scheme, address, message, hint) in rows {
+        let url = format!("{scheme}://{address}");
+        let state = || {
+            let mesh = agent.mesh();
+            let joins = mesh["joins"].as_array().expect("joins");
+            let join = joins.iter().find(|it| it["url"] == url.as_str());
+            join.expect("the join")["state"].clone()
+        };
+        wait(|| state()["kind"] == "error");
+        let told = state();
+        for (name, words) in [("message", message), ("hint", &hint)] {
+            assert!(told[name].to_string().contains(words), "{url}: {told}");
+        }
     }
 }

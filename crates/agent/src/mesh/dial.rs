@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use edgesync_tunnel::NOT_PAIRED;
 use natsd::leaf::LeafRemote;
 use natsd::{Close, Link, LinkStatus, Target};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -13,7 +12,8 @@ use super::gate::credentials;
 use super::join::{JoinUrl, Way};
 use super::lan::Near;
 use super::neighbours::Place;
-use super::{Mesh, locked, role, twins};
+use super::upstream::comes_up;
+use super::{Mesh, amiss, locked, role, twins};
 use crate::api::{self, Chosen, Code, Error, Level, LinkState, Role, Time};
 use crate::members::View;
 use crate::trust::EndpointId;
@@ -459,11 +459,15 @@ struct Follower {
 
 impl Follower {
     async fn follow(self, mut link: Link) {
+        let mut known = None;
         let mut status = link.status();
         loop {
             match status {
                 LinkStatus::Connecting => self.connecting(),
-                LinkStatus::Up { server_name, .. } => self.stands(&server_name),
+                LinkStatus::Up { server_name, .. } => {
+                    known = None;
+                    self.stands(&server_name);
+                }
                 // Another connection is the link, which shows in a moment.
                 LinkStatus::Down {
                     close: Close::Duplicate,
@@ -487,8 +491,19 @@ impl Follower {
                     server_name,
                     ..
                 } => {
-                    let hint = self.hint(&why, close, server_name.as_deref());
-                    self.failed(Code::Remote, why, hint);
+                    if known.as_ref() != Some(&why) {
+                        let own = self.mesh.parts.keys.id();
+                        let advice = amiss::look(&self.url, own, &why, close, server_name);
+                        tokio::select! {
+                            () = self.stop.cancelled() => return self.part().await,
+                            up = comes_up(&mut link) => {
+                                status = up;
+                                continue;
+                            }
+                            (message, hint) = advice => self.failed(Code::Remote, message, hint),
+                        }
+                        known = Some(why);
+                    }
                     self.mesh.dialler.fail_over(&self.mesh, &self.id);
                 }
                 _ => {}
@@ -535,28 +550,6 @@ impl Follower {
             .events
             .log(Level::Info, None, format!("joined {}", self.url));
         self.mesh.publish();
-    }
-
-    /// Returns what to do about a link that is down for this reason.
-    fn hint(&self, why: &str, close: Close, server_name: Option<&str>) -> Option<String> {
-        if self.url.way() == Way::Tunnel && why.contains(NOT_PAIRED) {
-            let own = self.mesh.parts.keys.id();
-            return Some(format!("List this agent there: --iroh-peer {own}"));
-        }
-        let peer = server_name.and_then(|name| name.parse::<EndpointId>().ok());
-        match (close, peer) {
-            (Close::Refused, Some(_)) => {
-                let own = self.mesh.parts.keys.id();
-                Some(format!("Trust this agent there: --trust {own}"))
-            }
-            (Close::NotTrusted, Some(peer)) => {
-                Some(format!("If you know that agent, trust it: --trust {peer}"))
-            }
-            (Close::NotTrusted, None) => {
-                Some("Only agents that are trusted can be joined by nats-route://.".to_owned())
-            }
-            _ => None,
-        }
     }
 
     fn failed(&self, code: Code, message: String, hint: Option<String>) {

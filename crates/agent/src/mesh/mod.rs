@@ -3,6 +3,7 @@
 //! The [`role`] says what is listened on and dialled; it and the [joins](dial) can change while traffic flows. The [`gate`] lets those in
 //! over links whom this agent trusts, by the key that their identity vouched for; clients want the token of the runtime file.
 
+mod amiss;
 mod clocks;
 mod dial;
 mod gate;

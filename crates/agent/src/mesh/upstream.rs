@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::advice::Advice;
 pub(crate) use self::advice::no_bus;
+pub(super) use self::advice::{host, leafnode_port, what};
 pub(crate) use self::url::UpstreamWay;
 pub use self::url::{UpstreamUrl, UpstreamUrlError};
 use super::{Mesh, locked};
@@ -300,7 +301,7 @@ impl Mesh {
 }
 
 /// Returns the status with which a link stands, as soon as it does.
-async fn comes_up(link: &mut Link) -> LinkStatus {
+pub(super) async fn comes_up(link: &mut Link) -> LinkStatus {
     loop {
         let status = link.changed().await;
         if matches!(status, LinkStatus::Up { .. }) {

@@ -166,12 +166,22 @@ pub(crate) async fn no_bus(address: &str) -> Option<(String, String)> {
     Some((format!("{address} {}", what(&found)), hint))
 }
 
-fn host(address: &str) -> &str {
+/// Returns the host of `HOST:PORT`.
+pub(crate) fn host(address: &str) -> &str {
     address.rsplit_once(':').map_or(address, |(host, _)| host)
 }
 
+/// Returns the leafnode port of the server at this host: the one that it told, or else the usual one.
+pub(crate) fn leafnode_port(host: &str, told: Option<&str>) -> String {
+    let usual = UpstreamWay::Leaf.port().to_string();
+    let port = told
+        .and_then(|told| told.rsplit_once(':'))
+        .map_or(usual.as_str(), |(_, port)| port);
+    format!("{}://{host}:{port}", UpstreamWay::Leaf.scheme())
+}
+
 /// Says what this is, of an address.
-fn what(found: &Found) -> &'static str {
+pub(crate) fn what(found: &Found) -> &'static str {
     match found {
         Found::Clients { .. } => "is the server's port for clients",
         Found::Leaves { .. } => "is the server's leafnode port",
@@ -215,13 +225,7 @@ fn of_found(url: &UpstreamUrl, address: &str, found: &Found) -> Option<Advice> {
         (UpstreamWay::Leaf, Found::Leaves { .. })
         | (UpstreamWay::Client, Found::Clients { .. }) => return None,
         (_, Found::Routes { leaves }) => {
-            let leaf = leaves
-                .as_ref()
-                .and_then(|leaves| leaves.rsplit_once(':'))
-                .map_or_else(
-                    || leaf.clone(),
-                    |(_, port)| format!("nats-leaf://{host}:{port}"),
-                );
+            let leaf = leafnode_port(host, leaves.as_deref());
             format!("Take {leaf}, or {client}, unless they are configured otherwise")
         }
         (_, Found::Tls) => "Have that server greet first: handshake_first off".to_owned(),
