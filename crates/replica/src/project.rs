@@ -488,6 +488,7 @@ impl ProjectState {
         ProjectView {
             project: self.project.clone(),
             counters: self.counters,
+            held: self.held.now(),
             peers: peers
                 .map(|(name, peer)| peer.view(name, self.held.now()))
                 .collect(),

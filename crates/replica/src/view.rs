@@ -1,6 +1,6 @@
 //! What the machine shows to people.
 
-use crate::{Counters, Moment, Peer, Project, Trigger};
+use crate::{Counters, Fingerprint, Moment, Peer, Project, Trigger};
 
 /// A project, as people see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub struct ProjectView {
     pub project: Project,
     /// Its counters.
     pub counters: Counters,
+    /// What is here.
+    pub held: Fingerprint,
     /// Its peers, by name.
     pub peers: Vec<PeerView>,
 }

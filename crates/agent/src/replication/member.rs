@@ -234,6 +234,11 @@ impl Member {
         self.replication.heard_at(peer)
     }
 
+    /// Whether what was heard of a peer counts.
+    pub(super) fn counts(&self, peer: &Peer) -> bool {
+        self.replication.counts(peer)
+    }
+
     /// Returns the time of day of a moment of the machine.
     pub(super) fn time_of(&self, moment: Moment) -> Time {
         self.replication.time_of(moment)

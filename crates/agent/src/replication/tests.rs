@@ -21,7 +21,7 @@ use crate::clock;
 use crate::repository::Writer;
 use crate::samples::{self, keys, project};
 use crate::sync::bus::{Accepts, Line};
-use crate::trust::{EndpointId, Register, Trust};
+use crate::trust::{EndpointId, Register, Trust, TrustedId};
 use crate::watch::FileWatch;
 
 /// Long enough for any machine; nothing waits for it when all is well.
@@ -299,6 +299,52 @@ async fn what_is_up_to_date_is_as_old_as_the_last_word_of_a_peer() {
         State::UpToDate { at } => assert_eq!(Some(at), word()),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn who_has_gone_leaves_what_was_known_and_changes_wait_for_him() {
+    let lab = Lab::new();
+    let a = lab.start(1, &[], HOUR).await;
+    let register = &a.replication.setup.wire.trust.register;
+    let trusted = register.add(TrustedId {
+        id: keys(2).id(),
+        name: None,
+        capabilities: "gio".to_owned(),
+        since: None,
+    });
+    trusted.expect("noted");
+    let becomes = async |state: fn(&State) -> bool, words: &str| {
+        let wait = async {
+            while !state(&a.hosted.show().state) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let shown = timeout(PATIENCE, wait).await;
+        shown.unwrap_or_else(|_| panic!("{words}: {:?}", a.hosted.show().state));
+    };
+    becomes(|it| matches!(it, State::Local), "nobody was there").await;
+    let b = lab.start(2, &[1], HOUR).await;
+    a.meets(1).await;
+    b.meets(1).await;
+    b.replication.setup.stopped.cancel();
+    let gone = async {
+        while a
+            .replication
+            .standings()
+            .iter()
+            .any(|it| !it.view.peers.is_empty())
+        {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("it has gone");
+    a.replication.ask(None);
+    becomes(|it| matches!(it, State::UpToDate { .. }), "equal").await;
+    a.store("later");
+    becomes(|it| matches!(it, State::Pending { at: Some(_) }), "changed").await;
+    register.remove(&keys(2).id()).expect("noted");
+    a.replication.ask(None);
+    becomes(|it| matches!(it, State::Local), "nobody is waited for").await;
 }
 
 #[tokio::test]
