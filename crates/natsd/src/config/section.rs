@@ -44,7 +44,13 @@ const NO_COMPRESSION: &[&str] = &["disabled", "false", "no", "not supported", "o
 /// Reads the top of the file.
 pub(super) fn top(entries: &[Entry]) -> Result<Config, ConfigError> {
     let mut read = Config::default();
-    for Entry { line, key, value } in entries {
+    for Entry {
+        line,
+        key,
+        value,
+        used,
+    } in entries
+    {
         let text = || value::text(value).map(str::to_owned);
         match key.to_ascii_lowercase().as_str() {
             "server_name" => read.server_name = Some(text()?),
@@ -73,6 +79,7 @@ pub(super) fn top(entries: &[Entry]) -> Result<Config, ConfigError> {
             "ports_file_dir" => read.ports_file_dir = Some(text()?.into()),
             // Streams are kept by an outside cluster, and every line of our log has its time.
             "jetstream" | "store_dir" | "logtime" | "log_time" => {}
+            _ if *used => {}
             _ => return Err(not_known(*line, key, "")),
         }
     }
@@ -81,7 +88,13 @@ pub(super) fn top(entries: &[Entry]) -> Result<Config, ConfigError> {
 
 fn cluster(block: &Value) -> Result<Cluster, ConfigError> {
     let mut read = Cluster::default();
-    for Entry { line, key, value } in value::map(block)? {
+    for Entry {
+        line,
+        key,
+        value,
+        used,
+    } in value::map(block)?
+    {
         match key.to_ascii_lowercase().as_str() {
             "name" => read.name = Some(value::text(value)?.to_owned()),
             "listen" | "host" | "net" | "port" => listen(&mut read.listen, key, value)?,
@@ -92,6 +105,7 @@ fn cluster(block: &Value) -> Result<Cluster, ConfigError> {
             // One connection carries everything, and a lost one is always dialled again.
             "pool_size" | "connect_retries" | "connect_backoff" => {}
             "compression" => no_compression(value)?,
+            _ if *used => {}
             _ => return Err(not_known(*line, key, "cluster")),
         }
     }
@@ -100,7 +114,13 @@ fn cluster(block: &Value) -> Result<Cluster, ConfigError> {
 
 fn leafnodes(block: &Value) -> Result<Leafnodes, ConfigError> {
     let mut read = Leafnodes::default();
-    for Entry { line, key, value } in value::map(block)? {
+    for Entry {
+        line,
+        key,
+        value,
+        used,
+    } in value::map(block)?
+    {
         match key.to_ascii_lowercase().as_str() {
             "listen" | "host" | "net" | "port" => {
                 listen(read.listen.get_or_insert_default(), key, value)?;
@@ -120,6 +140,7 @@ fn leafnodes(block: &Value) -> Result<Leafnodes, ConfigError> {
             // Leafnodes are told nothing but the address that they have reached.
             "no_advertise" => drop(value::flag(value)?),
             "compression" => no_compression(value)?,
+            _ if *used => {}
             _ => return Err(not_known(*line, key, "leafnodes")),
         }
     }
@@ -128,7 +149,13 @@ fn leafnodes(block: &Value) -> Result<Leafnodes, ConfigError> {
 
 fn remote(block: &Value) -> Result<Remote, ConfigError> {
     let mut read = Remote::default();
-    for Entry { line, key, value } in value::map(block)? {
+    for Entry {
+        line,
+        key,
+        value,
+        used,
+    } in value::map(block)?
+    {
         match key.to_ascii_lowercase().as_str() {
             "url" | "urls" => read.urls = value::texts(value)?,
             "credentials" | "creds" => {
@@ -140,6 +167,7 @@ fn remote(block: &Value) -> Result<Remote, ConfigError> {
             "hub" => read.hub = value::flag(value)?,
             "account" | "local" if matches!(value::text(value)?, "$G") => {}
             "compression" => no_compression(value)?,
+            _ if *used => {}
             _ => return Err(not_known(*line, key, "remotes")),
         }
     }
@@ -263,6 +291,20 @@ mod tests {
         let other = users[1].permissions.as_ref().expect("the default ones");
         assert!(matches!(users[1].credential, Credential::Nkey(_)));
         assert!(other.may_publish(b"a.b") && !other.may_publish(b"b"));
+    }
+
+    #[test]
+    fn a_key_that_a_variable_stands_for_need_not_mean_anything_else() {
+        let text = r#"
+            WHERE: "127.0.0.1:-1"
+            listen: $WHERE
+            authorization {
+                READER = { publish: "_INBOX.>", subscribe: ">" }
+                users [ {user: ada, password: b, permissions: $READER} ]
+            }"#;
+        assert!(read(text).is_ok(), "{:?}", read(text));
+        let error = read("WHERE: 1\nELSE: 2\nport: $ELSE").expect_err("it means nothing");
+        assert_eq!(error.to_string(), "line 1: unknown key `WHERE`");
     }
 
     #[test]

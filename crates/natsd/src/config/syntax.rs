@@ -32,6 +32,8 @@ pub(super) struct Entry {
     pub(super) line: usize,
     pub(super) key: String,
     pub(super) value: Value,
+    /// A `$NAME` stands for the value: then the key need not mean anything else.
+    pub(super) used: bool,
 }
 
 /// Returns the entries of a text. `folder` is where the files that it includes are looked for, `environment` what `$NAME` means
@@ -115,7 +117,12 @@ impl Parser<'_> {
         self.blank();
         let value = self.value()?;
         if let Some(scope) = self.scopes.last_mut() {
-            scope.push(Entry { line, key, value });
+            scope.push(Entry {
+                line,
+                key,
+                value,
+                used: false,
+            });
         }
         Ok(())
     }
@@ -167,13 +174,14 @@ impl Parser<'_> {
     }
 
     /// Returns what `$name` stands for: the value of the nearest key above, or of the environment.
-    fn variable(&self, line: usize, name: &str) -> Result<What, ConfigError> {
+    fn variable(&mut self, line: usize, name: &str) -> Result<What, ConfigError> {
         let mut above = self
             .scopes
-            .iter()
+            .iter_mut()
             .rev()
-            .flat_map(|scope| scope.iter().rev());
+            .flat_map(|scope| scope.iter_mut().rev());
         if let Some(entry) = above.find(|entry| entry.key == name) {
+            entry.used = true;
             return Ok(entry.value.what.clone());
         }
         (self.environment)(name).map(What::Text).ok_or_else(|| {
@@ -206,9 +214,10 @@ impl Parser<'_> {
             depth: self.depth + 1,
             folder: path.parent().unwrap_or(Path::new("")).to_owned(),
             environment: self.environment,
-            scopes: self.scopes.clone(),
+            scopes: std::mem::take(&mut self.scopes),
         };
         let entries = parser.document().map_err(|error| error.within(&path))?;
+        self.scopes = parser.scopes;
         if let Some(scope) = self.scopes.last_mut() {
             // The lines of another file would mislead; the line of the `include` leads there.
             scope.extend(entries.into_iter().map(|entry| Entry { line, ..entry }));

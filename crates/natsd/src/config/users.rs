@@ -43,7 +43,13 @@ pub(super) fn authorization(block: &Value) -> Result<Authorization, ConfigError>
     let mut one = Named::default();
     let mut default_permissions = None;
     let mut timeout = None;
-    for Entry { line, key, value } in value::map(block)? {
+    for Entry {
+        line,
+        key,
+        value,
+        used,
+    } in value::map(block)?
+    {
         match key.to_ascii_lowercase().as_str() {
             "token" => token = Some(value::text(value)?),
             "timeout" => timeout = Some(value::duration(value)?),
@@ -55,7 +61,7 @@ pub(super) fn authorization(block: &Value) -> Result<Authorization, ConfigError>
                 default_permissions = Some(Arc::new(permissions(value)?));
             }
             key => {
-                if !one.take(key, value)? {
+                if !one.take(key, value)? && !used {
                     return Err(section::not_known(*line, key, "authorization"));
                 }
             }
@@ -152,13 +158,19 @@ fn secret(line: usize, text: &str) -> Result<Secret, ConfigError> {
 fn user(block: &Value) -> Result<User, ConfigError> {
     let mut named = Named::default();
     let mut allowed = None;
-    for Entry { line, key, value } in value::map(block)? {
+    for Entry {
+        line,
+        key,
+        value,
+        used,
+    } in value::map(block)?
+    {
         match key.to_ascii_lowercase().as_str() {
             "permission" | "permissions" | "authorization" => {
                 allowed = Some(Arc::new(permissions(value)?));
             }
             key => {
-                if !named.take(key, value)? {
+                if !named.take(key, value)? && !used {
                     return Err(section::not_known(*line, key, "users"));
                 }
             }
@@ -171,11 +183,18 @@ fn user(block: &Value) -> Result<User, ConfigError> {
 
 fn permissions(block: &Value) -> Result<Permissions, ConfigError> {
     let mut read = Permissions::default();
-    for Entry { line, key, value } in value::map(block)? {
+    for Entry {
+        line,
+        key,
+        value,
+        used,
+    } in value::map(block)?
+    {
         match key.to_ascii_lowercase().as_str() {
             "pub" | "publish" => read.publish = rules(value, filter)?,
             "sub" | "subscribe" => read.subscribe = rules(value, subscribe_rule)?,
             "allow_responses" | "allow_response" => read.allow_responses = responses(value)?,
+            _ if *used => {}
             _ => return Err(section::not_known(*line, key, "permissions")),
         }
     }
@@ -197,10 +216,17 @@ fn rules<R>(
         read.allow = Some(list(value)?);
         return Ok(read);
     };
-    for Entry { line, key, value } in entries {
+    for Entry {
+        line,
+        key,
+        value,
+        used,
+    } in entries
+    {
         match key.to_ascii_lowercase().as_str() {
             "allow" => read.allow = Some(list(value)?),
             "deny" => read.deny = list(value)?,
+            _ if *used => {}
             _ => return Err(section::not_known(*line, key, "permissions")),
         }
     }
@@ -243,12 +269,19 @@ fn responses(value: &Value) -> Result<Option<AllowResponses>, ConfigError> {
     let What::Map(entries) = &value.what else {
         return Ok(value::flag(value)?.then_some(read));
     };
-    for Entry { line, key, value } in entries {
+    for Entry {
+        line,
+        key,
+        value,
+        used,
+    } in entries
+    {
         match key.to_ascii_lowercase().as_str() {
             "max" | "max_msgs" | "max_messages" | "max_responses" => {
                 read.max = value::number(value)?;
             }
             "expires" | "ttl" | "expiration" => read.expires = value::duration(value)?,
+            _ if *used => {}
             _ => return Err(section::not_known(*line, key, "allow_responses")),
         }
     }
