@@ -56,6 +56,11 @@ const LATER: &str = "
     CREATE TABLE IF NOT EXISTS notify_muted(
         project TEXT PRIMARY KEY
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS notify_delivered(
+        message TEXT NOT NULL,
+        device TEXT NOT NULL,
+        UNIQUE(message, device)
+    ) STRICT;
     CREATE TABLE IF NOT EXISTS setting(
         name TEXT PRIMARY KEY,
         value TEXT NOT NULL

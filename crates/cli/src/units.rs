@@ -27,6 +27,14 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(malformed)
 }
 
+/// Returns how many there are of something whose plural has an `s`: "1 thread", "2 threads".
+pub(crate) fn format_count(count: u64, one: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {one}s"),
+    }
+}
+
 /// Returns a span of time in words, in its largest unit: "12 s", "3 min", "2 h", "5 d".
 pub(crate) fn format_age(age: Duration) -> String {
     match age.as_secs() {

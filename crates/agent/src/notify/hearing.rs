@@ -8,17 +8,11 @@ use edgesync_bus::{Message as Heard, Publish, SendError, SharedBus, Subscription
 use edgesync_notify::message::Message;
 use edgesync_notify::name::MessageId;
 use edgesync_notify::subject;
+use libfossil::db::Repository;
 use serde::{Deserialize, Serialize};
 
-use super::Post;
-use super::post::locked;
+use super::{Office, Post};
 use crate::api::{Level, Time};
-
-/// Messages whose acknowledgements are remembered; nobody waits for that many at once.
-const ACKNOWLEDGED: usize = 1_000;
-
-/// Devices that are remembered for each of them.
-const ACKNOWLEDGERS: usize = 64;
 
 /// What is said on the bus when a message is stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -118,29 +112,14 @@ impl Post {
         let Ok(id) = MessageId::parse(&said.msg_id) else {
             return;
         };
-        let known = self.read(move |office, _| Ok(office.is_own(&id))).await;
-        if !known.unwrap_or(false) {
-            return;
-        }
-        self.note_acknowledged(id, &said.received_by);
-        self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
-    }
-
-    /// Takes note that a device has a message of this agent. Anybody on the bus can say this; it is only shown, and only of ids that look like devices.
-    pub(super) fn note_acknowledged(&self, id: MessageId, device: &str) {
-        let Ok(device) = device.parse::<crate::trust::EndpointId>() else {
+        let asks = move |office: &Office, _: &Repository| {
+            let own = office.own(&id);
+            Ok(own.map(|own| own.fields.is_question()))
+        };
+        let Ok(Some(question)) = self.read(asks).await else {
             return;
         };
-        let mut acknowledged = locked(&self.acknowledged);
-        if acknowledged.len() >= ACKNOWLEDGED
-            && !acknowledged.contains_key(&id)
-            && let Some(other) = acknowledged.keys().next().copied()
-        {
-            acknowledged.remove(&other);
-        }
-        let devices = acknowledged.entry(id).or_default();
-        if devices.len() < ACKNOWLEDGERS {
-            devices.insert(device.to_string());
-        }
+        self.note_delivered(id, &said.received_by, question).await;
+        self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
     }
 }

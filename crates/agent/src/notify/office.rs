@@ -9,7 +9,7 @@ use edgesync_notify::message::{Kind, Message};
 use edgesync_notify::moved::{self, Moved};
 use edgesync_notify::name::{Key, MessageId, Project};
 use edgesync_notify::sign::Signature;
-use edgesync_notify::store::{Store, StoreError};
+use edgesync_notify::store::{Head, Store, StoreError};
 use edgesync_notify::subject::Address;
 use libfossil::auth::Capabilities;
 use libfossil::db::Repository;
@@ -398,10 +398,10 @@ impl Office {
         &self.name
     }
 
-    /// Whether this agent wrote a message.
-    pub(super) fn is_own(&self, id: &MessageId) -> bool {
+    /// Returns a message that this agent wrote.
+    pub(super) fn own(&self, id: &MessageId) -> Option<&Head> {
         let own = Author::Key(self.desk.me().signer.key());
-        self.store.head(id).is_some_and(|head| head.author == own)
+        self.store.head(id).filter(|head| head.author == own)
     }
 
     /// Returns the bytes of an attached file.
@@ -432,7 +432,7 @@ impl Office {
     }
 
     /// Returns the thread's questions that wait, oldest first.
-    pub(super) fn waiting(&self, heads: &[&edgesync_notify::store::Head]) -> Vec<MessageId> {
+    pub(super) fn waiting(&self, heads: &[&Head]) -> Vec<MessageId> {
         heads
             .iter()
             .filter(|head| head.fields.kind != Kind::Resolution && self.desk.waits(&head.fields.id))

@@ -3,8 +3,9 @@
 
 mod choices;
 mod clocks;
+mod delivered;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use self::choices::Choices;
 use self::clocks::Clocks;
+use self::delivered::Delivered;
 use super::hearing::acknowledgement;
 use super::office::rights;
 use super::presence::Presence;
@@ -77,7 +79,7 @@ pub(crate) struct Post {
     /// The clock has to be set anew.
     due: Notify,
     pub(super) presence: Presence,
-    pub(super) acknowledged: Mutex<HashMap<MessageId, BTreeSet<String>>>,
+    delivered: Delivered,
     choices: Choices,
     clocks: Clocks,
     refused: AtomicU64,
@@ -118,6 +120,7 @@ impl Post {
             .await
             .map_err(crate::repository::TaskError::into_api)??;
         let choices = Choices::read(&setting).await?;
+        let delivered = Delivered::read(&setting).await?;
         let post = Arc::new(Self {
             hosted: RwLock::new(Arc::clone(&setting.hosted)),
             to_follow: watch::Sender::default(),
@@ -129,7 +132,7 @@ impl Post {
             next_due: Mutex::default(),
             due: Notify::new(),
             presence: Presence::default(),
-            acknowledged: Mutex::default(),
+            delivered,
             choices,
             clocks,
             refused: AtomicU64::new(0),
@@ -207,7 +210,7 @@ impl Post {
         let mut message = self
             .read(move |office, repo| office.message(repo, &id))
             .await?;
-        self.add_acknowledgers(&mut message);
+        self.add_delivered(&mut message);
         Ok(message)
     }
 
@@ -220,7 +223,7 @@ impl Post {
         let ask = move |office: &Office, repo: &Repository| office.stored(repo, after, most);
         let mut messages = self.read(ask).await?;
         for message in &mut messages {
-            self.add_acknowledgers(message);
+            self.add_delivered(message);
         }
         Ok(messages)
     }
@@ -257,7 +260,7 @@ impl Post {
         let mut trace = self
             .read(move |office, repo| office.trace(repo, &id))
             .await?;
-        self.add_acknowledgers(&mut trace.message);
+        self.add_delivered(&mut trace.message);
         Ok(trace)
     }
 
@@ -291,7 +294,7 @@ impl Post {
             .await?;
         mark(&mut conversation.thread, &self.done().await?);
         for message in &mut conversation.messages {
-            self.add_acknowledgers(message);
+            self.add_delivered(message);
         }
         Ok(conversation)
     }
@@ -374,7 +377,7 @@ impl Post {
             self.setting.events.publish(event);
         }
         for (question, device) in outcome.had {
-            self.note_acknowledged(question, &device);
+            self.note_delivered(question, &device, true).await;
         }
         if outcome.stored {
             self.turn.send_modify(|turn| *turn = turn.wrapping_add(1));
@@ -418,14 +421,6 @@ impl Post {
             *told = Some(now);
             let words = format!("a message was refused: {reason}");
             self.hosted().log(Level::Warn, words);
-        }
-    }
-
-    fn add_acknowledgers(&self, message: &mut NotifyMessage) {
-        if let Ok(id) = MessageId::parse(&message.id)
-            && let Some(devices) = locked(&self.acknowledged).get(&id)
-        {
-            message.delivered_to = devices.iter().cloned().collect();
         }
     }
 
@@ -495,8 +490,8 @@ fn outcome(office: &Office, repo: &Repository, follows: Follows) -> Outcome {
         ..Outcome::default()
     };
     for message in &follows.stored {
-        if let Some(question) = message.reply_to.filter(|id| office.is_own(id))
-            && !office.is_own(&message.id)
+        if let Some(question) = message.reply_to.filter(|id| office.own(id).is_some())
+            && office.own(&message.id).is_none()
         {
             outcome.had.push((question, message.from.clone()));
         }

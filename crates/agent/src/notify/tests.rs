@@ -333,6 +333,26 @@ async fn an_asker_learns_who_got_its_question_by_replication() {
 }
 
 #[tokio::test]
+async fn an_asker_that_is_started_anew_knows_who_has_its_question() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ci, ada) = (identity(&folder, "ci"), identity(&folder, "ada"));
+    let asker = start(&folder, "ci", &[&ada]).await;
+    let person = start(&folder, "ada", &[&ci]).await;
+    let hub = Hub::default();
+    asker.join(&hub, "ci").await;
+    person.join(&hub, "ada").await;
+    let asked = asker.post.send(question()).await.expect("sent");
+    assert_eq!(delivered(&asker, id(&asked)).await, [ada.endpoint_id()]);
+    person.stop().await;
+    asker.stop().await;
+
+    let asker = start(&folder, "ci", &[&ada]).await;
+    let waiting = asker.post.message(id(&asked)).await.expect("a message");
+    assert_eq!(waiting.delivered_to, [ada.endpoint_id()]);
+    asker.stop().await;
+}
+
+#[tokio::test]
 async fn who_replies_to_a_question_had_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let (ci, ada) = (identity(&folder, "ci"), identity(&folder, "ada"));

@@ -1,5 +1,5 @@
 //! What a person chose about questions and answers: threads that were put away, muted projects, quiet hours. And what is known of the clocks
-//! of those who ask.
+//! of those who ask, and which devices said that they have a question of this agent.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,6 +13,9 @@ const QUIET: &str = "notify_quiet";
 
 /// The setting that holds what is known of others' clocks: a line for each, its endpoint id and the milliseconds.
 const CLOCKS: &str = "notify_clocks";
+
+/// How many times a device has a question are remembered, the last ones: more than wait at once.
+const DELIVERED: u32 = 4_096;
 
 impl StateDb {
     /// Returns the threads of messages that a person put away, by project and id, and how many messages each had then.
@@ -83,6 +86,30 @@ impl StateDb {
             .map(|(id, ms)| format!("{id} {ms}\n"))
             .collect();
         self.set_notify_setting(CLOCKS, Some(lines).filter(|it| !it.is_empty()))
+    }
+
+    /// Returns which devices have said that they have which question, oldest first.
+    pub(crate) fn notify_delivered(&self) -> rusqlite::Result<Vec<(String, String)>> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare("SELECT message, device FROM notify_delivered ORDER BY rowid")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect()
+    }
+
+    /// Remembers that a device has a question.
+    pub(crate) fn add_notify_delivered(&self, message: &str, device: &str) -> rusqlite::Result<()> {
+        let mut connection = self.connection();
+        let change = connection.transaction()?;
+        change.execute(
+            "INSERT OR IGNORE INTO notify_delivered(message, device) VALUES(?1, ?2)",
+            [message, device],
+        )?;
+        change.execute(
+            "DELETE FROM notify_delivered WHERE rowid <= (SELECT max(rowid) FROM notify_delivered) - ?1",
+            [DELIVERED],
+        )?;
+        change.commit()
     }
 
     fn notify_setting(&self, name: &str) -> rusqlite::Result<Option<String>> {
@@ -165,5 +192,27 @@ mod tests {
         assert_eq!(state.notify_clocks().expect("read"), known);
         state.set_notify_clocks(&BTreeMap::new()).expect("stored");
         assert!(state.notify_clocks().expect("read").is_empty());
+    }
+
+    #[test]
+    fn who_has_a_question_survives_and_only_the_last_are_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("agent.db");
+        let open = || StateDb::open(&path).expect("the database opens").0;
+        let state = open();
+        let before = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+            INSERT INTO notify_delivered(message, device) SELECT 'msg-' || i, 'ab' FROM n";
+        state
+            .connection()
+            .execute(before, [DELIVERED])
+            .expect("stored");
+        for _ in 0..2 {
+            state.add_notify_delivered("last", "cd").expect("stored");
+        }
+        drop(state);
+        let known = open().notify_delivered().expect("read");
+        assert_eq!(known.len(), usize::try_from(DELIVERED).expect("fits"));
+        let ends = [&known[0].0, &known[known.len() - 1].0];
+        assert_eq!(ends, ["msg-2", "last"]);
     }
 }

@@ -273,6 +273,7 @@ async fn report(
 ) -> Result<(), Failure> {
     let message = match question.delivered_to.len() {
         0 => format!("{} waits for an answer", question.id),
+        1 => format!("{} waits for an answer; 1 other device has it", question.id),
         count => format!(
             "{} waits for an answer; {count} other devices have it",
             question.id

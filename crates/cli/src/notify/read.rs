@@ -8,6 +8,7 @@ use super::place::{Place, PlaceArg, part, with};
 use super::words::{is_thread, line, priority, sender, short, state, text_line};
 use crate::error::{Failure, Kind};
 use crate::output::Output;
+use crate::units::format_count;
 
 /// Longest excerpt of a thread's last message, in bytes.
 const LAST_BYTES: usize = 60;
@@ -110,14 +111,14 @@ impl Status {
                 (false, false) => "no agent is running: messages go out when one does",
             };
             format!(
-                "notify repo: {}\nproject:     {}\nconnection:  {connection}\nmessages:    {} in {} threads\nwaiting:     {}\n\
-                 may answer:  {} other devices\nhere now:    {}\nrefused:     {}\n",
+                "notify repo: {}\nproject:     {}\nconnection:  {connection}\nmessages:    {} in {}\nwaiting:     {}\n\
+                 may answer:  {}\nhere now:    {}\nrefused:     {}\n",
                 status.repository.display(),
                 status.project_code.as_deref().unwrap_or("unknown"),
                 status.messages,
-                status.threads,
+                format_count(status.threads, "thread"),
                 status.waiting,
-                status.answering,
+                format_count(status.answering, "other device"),
                 here(&status.present),
                 status.refused,
             )
@@ -167,6 +168,7 @@ impl Trace {
             );
             match message.delivered_to.len() {
                 0 => text.push_str("delivered: no device has said that it has it\n"),
+                1 => text.push_str("delivered: 1 device said that it has it\n"),
                 count => text.push_str(&format!("delivered: {count} devices said that they have it\n")),
             }
             if let Some(question) = &message.question {

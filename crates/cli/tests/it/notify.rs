@@ -79,7 +79,7 @@ fn a_question_is_asked_and_answered_through_the_agent() {
         (1, Some("conflict"))
     );
     let status = lab.edgesync(&["notify", "status"]);
-    assert!(status.contains("messages:    3 in 1 threads\n"), "{status}");
+    assert!(status.contains("messages:    3 in 1 thread\n"), "{status}");
     agent.signal("TERM");
     assert_eq!(agent.exit_code(), Some(0));
 }
