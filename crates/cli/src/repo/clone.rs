@@ -13,6 +13,7 @@ use crate::output::Output;
 use crate::password::PasswordSource;
 use crate::repo::failure::{database, exchange};
 use crate::repo::transfer::{parse_peer, remember, report, shape};
+use crate::repo::user::check_admin;
 use crate::repo::{generated_password, login_of_environment};
 
 /// Clone a repository
@@ -69,6 +70,7 @@ impl Clone {
                 .unwrap_or_else(|| "root".to_owned()),
             password: generated_password()?,
         };
+        check_admin(&owner.admin)?;
         let goal = Goal {
             pull: true,
             private: self.private,

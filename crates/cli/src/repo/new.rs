@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::error::Failure;
 use crate::output::Output;
 use crate::repo::failure::database;
+use crate::repo::user::check_admin;
 use crate::repo::{generated_password, login_of_environment, now, random};
 
 /// Create a repository for a new project
@@ -42,6 +43,7 @@ impl New {
             .admin_user
             .or_else(login_of_environment)
             .unwrap_or_else(|| "root".to_owned());
+        check_admin(&admin)?;
         let password = generated_password()?;
         let now = now();
         let new = NewRepository {

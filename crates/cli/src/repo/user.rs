@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use edgesync_agent::sync::Peer;
 use libfossil::checkout::CheckOut;
-use libfossil::db::{Access, Repository, User as Person, password_secret};
+use libfossil::db::{Access, Repository, SPECIAL_USERS, User as Person, password_secret};
 use serde_json::json;
 
 use crate::error::{Failure, Kind};
@@ -151,6 +151,32 @@ fn list(repository: &RepositoryArg, out: Output) -> Result<(), Failure> {
     out.bytes(lines.as_bytes())
 }
 
+fn check_login(login: &str) -> Result<(), Failure> {
+    if login.is_empty() || login.chars().any(char::is_control) {
+        return Err(Failure::new(
+            Kind::Usage,
+            "a login is a name without control characters",
+        ));
+    }
+    Ok(())
+}
+
+/// Fails when `login` can't be the one who may do everything: where it is no login, and where it is one of those whose
+/// rights others have too.
+pub(crate) fn check_admin(login: &str) -> Result<(), Failure> {
+    let check = || {
+        check_login(login)?;
+        if SPECIAL_USERS.iter().any(|(special, ..)| *special == login) {
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("{login} can't be the first user: its rights are those of others too"),
+            ));
+        }
+        Ok(())
+    };
+    check().map_err(|failure| failure.hint("name another with -A NAME"))
+}
+
 fn add(
     repository: &RepositoryArg,
     login: &str,
@@ -160,12 +186,7 @@ fn add(
     out: Output,
 ) -> Result<(), Failure> {
     let mut repository = repository.open(Access::ReadWrite)?;
-    if login.is_empty() || login.chars().any(char::is_control) {
-        return Err(Failure::new(
-            Kind::Usage,
-            "a login is a name without control characters",
-        ));
-    }
+    check_login(login)?;
     if repository.user(login).map_err(database)?.is_some() {
         return Err(
             Failure::new(Kind::Conflict, format!("there is a user {login} already")).hint(format!(

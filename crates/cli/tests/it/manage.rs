@@ -49,6 +49,21 @@ fn new_prints_the_password_once_in_stocks_words() {
 }
 
 #[test]
+fn the_first_user_is_somebody() {
+    let lab = Lab::new();
+    lab.edgesync(&["new", "a.fossil"]);
+    for login in ["", "a\tb", "nobody", "anonymous", "reader", "developer"] {
+        let made = lab.run(&["new", "-A", login, "b.fossil"]);
+        let cloned = lab.run(&["clone", "-A", login, "a.fossil", "b.fossil"]);
+        for ran in [made, cloned] {
+            assert_eq!(ran.code, 64, "{login:?}: {}", ran.stderr);
+            assert!(ran.stderr.ends_with("\nhint: name another with -A NAME\n"));
+        }
+        assert!(!lab.path("b.fossil").exists());
+    }
+}
+
+#[test]
 fn users_are_like_stocks() {
     let lab = Lab::new();
     lab.edgesync(&["new", "a.fossil"]);
