@@ -1,7 +1,7 @@
 //! Real agents that are paired by their commands: nobody is trusted before, and nobody afterwards who was unpaired.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -301,6 +301,23 @@ fn commands_at_which_nobody_can_type_wait_until_both_are_accepted_otherwise() {
     }
     assert!(offering.ends() && joining.ends());
     first.meets(1);
+}
+
+#[test]
+fn an_offer_counts_no_longer_than_its_command_runs_however_that_is_ended() {
+    let (place, _) = two();
+    let first = start(&place, 0, None, &[]);
+    for signal in ["INT", "TERM", "HUP"] {
+        let mut offering = Asking::new(&place, 0, &["offer"]);
+        offering.line();
+        assert!(first.api("GET", "mesh/pairing", None)["offer"].is_object());
+        let id = offering.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &id]).status();
+        assert!(sent.expect("kill runs").success());
+        assert!(!offering.ends());
+        let pairing = first.api("GET", "mesh/pairing", None);
+        assert_eq!(pairing["offer"], json!(null), "SIG{signal}");
+    }
 }
 
 #[test]

@@ -339,7 +339,7 @@ fn why_words(why: Why) -> &'static str {
             "The other agent speaks another version of pairing. Update EdgeSync here or there."
         }
         Why::Revoked => {
-            "One of the two was revoked in the other's mesh, which is for ever. It needs a new identity."
+            "One of the two was revoked in the other's mesh, which is for ever. It comes back with a new identity: stop it, move identity.key out of its folder, start it again."
         }
         _ => "The two did not understand each other. Make a new offer.",
     }

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::agent::api::{AgentApi, Lines};
 use crate::agent::runtime;
+use crate::agent::signals::ended_from_outside;
 use crate::error::{Failure, Kind};
 use crate::notify::devices::{heard, read_line};
 use crate::output::{Output, printable};
@@ -90,7 +91,7 @@ impl Offer {
         runtime()?.block_on(async {
             let paired = tokio::select! {
                 paired = self.pair(&agent, out) => paired,
-                _ = tokio::signal::ctrl_c() => Err(Failure::new(Kind::Failed, "interrupted")),
+                () = ended_from_outside() => Err(Failure::new(Kind::Failed, "interrupted")),
             };
             if paired.is_err() {
                 // Whatever went wrong: what is on the screen must not count any more.
@@ -131,7 +132,7 @@ impl Join {
                 |it: &PendingAgent| it.by == PairedBy::Here && it.other.id == begun.other.id;
             let paired = tokio::select! {
                 paired = talk(&agent, events, &self.given, out, is_it) => paired,
-                _ = tokio::signal::ctrl_c() => Err(Failure::new(Kind::Failed, "interrupted")),
+                () = ended_from_outside() => Err(Failure::new(Kind::Failed, "interrupted")),
             };
             if paired.is_err() {
                 let _ = agent

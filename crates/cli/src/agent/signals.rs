@@ -44,6 +44,27 @@ impl Signals {
     }
 }
 
+/// Returns when the program is to end: by Ctrl-C, SIGTERM, or because its terminal is gone.
+#[cfg(unix)]
+pub(crate) async fn ended_from_outside() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let hear = async |kind| match signal(kind) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = hear(SignalKind::interrupt()) => {}
+        () = hear(SignalKind::terminate()) => {}
+        () = hear(SignalKind::hangup()) => {}
+    }
+}
+
+/// Returns when the program is to end, by Ctrl-C.
+#[cfg(not(unix))]
+pub(crate) async fn ended_from_outside() {
+    while Signals.next().await != Signal::Stop {}
+}
+
 /// Ctrl-C is the only request that other systems know.
 #[cfg(not(unix))]
 pub(crate) struct Signals;

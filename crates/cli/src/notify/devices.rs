@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::place::answering_agent;
 use crate::agent::api::AgentApi;
 use crate::agent::runtime;
+use crate::agent::signals::ended_from_outside;
 use crate::error::{Failure, Kind};
 use crate::output::Output;
 use crate::units::format_age;
@@ -59,7 +60,7 @@ impl Pair {
         runtime()?.block_on(async {
             let paired = tokio::select! {
                 paired = self.pair(&agent, out) => paired,
-                _ = tokio::signal::ctrl_c() => Err(Failure::new(Kind::Failed, "interrupted")),
+                () = ended_from_outside() => Err(Failure::new(Kind::Failed, "interrupted")),
             };
             if paired.is_err() {
                 // Whatever went wrong: the code on the screen must not count any more.
