@@ -34,11 +34,21 @@ pub struct JoinUrl {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinUrlError {
-    /// The port for clients was given, or another scheme.
+    /// Another scheme was given.
     #[error(
         "{0}: agents are joined by nats-leaf://HOST:PORT, nats-route://HOST:PORT or iroh:TICKET"
     )]
     Scheme(String),
+    /// A port for clients was given. It may hold a login, which is not repeated.
+    #[error(
+        "{0}:// leads to a NATS server's port for clients: agents are joined by nats-leaf://HOST:PORT, nats-route://HOST:PORT or iroh:TICKET, and a NATS server that is no agent by --nats-upstream"
+    )]
+    Clients(String),
+    /// There is a login, which is not repeated.
+    #[error(
+        "agents take no login in their address; a NATS server that wants one is joined by --nats-upstream"
+    )]
+    Login,
     /// What should be a ticket or an id is none.
     #[error("{0}")]
     Ticket(#[from] TicketError),
@@ -107,15 +117,20 @@ impl FromStr for JoinUrl {
         let way = match scheme {
             "nats-leaf" => Way::Leaf,
             "nats-route" => Way::Route,
+            "nats" | "tls" => return Err(JoinUrlError::Clients(scheme.to_owned())),
+            _ if rest.contains('@') => return Err(JoinUrlError::Login),
             _ => return Err(JoinUrlError::Scheme(text.to_owned())),
         };
+        if rest.contains('@') {
+            return Err(JoinUrlError::Login);
+        }
         let address = rest.strip_suffix('/').unwrap_or(rest);
         let good = |(host, port): (&str, &str)| {
             let host = host
                 .strip_prefix('[')
                 .and_then(|host| host.strip_suffix(']'))
                 .unwrap_or(host);
-            let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '/' | '@' | '?' | '#');
+            let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '/' | '?' | '#');
             !host.is_empty()
                 && !host.contains(odd)
                 && port.parse::<u16>().is_ok_and(|port| port > 0)
@@ -180,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_with_the_right_form() {
-        for text in ["", "h:1", "nats://h:4222", "http://h:1"] {
+        for text in ["", "h:1", "http://h:1"] {
             assert_eq!(
                 text.parse::<JoinUrl>(),
                 Err(JoinUrlError::Scheme(text.to_owned()))
@@ -191,13 +206,27 @@ mod tests {
             "nats-leaf://h",
             "nats-leaf://h:0",
             "nats-leaf://h:x",
-            "nats-leaf://u@h:1",
             "nats-leaf://h:1/x",
         ] {
             assert_eq!(
                 text.parse::<JoinUrl>(),
                 Err(JoinUrlError::Address(text.to_owned()))
             );
+        }
+    }
+    #[test]
+    fn a_nats_server_is_told_apart_and_its_login_is_not_repeated() {
+        for text in [
+            "nats://h:4222",
+            "nats://ann:s3cret@h:4222",
+            "tls://s3cret@h",
+            "nats-leaf://ann:s3cret@h:7422",
+            "nats-route://s3cret@h:6222",
+            "https://ann:s3cret@h",
+        ] {
+            let told = text.parse::<JoinUrl>().expect_err(text).to_string();
+            assert!(!told.contains("s3cret"), "{told}");
+            assert!(told.contains("--nats-upstream"), "{told}");
         }
     }
 }
