@@ -36,7 +36,13 @@ pub(crate) fn run(arguments: &Arguments, log: Log) -> anyhow::Result<()> {
     let agent = match runtime.block_on(Agent::start(config, Arc::clone(&desktop) as _)) {
         Ok(agent) => agent,
         Err(StartError::AlreadyRunning { runtime: running }) => {
-            return runtime.block_on(handover::ask(&running));
+            runtime.block_on(handover::ask(&running))?;
+            anyhow::ensure!(
+                !arguments.ask_for_something(),
+                "EdgeSync runs already (process {}) and keeps the flags that it was started with; add a repository in its window, or quit it first",
+                running.pid
+            );
+            return Ok(());
         }
         Err(error) => return Err(error.into()),
     };

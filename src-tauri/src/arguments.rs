@@ -51,6 +51,16 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// Whether the agent would be another for these flags.
+    pub(crate) fn ask_for_something(&self) -> bool {
+        !self.repositories.is_empty()
+            || self.serve_http.is_some()
+            || self.poll.is_some()
+            || self.peer_id.is_some()
+            || self.notify_repo.is_some()
+            || self.no_notify
+    }
+
     /// Returns what the agent of `home` is told by these flags.
     pub(crate) fn config(&self, home: Home) -> Config {
         // A person has one inbox, whichever repositories this run is about.

@@ -360,6 +360,12 @@ async fn a_second_start_shows_the_first_ones_window() -> Result<()> {
         first.program.line(line).await?;
     }
 
+    // Flags that would count for nothing are not passed over in silence.
+    let refused = desktop.app()?.arg("-R").arg(&repository).output()?;
+    assert_eq!(refused.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&refused.stderr);
+    assert!(words.contains("keeps the flags"), "{words}");
+
     first.program.terminate()?;
     assert_eq!(first.program.ended().await?.code(), Some(0));
     assert!(!first.has_runtime_file());
