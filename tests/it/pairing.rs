@@ -321,6 +321,24 @@ fn an_offer_counts_no_longer_than_its_command_runs_however_that_is_ended() {
 }
 
 #[test]
+fn the_code_for_the_first_phone_of_an_agent_counts_while_its_command_runs() {
+    let place = Place::new(1);
+    let agent = place.start(0, &["--notify"]);
+    let mut pair = vec!["notify", "pair", "--listen", "127.0.0.1"];
+    pair.extend(["--project", "demo"]);
+    let mut asking = Asking::new(&place, 0, &pair);
+    asking.line();
+    // What the command hears of it comes in this time.
+    for _ in 0..100 {
+        let devices = agent.api("GET", "devices", None);
+        assert!(devices["offer"].is_object(), "{devices}");
+        assert_eq!(asking.process.try_wait().expect("its state"), None);
+    }
+    asking.process.kill().expect("it is ended");
+    assert!(!asking.ends());
+}
+
+#[test]
 fn who_types_other_digits_or_says_no_pairs_nobody() {
     let (place, ids) = two();
     let first = start(&place, 0, None, &[]);
