@@ -34,6 +34,7 @@ const join = (id: string, kind = "leaf"): Join => ({ id, url: `nats-${kind}://${
 test("a link's state says for how long, or when it is tried again", () => {
   const said = (state: LinkState) => [linkWords(state, now).words, linkWords(state, now).detail].join(" · ");
   expect(said({ kind: "connected", since })).toBe("Connected · for 3 min");
+  expect(linkWords({ kind: "connected", since }, now, true).detail).toBe("heard 3 min ago");
   expect(said({ kind: "gone", since })).toBe("Silent · for 3 min");
   const failed = { kind: "error", code: "remote", message: "refused", hint: null, since } as const;
   expect(said({ ...failed, retry_at: "2026-11-22T12:00:30Z" })).toBe("Can't connect · retrying in 30 s");

@@ -25,11 +25,11 @@ export interface LinkWords {
   at: string | null;
 }
 
-/** Says how a link stands. */
-export function linkWords(state: LinkState, now: number): LinkWords {
+/** Says how a link stands. Who is heard `through` others has no link whose age could be told, but a last word. */
+export function linkWords(state: LinkState, now: number, through = false): LinkWords {
   switch (state.kind) {
     case "connected":
-      return { look: "ok", words: "Connected", detail: lasting(state.since, now), at: state.since };
+      return { look: "ok", words: "Connected", detail: through ? `heard ${age(state.since, now)}` : lasting(state.since, now), at: state.since };
     case "connecting":
       return { look: "working", words: "Connecting", detail: lasting(state.since, now), at: state.since };
     case "standby":

@@ -200,7 +200,9 @@ impl Mesh {
                 ..self.unknown(name.as_str())
             };
             if self.replication.counts(&name) {
-                peers.entry(name.to_string()).or_insert_with(gone);
+                let peer = peers.entry(name.to_string()).or_insert_with(gone);
+                // Who is back was exchanged with before it went.
+                peer.last_ok = peer.last_ok.max(seen.exchanged);
             }
         }
         for peer in peers.values_mut() {

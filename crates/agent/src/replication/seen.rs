@@ -13,6 +13,8 @@ pub(crate) struct Seen {
     heard: Moment,
     /// The time of day of that moment.
     pub(crate) at: Time,
+    /// When the last exchange with it was completed.
+    pub(crate) exchanged: Option<Time>,
     /// Whether it is a bridge wherever it was heard.
     pub(crate) is_bridge: bool,
 }
@@ -30,13 +32,22 @@ impl SeenPeers {
         at: impl Fn(Moment) -> Time,
     ) {
         for view in views {
-            let known = self.0.get(&view.peer);
-            if known.is_some_and(|known| known.heard >= view.heard) {
-                continue;
-            }
+            let exchanged = view.exchanged.map(&at);
+            let known = self.0.get_mut(&view.peer);
+            let exchanged = match known {
+                Some(known) => {
+                    known.exchanged = known.exchanged.max(exchanged);
+                    if known.heard >= view.heard {
+                        continue;
+                    }
+                    known.exchanged
+                }
+                None => exchanged,
+            };
             let seen = Seen {
                 heard: view.heard,
                 at: at(view.heard),
+                exchanged,
                 is_bridge: view.bridge,
             };
             self.0.insert(view.peer.clone(), seen);
@@ -116,6 +127,23 @@ mod tests {
         let told = note(&mut seen, &[], 25 * HOUR + 5);
         assert_eq!(told, [("peer-1".into(), 3_600_005)]);
         assert_eq!(note(&mut seen, &[], 25 * HOUR + 6), []);
+    }
+
+    #[test]
+    fn the_last_exchange_is_remembered_with_who_has_gone() {
+        let mut seen = SeenPeers::default();
+        let exchanged = |heard, at| PeerView {
+            exchanged: Some(Moment::from_millis(at)),
+            ..view(1, heard)
+        };
+        // It ends after the last word, and is in one project alone.
+        note(&mut seen, &[view(1, HOUR)], HOUR);
+        note(&mut seen, &[exchanged(HOUR, HOUR + 7)], HOUR);
+        note(&mut seen, &[view(1, HOUR + 9)], HOUR);
+        note(&mut seen, &[], HOUR);
+        let all = seen.all().into_values();
+        let times: Vec<_> = all.map(|it| it.exchanged).collect();
+        assert_eq!(times, [Some(time(HOUR + 7))]);
     }
 
     #[test]

@@ -242,9 +242,9 @@ fn row(peer: &Peer, now: Time) -> [String; 7] {
     let state = match &peer.error {
         Some(error) => format!("error: {}", printable(&error.message)),
         None if peer.kind == PeerKind::Agent && !peer.trusted => {
-            format!("{}, not trusted", link_words(&peer.state, now))
+            format!("{}, not trusted", peer_words(peer, now))
         }
-        None => link_words(&peer.state, now),
+        None => peer_words(peer, now),
     };
     let dash = || "-".to_owned();
     [
@@ -293,6 +293,16 @@ fn link_word(link: LinkKind, peer: &Peer) -> String {
         Some(TunnelPath::Direct) => format!("{kind}, tunnel"),
         Some(TunnelPath::Relay) => format!("{kind}, tunnel by relay"),
         None => kind.to_owned(),
+    }
+}
+
+/// Returns how it stands with a peer. Who is heard through others has no link whose age could be told, but a last word.
+fn peer_words(peer: &Peer, now: Time) -> String {
+    match (&peer.state, peer.link) {
+        (LinkState::Connected { since }, Some(LinkKind::Via)) => {
+            format!("connected, heard {} ago", age(*since, now))
+        }
+        (state, _) => link_words(state, now),
     }
 }
 
@@ -387,7 +397,7 @@ mod tests {
         insta::assert_snapshot!(table(&[peer("studio-mac"), stranger, failing, gone], at(122)), @r"
         NAME              STATE                                        LINK            RIGHTS           ROUND TRIP  EXCHANGED  REPOSITORIES
         studio-mac        connected for 2 min                          route           gio              3.2 ms      12 s ago   docs, src
-        stranger\u{202e}  connected for 2 min, not trusted             through others  -                -           -
+        stranger\u{202e}  connected, heard 2 min ago, not trusted      through others  -                -           -
         tablet            error: the reply's signature does not match  route           go in 1 project  3.2 ms      12 s ago   docs, src
         laptop            silent for 1 min                             -               gio              -           12 s ago
         ");
