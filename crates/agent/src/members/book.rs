@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use libfossil::name::ProjectCode;
 use tokio::sync::watch;
 
-use super::record::{MeshId, Record, Statement};
+use super::record::{MeshId, Record, RecordId, Statement};
 use super::roll::{Added, Roll, View};
 use super::spread::Told;
 use super::store;
@@ -32,7 +32,8 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// Opens the mesh that `agent.db` remembers. Blocks on the file.
+    /// Opens the mesh that `agent.db` remembers. An identity of which nobody speaks there is new in this folder, and what the one before it had said
+    /// and heard is forgotten: it would speak for this one as soon as the two had a peer in common. Blocks on the file.
     ///
     /// # Errors
     /// When `agent.db` cannot be read.
@@ -43,7 +44,14 @@ impl Members {
         events: Arc<Events>,
         name: DeviceName,
     ) -> rusqlite::Result<Arc<Self>> {
-        let roll = Roll::new(keys.id(), store::records(&state)?);
+        let mut records = store::records(&state)?;
+        if !records.is_empty() && !records.iter().any(|it| it.speaks_of(keys.id())) {
+            let ids: Vec<RecordId> = records.iter().map(Record::id).collect();
+            store::keep(&state, &[], &ids)?;
+            tracing::info!("the mesh of another identity is left: this one is new here");
+            records.clear();
+        }
+        let roll = Roll::new(keys.id(), records);
         trust.register.set_members(roll.view());
         Ok(Arc::new(Self {
             keys,

@@ -194,6 +194,15 @@ impl Record {
         &self.says
     }
 
+    /// Whether this agent says it, or it is about it.
+    pub(super) fn speaks_of(&self, id: EndpointId) -> bool {
+        let about = match &self.says {
+            Statement::Vouch { member, .. } | Statement::Revoke { member, .. } => Some(*member),
+            _ => None,
+        };
+        self.by == id || about == Some(id)
+    }
+
     /// The record as it travels.
     pub(crate) fn text(&self) -> &str {
         &self.text

@@ -1,5 +1,7 @@
 //! Who is a member by which records.
 
+use std::sync::Arc;
+
 use edgesync_tunnel::{PeerId, Ticket};
 use proptest::prelude::*;
 
@@ -7,10 +9,11 @@ use super::record::MeshId;
 use super::roll::Roll;
 use super::*;
 use crate::api::Role;
+use crate::events::Events;
 use crate::limits;
 use crate::pair::DeviceName;
 use crate::samples::keys;
-use crate::trust::EndpointId;
+use crate::trust::{EndpointId, Register, Trust};
 
 fn id(seed: u8) -> EndpointId {
     keys(seed).id()
@@ -435,6 +438,29 @@ fn records_survive_a_restart() {
     store::keep(&open(), &records, &[]).expect("written again");
     let read = Roll::new(id(1), store::records(&open()).expect("read"));
     assert_eq!(read.fingerprint(), roll(1, &records).fingerprint());
+}
+
+#[test]
+fn a_new_identity_in_an_old_folder_begins_with_no_mesh() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = || {
+        let state = crate::state::StateDb::open(&folder.path().join("agent.db"));
+        Arc::new(state.expect("a database").0)
+    };
+    // 1 and 2 have each revoked the other.
+    let records = [chain(), vec![revoke(1, 2, 5), revoke(2, 1, 6)]].concat();
+    store::keep(&state(), &records, &[]).expect("written");
+    let open = |seed: u8| {
+        let state = state();
+        let register = Register::open(Arc::clone(&state), None, None).expect("read");
+        let (trust, events) = (Arc::new(Trust::new(register)), Arc::new(Events::new()));
+        let members = Members::open(Arc::new(keys(seed)), state, trust, events, name(seed));
+        members.expect("opened").have().len()
+    };
+    assert_eq!(open(1), records.len());
+    assert_eq!(open(3), records.len());
+    assert_eq!(open(9), 0);
+    assert_eq!(open(1), 0, "they are forgotten for good");
 }
 
 /// What any of five agents may say.
