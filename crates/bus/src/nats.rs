@@ -179,14 +179,8 @@ impl Nats {
         let inboxes = hears.await.map_err(|_| SendError::Closed)?;
         let shared = Arc::clone(&answers);
         let listener = tokio::spawn(shared.hear(inboxes));
-        let line = Line {
-            client,
-            answers,
-            tells,
-            most: Arc::new(AtomicUsize::new(usize::MAX)),
-        };
         Ok(Self {
-            line,
+            line: Line::new(client, answers, tells),
             listener: listener.abort_handle(),
         })
     }
@@ -208,14 +202,8 @@ impl Nats {
                 shared.hear(inboxes).await;
             }
         });
-        let line = Line {
-            client,
-            answers,
-            tells,
-            most: Arc::new(AtomicUsize::new(usize::MAX)),
-        };
         Ok(Self {
-            line,
+            line: Line::new(client, answers, tells),
             listener: listener.abort_handle(),
         })
     }
@@ -237,6 +225,15 @@ impl Nats {
 }
 
 impl Line {
+    fn new(client: Client, answers: Arc<Answers>, tells: Tells) -> Self {
+        Self {
+            client,
+            answers,
+            tells,
+            most: Arc::new(AtomicUsize::new(usize::MAX)),
+        }
+    }
+
     fn max_payload(&self) -> usize {
         let most = self.most.load(Ordering::Relaxed);
         self.client.max_payload().min(most)

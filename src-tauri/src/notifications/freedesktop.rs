@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use edgesync_agent::api::{NotifierInfo, Priority};
 use edgesync_agent::notify::text::{shown_in_markup, shown_on_a_line};
-use edgesync_agent::{Heard, Notification, NotificationKey as Key, Notifier};
+use edgesync_agent::{Heard, Notification, NotificationKey as Key};
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use zbus::message::Type;
 use zbus::{Connection, MatchRule, Message, MessageStream, Variant};
+
+use super::{Wish, Wishes};
 
 const NAME: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
@@ -30,47 +32,16 @@ const BUTTON: &str = "answer-";
 /// The reason for which a notification closes when a person takes it away.
 const BY_PERSON: u32 = 2;
 
-/// What the agent wants.
-enum Wish {
-    Wake,
-    Show(Notification),
-    Withdraw(Key),
-}
-
-/// Hands wishes to the task that has the connection.
-pub(super) struct Freedesktop {
-    wishes: UnboundedSender<Wish>,
-}
-
-impl Freedesktop {
-    /// Starts the task. Needs a runtime around it.
-    pub(super) fn start() -> (Self, UnboundedReceiver<Heard>) {
-        let (wishes, wished) = unbounded_channel();
-        let (heard, hearing) = unbounded_channel();
-        tokio::spawn(async move {
-            if let Err(error) = run(wished, heard).await {
-                tracing::info!("no notifications: {error}");
-            }
-        });
-        (Self { wishes }, hearing)
-    }
-}
-
-impl Notifier for Freedesktop {
-    fn wake(&self) {
-        // Without a session bus nobody listens, and nothing is shown.
-        let _ = self.wishes.send(Wish::Wake);
-    }
-
-    fn show(&self, notification: Notification) {
-        // As above.
-        let _ = self.wishes.send(Wish::Show(notification));
-    }
-
-    fn withdraw(&self, key: &Key) {
-        // As above.
-        let _ = self.wishes.send(Wish::Withdraw(key.clone()));
-    }
+/// Starts the task. Needs a runtime around it.
+pub(super) fn start() -> (Wishes, UnboundedReceiver<Heard>) {
+    let (wishes, wished) = Wishes::new();
+    let (heard, hearing) = unbounded_channel();
+    tokio::spawn(async move {
+        if let Err(error) = run(wished, heard).await {
+            tracing::info!("no notifications: {error}");
+        }
+    });
+    (wishes, hearing)
 }
 
 async fn run(

@@ -7,8 +7,10 @@
 use std::collections::HashMap;
 
 use edgesync_agent::api::NotifierInfo;
-use edgesync_agent::{Heard, Notification, NotificationKey as Key, Notifier};
+use edgesync_agent::{Heard, Notification, NotificationKey as Key};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::{Wish, Wishes};
 
 /// What a button is called: this, and its place.
 const BUTTON: &str = "answer-";
@@ -42,54 +44,23 @@ pub(super) trait System: Send + 'static {
     fn take_down(&mut self, number: u64);
 }
 
-/// What the agent wants.
-enum Wish {
-    Wake,
-    Show(Notification),
-    Withdraw(Key),
-}
-
-/// Hands wishes to the task that has the system.
-pub(super) struct Numbered {
-    wishes: UnboundedSender<Wish>,
-}
-
-impl Numbered {
-    /// Starts the task. Needs a runtime around it. `make` is given the way by which the system tells what happened.
-    pub(super) fn start<S: System>(
-        make: impl FnOnce(Teller) -> S,
-    ) -> (Self, UnboundedReceiver<Heard>) {
-        let (wishes, wished) = unbounded_channel();
-        let (heard, hearing) = unbounded_channel();
-        let (teller, told) = unbounded_channel();
-        let screen = Screen {
-            system: make(teller),
-            heard,
-            is_ready: false,
-            last: 0,
-            shown: HashMap::new(),
-            numbers: HashMap::new(),
-        };
-        tokio::spawn(screen.run(wished, told));
-        (Self { wishes }, hearing)
-    }
-}
-
-impl Notifier for Numbered {
-    fn wake(&self) {
-        // When the task is gone, the app is ending.
-        let _ = self.wishes.send(Wish::Wake);
-    }
-
-    fn show(&self, notification: Notification) {
-        // As above.
-        let _ = self.wishes.send(Wish::Show(notification));
-    }
-
-    fn withdraw(&self, key: &Key) {
-        // As above.
-        let _ = self.wishes.send(Wish::Withdraw(key.clone()));
-    }
+/// Starts the task. Needs a runtime around it. `make` is given the way by which the system tells what happened.
+pub(super) fn start<S: System>(
+    make: impl FnOnce(Teller) -> S,
+) -> (Wishes, UnboundedReceiver<Heard>) {
+    let (wishes, wished) = Wishes::new();
+    let (heard, hearing) = unbounded_channel();
+    let (teller, told) = unbounded_channel();
+    let screen = Screen {
+        system: make(teller),
+        heard,
+        is_ready: false,
+        last: 0,
+        shown: HashMap::new(),
+        numbers: HashMap::new(),
+    };
+    tokio::spawn(screen.run(wished, told));
+    (wishes, hearing)
 }
 
 /// What is on the screen.
@@ -205,6 +176,7 @@ pub(super) fn press_of(name: &str) -> Happened {
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use edgesync_agent::Notifier as _;
     use edgesync_agent::api::Priority;
 
     use super::*;
@@ -236,7 +208,7 @@ mod tests {
 
     /// A notifier with a stand-in for the system, and the keys that the agent gives.
     struct Lab {
-        notifier: Numbered,
+        notifier: Wishes,
         heard: UnboundedReceiver<Heard>,
         teller: Teller,
         acts: Arc<Mutex<Vec<String>>>,
@@ -246,7 +218,7 @@ mod tests {
         fn start(refuses: bool) -> Self {
             let acts = Arc::<Mutex<Vec<String>>>::default();
             let (mut teller, noted) = (None, Arc::clone(&acts));
-            let (notifier, heard) = Numbered::start(|given| {
+            let (notifier, heard) = start(|given| {
                 teller = Some(given);
                 Noted {
                     acts: noted,

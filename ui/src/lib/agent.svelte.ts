@@ -1,5 +1,6 @@
 // What the page knows of the agent: its status, repositories and jobs, kept true by the event stream.
 import * as api from "./api";
+import { problemOf } from "./http";
 import { Order } from "./order";
 import { ownOf, withRepository } from "./state";
 import { dropToken, token } from "./token";
@@ -225,7 +226,7 @@ async function opened(agent: AgentInfo): Promise<void> {
 
 /** An agent without a bus has no mesh. */
 function unlessPart(thrown: unknown): null {
-  if (api.problemOf(thrown).code === "not_found") return null;
+  if (problemOf(thrown).code === "not_found") return null;
   throw thrown;
 }
 
@@ -240,7 +241,7 @@ export async function watchAgent(): Promise<void> {
       await follow();
       failures = 0;
     } catch (thrown) {
-      if (api.problemOf(thrown).code === "unauthorized") dropToken();
+      if (problemOf(thrown).code === "unauthorized") dropToken();
       if (connection === "connected") failures = 0;
     }
     if (!token()) continue;

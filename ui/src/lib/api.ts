@@ -19,7 +19,6 @@ import type {
   Message,
   NotifySettings,
   PendingAgent,
-  Problem,
   QuietHours,
   Repository,
   Role,
@@ -29,65 +28,15 @@ import type {
   TimelinePage,
   Trusted,
 } from "./types";
+import { request, type Host } from "./http";
 import { lines } from "./ndjson";
 import { token } from "./token";
 
-/** A refusal or failure, in the agent's words; `offline` when the agent did not answer at all. */
-export class ApiError extends Error implements Problem {
-  readonly code: string;
-  readonly hint: string | null;
-  readonly retryable: boolean;
-
-  constructor(problem: Problem) {
-    super(problem.message);
-    this.name = "ApiError";
-    this.code = problem.code;
-    this.hint = problem.hint;
-    this.retryable = problem.retryable;
-  }
-}
-
-/** Turns anything thrown by a call into a problem that can be shown. */
-export function problemOf(thrown: unknown): Problem {
-  if (thrown instanceof ApiError) return thrown;
-  return { code: "internal", message: thrown instanceof Error ? thrown.message : String(thrown), hint: null, retryable: false };
-}
-
 const base = "/api/v1";
+const agent: Host = { name: "The agent", offline: "It may be stopped or restarting." };
 
-async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
-  const headers: Record<string, string> = { authorization: `Bearer ${token() ?? ""}` };
-  if (body !== undefined) headers["content-type"] = "application/json";
-  let response: Response;
-  try {
-    response = await fetch(base + path, {
-      method,
-      headers,
-      cache: "no-store",
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      ...(signal ? { signal } : {}),
-    });
-  } catch (thrown) {
-    if (signal?.aborted) throw thrown;
-    throw new ApiError({ code: "offline", message: "The agent is not answering.", hint: "It may be stopped or restarting.", retryable: true });
-  }
-  if (!response.ok) throw await refusal(response);
-  return response;
-}
-
-async function refusal(response: Response): Promise<ApiError> {
-  const fallback: Problem = {
-    code: response.status === 401 ? "unauthorized" : "internal",
-    message: `The agent answered ${response.status}.`,
-    hint: null,
-    retryable: response.status >= 500,
-  };
-  try {
-    const body = (await response.json()) as { error?: Partial<Problem> };
-    return new ApiError({ ...fallback, ...body.error });
-  } catch {
-    return new ApiError(fallback);
-  }
+function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  return request(agent, { method, url: base + path, bearer: token(), body, signal });
 }
 
 async function json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {

@@ -1,5 +1,5 @@
 // Something that a person asked the agent to do: whether it is under way, and the problem if it failed.
-import { problemOf } from "./api";
+import { problemOf } from "./http";
 import type { Problem } from "./types";
 
 export class Attempt {

@@ -1,5 +1,5 @@
 // Something fetched: its value, its problem, and whether to show that one waits.
-import { problemOf } from "./api";
+import { problemOf } from "./http";
 import type { Problem } from "./types";
 
 /** Waiting is shown only after this long; most answers come sooner and nothing should flicker. */

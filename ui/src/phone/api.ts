@@ -1,7 +1,7 @@
 // The phone's talk with the agent. It has routes of its own, for messages of the projects that it was given and nothing else.
-import { ApiError } from "../lib/api";
+import { request, type Host } from "../lib/http";
 import { lines } from "../lib/ndjson";
-import type { Conversation, Message, Problem, Thread } from "../lib/types";
+import type { Conversation, Message, Thread } from "../lib/types";
 
 export interface Session {
   name: string;
@@ -27,28 +27,10 @@ export const bearer = (): string | null => localStorage.getItem(key);
 export const keepBearer = (session: string): void => localStorage.setItem(key, session);
 export const dropBearer = (): void => localStorage.removeItem(key);
 
-async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
-  const headers: Record<string, string> = {};
-  const session = bearer();
-  if (session !== null) headers.authorization = `Bearer ${session}`;
-  if (body !== undefined) headers["content-type"] = "application/json";
-  let response: Response;
-  try {
-    response = await fetch(`/phone/v1${path}`, {
-      method,
-      headers,
-      cache: "no-store",
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      ...(signal ? { signal } : {}),
-    });
-  } catch (thrown) {
-    if (signal?.aborted) throw thrown;
-    throw new ApiError({ code: "offline", message: "The computer is not answering.", hint: "Is the phone in the same network, and the computer awake?", retryable: true });
-  }
-  if (response.ok) return response;
-  const fallback: Problem = { code: response.status === 401 ? "unauthorized" : "internal", message: `The computer answered ${response.status}.`, hint: null, retryable: response.status >= 500 };
-  const said = (await response.json().catch(() => null)) as { error?: Partial<Problem> } | null;
-  throw new ApiError({ ...fallback, ...said?.error });
+const computer: Host = { name: "The computer", offline: "Is the phone in the same network, and the computer awake?" };
+
+function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  return request(computer, { method, url: `/phone/v1${path}`, bearer: bearer(), body, signal });
 }
 
 const json = async <T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> => (await (await send(method, path, body, signal)).json()) as T;

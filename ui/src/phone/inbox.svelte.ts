@@ -1,5 +1,5 @@
 // What the phone knows of the messages, kept true by the stream for as long as the page is open.
-import { problemOf } from "../lib/api";
+import { problemOf } from "../lib/http";
 import type { Thread } from "../lib/types";
 import * as api from "./api";
 

@@ -1,5 +1,6 @@
 // The rows of a timeline, fetched in pages as they come into view, and kept true when the repository changes.
 import * as api from "../lib/api";
+import { problemOf } from "../lib/http";
 import { Layout, loadedPage, type LoadedPage, type Measures } from "../lib/layout";
 import type { Problem, TimelineRow } from "../lib/types";
 
@@ -122,6 +123,6 @@ export class Rows {
   }
 
   #failed(thrown: unknown): void {
-    if (!this.#abort.signal.aborted) this.problem = api.problemOf(thrown);
+    if (!this.#abort.signal.aborted) this.problem = problemOf(thrown);
   }
 }

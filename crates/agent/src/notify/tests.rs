@@ -97,6 +97,22 @@ async fn start_with(folder: &tempfile::TempDir, name: &str, trust: Arc<Trust>) -
     }
 }
 
+/// Starts an asker and a person who trust each other.
+async fn two(folder: &tempfile::TempDir) -> (Agent, Agent) {
+    let (ci, ada) = (identity(folder, "ci"), identity(folder, "ada"));
+    (
+        start(folder, "ci", &[&ada]).await,
+        start(folder, "ada", &[&ci]).await,
+    )
+}
+
+/// Brings them together on a bus.
+async fn on_a_bus(asker: &Agent, person: &Agent) {
+    let hub = Hub::default();
+    asker.join(&hub, "ci").await;
+    person.join(&hub, "ada").await;
+}
+
 impl Agent {
     /// Joins the bus, and returns when it hears.
     async fn join(&self, hub: &Hub, name: &str) -> SharedBus {
@@ -177,12 +193,8 @@ fn shown(event: &Event) -> Option<NotifyMessage> {
 #[tokio::test]
 async fn a_question_asked_on_one_agent_is_answered_on_another() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ci, ada) = (identity(&folder, "ci"), identity(&folder, "ada"));
-    let asker = start(&folder, "ci", &[&ada]).await;
-    let person = start(&folder, "ada", &[&ci]).await;
-    let hub = Hub::default();
-    asker.join(&hub, "ci").await;
-    person.join(&hub, "ada").await;
+    let (asker, person) = two(&folder).await;
+    on_a_bus(&asker, &person).await;
     let mut events = person.events.listen();
 
     let asked = asker.post.send(question()).await.expect("sent");
@@ -318,16 +330,15 @@ async fn delivered(agent: &Agent, id: MessageId) -> Vec<String> {
 #[tokio::test]
 async fn an_asker_learns_who_got_its_question_by_replication() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ci, ada) = (identity(&folder, "ci"), identity(&folder, "ada"));
-    let asker = start(&folder, "ci", &[&ada]).await;
-    let person = start(&folder, "ada", &[&ci]).await;
+    let (asker, person) = two(&folder).await;
     // Nobody hears it.
     let asked = asker.post.send(question()).await.expect("sent");
-    let hub = Hub::default();
-    asker.join(&hub, "ci").await;
-    person.join(&hub, "ada").await;
+    on_a_bus(&asker, &person).await;
     replicate(&asker, id(&asked), &person).await;
-    assert_eq!(delivered(&asker, id(&asked)).await, [ada.endpoint_id()]);
+    assert_eq!(
+        delivered(&asker, id(&asked)).await,
+        [person.identity.endpoint_id()]
+    );
     asker.stop().await;
     person.stop().await;
 }
@@ -335,12 +346,9 @@ async fn an_asker_learns_who_got_its_question_by_replication() {
 #[tokio::test]
 async fn an_asker_that_is_started_anew_knows_who_has_its_question() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ci, ada) = (identity(&folder, "ci"), identity(&folder, "ada"));
-    let asker = start(&folder, "ci", &[&ada]).await;
-    let person = start(&folder, "ada", &[&ci]).await;
-    let hub = Hub::default();
-    asker.join(&hub, "ci").await;
-    person.join(&hub, "ada").await;
+    let (asker, person) = two(&folder).await;
+    on_a_bus(&asker, &person).await;
+    let ada = person.identity.clone();
     let asked = asker.post.send(question()).await.expect("sent");
     assert_eq!(delivered(&asker, id(&asked)).await, [ada.endpoint_id()]);
     person.stop().await;
@@ -355,15 +363,16 @@ async fn an_asker_that_is_started_anew_knows_who_has_its_question() {
 #[tokio::test]
 async fn who_replies_to_a_question_had_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ci, ada) = (identity(&folder, "ci"), identity(&folder, "ada"));
-    let asker = start(&folder, "ci", &[&ada]).await;
-    let person = start(&folder, "ada", &[&ci]).await;
+    let (asker, person) = two(&folder).await;
     let asked = asker.post.send(question()).await.expect("sent");
     replicate(&asker, id(&asked), &person).await;
     let reply = person.post.reply(asked.thread.clone(), action("yes"));
     let reply = reply.await.expect("sent");
     replicate(&person, id(&reply), &asker).await;
-    assert_eq!(delivered(&asker, id(&asked)).await, [ada.endpoint_id()]);
+    assert_eq!(
+        delivered(&asker, id(&asked)).await,
+        [person.identity.endpoint_id()]
+    );
     asker.stop().await;
     person.stop().await;
 }

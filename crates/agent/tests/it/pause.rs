@@ -5,7 +5,7 @@ use edgesync_agent::api::{Event, Pause, Repository, State, Status};
 use serde_json::{Value, json};
 
 use crate::support::{Place, call, event, repository_event, start};
-use crate::sync::{artifacts, pair, up_to_date};
+use crate::sync::{artifacts, assert_equal, equal_pair, up_to_date};
 
 fn paused(state: &State) -> bool {
     matches!(state, State::Paused { .. })
@@ -23,9 +23,7 @@ async fn told(events: &mut Subscription, pause: bool) -> Status {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_holds_exchanges_and_its_end_makes_up_for_it() {
     let place = Place::new();
-    let (agent, _server) = pair(&place).await;
-    let mut events = agent.subscribe();
-    repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    let (agent, _server, mut events, _) = equal_pair(&place).await;
     let (code, status) = call(&agent, "POST", "/pause", json!({})).await;
     assert_eq!(
         (code, &status["pause"], &status["state"]["kind"]),
@@ -48,10 +46,7 @@ async fn a_pause_holds_exchanges_and_its_end_makes_up_for_it() {
     agent.sync_now(None).expect("asked");
     let done = |shown: &Repository| paused(&shown.state) && shown.state.last_exchange() > before;
     repository_event(&mut events, done).await;
-    assert_eq!(
-        artifacts(&place, "ours.fossil"),
-        artifacts(&place, "theirs.fossil")
-    );
+    assert_equal(&place);
 
     place.check_in(&place.path("ours.fossil"), "more.txt", "more\n");
     repository_event(&mut events, |shown| shown.check_ins == 4).await;
@@ -59,10 +54,7 @@ async fn a_pause_holds_exchanges_and_its_end_makes_up_for_it() {
     assert_eq!((code, &status["pause"]), (200, &Value::Null));
     told(&mut events, false).await;
     repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
-    assert_eq!(
-        artifacts(&place, "ours.fossil"),
-        artifacts(&place, "theirs.fossil")
-    );
+    assert_equal(&place);
     agent.stop().await;
 }
 

@@ -44,8 +44,24 @@ pub(crate) async fn pair(place: &Place) -> (Agent, StockFossil) {
     (start(config).await, server)
 }
 
+/// Returns a pair that has exchanged all, its events since, and how its repository was shown then.
+pub(crate) async fn equal_pair(place: &Place) -> (Agent, StockFossil, Subscription, Repository) {
+    let (agent, server) = pair(place).await;
+    let mut events = agent.subscribe();
+    let first = repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    (agent, server, events, first)
+}
+
 pub(crate) fn artifacts(place: &Place, name: &str) -> Vec<String> {
     edgesync_tests::artifacts(&place.path(name))
+}
+
+/// Asserts that the server and we have the same artifacts.
+pub(crate) fn assert_equal(place: &Place) {
+    assert_eq!(
+        artifacts(place, "ours.fossil"),
+        artifacts(place, "theirs.fossil")
+    );
 }
 
 pub(crate) fn up_to_date(state: &State) -> bool {
@@ -90,9 +106,7 @@ fn left(place: &Place) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stock_commit_reaches_the_remote_at_once() {
     let place = Place::new();
-    let (agent, _server) = pair(&place).await;
-    let mut events = agent.subscribe();
-    let first = repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    let (agent, _server, mut events, first) = equal_pair(&place).await;
     assert!(
         !serde_json::to_string(&agent.status())
             .expect("json")
@@ -106,10 +120,7 @@ async fn a_stock_commit_reaches_the_remote_at_once() {
             && shown.state.last_exchange() > first.state.last_exchange()
     })
     .await;
-    assert_eq!(
-        artifacts(&place, "ours.fossil"),
-        artifacts(&place, "theirs.fossil")
-    );
+    assert_equal(&place);
 
     place.check_in(&place.path("theirs.fossil"), "other.txt", "other\n");
     agent.sync_now(Some("ours")).expect("asked");
@@ -117,19 +128,14 @@ async fn a_stock_commit_reaches_the_remote_at_once() {
         shown.check_ins == 4 && up_to_date(&shown.state)
     })
     .await;
-    assert_eq!(
-        artifacts(&place, "ours.fossil"),
-        artifacts(&place, "theirs.fossil")
-    );
+    assert_equal(&place);
     agent.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_shown_and_goes_away_with_its_cause() {
     let place = Place::new();
-    let (agent, server) = pair(&place).await;
-    let mut events = agent.subscribe();
-    repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    let (agent, server, mut events, _) = equal_pair(&place).await;
 
     let port = server.port;
     drop(server);
@@ -298,10 +304,7 @@ async fn a_clone_job_brings_a_repository_that_stays_in_sync() {
         (shown.artifacts, shown.remote.map(|remote| remote.url)),
         (3, Some(server.url("")))
     );
-    assert_eq!(
-        artifacts(&place, "ours.fossil"),
-        artifacts(&place, "theirs.fossil")
-    );
+    assert_equal(&place);
     let (code, there) = call(&agent, "POST", "/repositories/clone", wish).await;
     assert_eq!(code, 409);
     assert!(there["error"]["hint"].is_string(), "{there}");
@@ -387,9 +390,7 @@ fn retry_at(state: &State) -> Option<Time> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_in_wakes_a_remote_that_had_refused() {
     let place = Place::new();
-    let (agent, server) = pair(&place).await;
-    let mut events = agent.subscribe();
-    repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    let (agent, server, mut events, _) = equal_pair(&place).await;
     set_remote(&agent, &server.url("ada:other")).await;
     // After so many failures the next try by itself is minutes away.
     let mut last = None;
@@ -409,19 +410,14 @@ async fn a_check_in_wakes_a_remote_that_had_refused() {
         up_to_date(&shown.state) && shown.check_ins == 3
     })
     .await;
-    assert_eq!(
-        artifacts(&place, "ours.fossil"),
-        artifacts(&place, "theirs.fossil")
-    );
+    assert_equal(&place);
     agent.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_project_in_the_place_of_the_file_is_named() {
     let place = Place::new();
-    let (agent, _server) = pair(&place).await;
-    let mut events = agent.subscribe();
-    repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    let (agent, _server, mut events, _) = equal_pair(&place).await;
     let (ours, kept) = (place.path("ours.fossil"), place.path("kept.fossil"));
     let other = place.repository("other.fossil");
     std::fs::rename(&ours, &kept).expect("renamed");
@@ -439,9 +435,7 @@ async fn another_project_in_the_place_of_the_file_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_was_spoilt_and_is_whole_again_is_synced_at_once() {
     let place = Place::new();
-    let (agent, _server) = pair(&place).await;
-    let mut events = agent.subscribe();
-    repository_event(&mut events, |shown| up_to_date(&shown.state)).await;
+    let (agent, _server, mut events, _) = equal_pair(&place).await;
     let ours = place.path("ours.fossil");
     let whole = std::fs::read(&ours).expect("read");
     // Within the file, as a program does that copies over it.

@@ -44,16 +44,9 @@ const NO_COMPRESSION: &[&str] = &["disabled", "false", "no", "not supported", "o
 /// Reads the top of the file.
 pub(super) fn top(entries: &[Entry]) -> Result<Config, ConfigError> {
     let mut read = Config::default();
-    for Entry {
-        line,
-        key,
-        value,
-        used,
-    } in entries
-    {
-        let text = || value::text(value).map(str::to_owned);
-        match key.to_ascii_lowercase().as_str() {
-            "server_name" => read.server_name = Some(text()?),
+    keys(entries, "", |key, value| {
+        match key {
+            "server_name" => read.server_name = Some(value::text(value)?.to_owned()),
             "listen" | "host" | "net" | "port" => listen(&mut read.listen, key, value)?,
             "max_payload" => read.max_payload = Some(value::size(value)?),
             "max_pending" => read.max_pending = Some(value::size(value)?),
@@ -74,28 +67,22 @@ pub(super) fn top(entries: &[Entry]) -> Result<Config, ConfigError> {
             "leaf" | "leafnodes" => read.leafnodes = Some(leafnodes(value)?),
             "debug" => read.debug = Some(value::flag(value)?),
             "trace" => read.trace = Some(value::flag(value)?),
-            "log_file" | "logfile" => read.log_file = Some(text()?.into()),
-            "pid_file" | "pidfile" => read.pid_file = Some(text()?.into()),
-            "ports_file_dir" => read.ports_file_dir = Some(text()?.into()),
+            "log_file" | "logfile" => read.log_file = Some(value::text(value)?.into()),
+            "pid_file" | "pidfile" => read.pid_file = Some(value::text(value)?.into()),
+            "ports_file_dir" => read.ports_file_dir = Some(value::text(value)?.into()),
             // Streams are kept by an outside cluster, and every line of our log has its time.
             "jetstream" | "store_dir" | "logtime" | "log_time" => {}
-            _ if *used => {}
-            _ => return Err(not_known(*line, key, "")),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     Ok(read)
 }
 
 fn cluster(block: &Value) -> Result<Cluster, ConfigError> {
     let mut read = Cluster::default();
-    for Entry {
-        line,
-        key,
-        value,
-        used,
-    } in value::map(block)?
-    {
-        match key.to_ascii_lowercase().as_str() {
+    keys(value::map(block)?, "cluster", |key, value| {
+        match key {
             "name" => read.name = Some(value::text(value)?.to_owned()),
             "listen" | "host" | "net" | "port" => listen(&mut read.listen, key, value)?,
             "routes" => read.routes = value::texts(value)?,
@@ -105,23 +92,17 @@ fn cluster(block: &Value) -> Result<Cluster, ConfigError> {
             // One connection carries everything, and a lost one is always dialled again.
             "pool_size" | "connect_retries" | "connect_backoff" => {}
             "compression" => no_compression(value)?,
-            _ if *used => {}
-            _ => return Err(not_known(*line, key, "cluster")),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     Ok(read)
 }
 
 fn leafnodes(block: &Value) -> Result<Leafnodes, ConfigError> {
     let mut read = Leafnodes::default();
-    for Entry {
-        line,
-        key,
-        value,
-        used,
-    } in value::map(block)?
-    {
-        match key.to_ascii_lowercase().as_str() {
+    keys(value::map(block)?, "leafnodes", |key, value| {
+        match key {
             "listen" | "host" | "net" | "port" => {
                 listen(read.listen.get_or_insert_default(), key, value)?;
             }
@@ -140,23 +121,17 @@ fn leafnodes(block: &Value) -> Result<Leafnodes, ConfigError> {
             // Leafnodes are told nothing but the address that they have reached.
             "no_advertise" => drop(value::flag(value)?),
             "compression" => no_compression(value)?,
-            _ if *used => {}
-            _ => return Err(not_known(*line, key, "leafnodes")),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     Ok(read)
 }
 
 fn remote(block: &Value) -> Result<Remote, ConfigError> {
     let mut read = Remote::default();
-    for Entry {
-        line,
-        key,
-        value,
-        used,
-    } in value::map(block)?
-    {
-        match key.to_ascii_lowercase().as_str() {
+    keys(value::map(block)?, "remotes", |key, value| {
+        match key {
             "url" | "urls" => read.urls = value::texts(value)?,
             "credentials" | "creds" => {
                 read.credentials = Some(PathBuf::from(value::text(value)?));
@@ -167,10 +142,10 @@ fn remote(block: &Value) -> Result<Remote, ConfigError> {
             "hub" => read.hub = value::flag(value)?,
             "account" | "local" if matches!(value::text(value)?, "$G") => {}
             "compression" => no_compression(value)?,
-            _ if *used => {}
-            _ => return Err(not_known(*line, key, "remotes")),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     if read.urls.is_empty() {
         return Err(ConfigError::at(block.line, "a remote without a url"));
     }
@@ -203,8 +178,24 @@ fn no_compression(value: &Value) -> Result<(), ConfigError> {
     }
 }
 
+/// Gives `take` each key of the block, in lower case, and its value. A key that it does not take is an error that names it, unless a variable stands
+/// for its value: such a key need not mean anything else.
+pub(super) fn keys<'a>(
+    entries: &'a [Entry],
+    block: &str,
+    mut take: impl FnMut(&str, &'a Value) -> Result<bool, ConfigError>,
+) -> Result<(), ConfigError> {
+    for entry in entries {
+        let is_taken = take(&entry.key.to_ascii_lowercase(), &entry.value)?;
+        if !is_taken && !entry.used {
+            return Err(not_known(entry.line, &entry.key, block));
+        }
+    }
+    Ok(())
+}
+
 /// Returns the error for a key that has no effect here.
-pub(super) fn not_known(line: usize, key: &str, block: &str) -> ConfigError {
+fn not_known(line: usize, key: &str, block: &str) -> ConfigError {
     let place = match block {
         "" => String::new(),
         block => format!(" in `{block}`"),

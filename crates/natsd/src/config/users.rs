@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::syntax::{Entry, Value, What};
+use super::syntax::{Value, What};
 use super::{ConfigError, section, value};
 use crate::auth::{
     AllowResponses, Credential, Permissions, Rules, Secret, SubjectRules, SubscribeRule, User,
@@ -43,14 +43,8 @@ pub(super) fn authorization(block: &Value) -> Result<Authorization, ConfigError>
     let mut one = Named::default();
     let mut default_permissions = None;
     let mut timeout = None;
-    for Entry {
-        line,
-        key,
-        value,
-        used,
-    } in value::map(block)?
-    {
-        match key.to_ascii_lowercase().as_str() {
+    section::keys(value::map(block)?, "authorization", |key, value| {
+        match key {
             "token" => token = Some(value::text(value)?),
             "timeout" => timeout = Some(value::duration(value)?),
             "users" => {
@@ -60,13 +54,10 @@ pub(super) fn authorization(block: &Value) -> Result<Authorization, ConfigError>
             "permissions" | "default_permissions" => {
                 default_permissions = Some(Arc::new(permissions(value)?));
             }
-            key => {
-                if !one.take(key, value)? && !used {
-                    return Err(section::not_known(*line, key, "authorization"));
-                }
-            }
+            key => return one.take(key, value),
         }
-    }
+        Ok(true)
+    })?;
     let listed = users.len();
     if one != Named::default() {
         users.push(User::new(one.credential(block.line)?));
@@ -158,24 +149,15 @@ fn secret(line: usize, text: &str) -> Result<Secret, ConfigError> {
 fn user(block: &Value) -> Result<User, ConfigError> {
     let mut named = Named::default();
     let mut allowed = None;
-    for Entry {
-        line,
-        key,
-        value,
-        used,
-    } in value::map(block)?
-    {
-        match key.to_ascii_lowercase().as_str() {
+    section::keys(value::map(block)?, "users", |key, value| {
+        match key {
             "permission" | "permissions" | "authorization" => {
                 allowed = Some(Arc::new(permissions(value)?));
             }
-            key => {
-                if !named.take(key, value)? && !used {
-                    return Err(section::not_known(*line, key, "users"));
-                }
-            }
+            key => return named.take(key, value),
         }
-    }
+        Ok(true)
+    })?;
     let mut user = User::new(named.credential(block.line)?);
     user.permissions = allowed;
     Ok(user)
@@ -183,21 +165,15 @@ fn user(block: &Value) -> Result<User, ConfigError> {
 
 fn permissions(block: &Value) -> Result<Permissions, ConfigError> {
     let mut read = Permissions::default();
-    for Entry {
-        line,
-        key,
-        value,
-        used,
-    } in value::map(block)?
-    {
-        match key.to_ascii_lowercase().as_str() {
+    section::keys(value::map(block)?, "permissions", |key, value| {
+        match key {
             "pub" | "publish" => read.publish = rules(value, filter)?,
             "sub" | "subscribe" => read.subscribe = rules(value, subscribe_rule)?,
             "allow_responses" | "allow_response" => read.allow_responses = responses(value)?,
-            _ if *used => {}
-            _ => return Err(section::not_known(*line, key, "permissions")),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     Ok(read)
 }
 
@@ -216,20 +192,14 @@ fn rules<R>(
         read.allow = Some(list(value)?);
         return Ok(read);
     };
-    for Entry {
-        line,
-        key,
-        value,
-        used,
-    } in entries
-    {
-        match key.to_ascii_lowercase().as_str() {
+    section::keys(entries, "permissions", |key, value| {
+        match key {
             "allow" => read.allow = Some(list(value)?),
             "deny" => read.deny = list(value)?,
-            _ if *used => {}
-            _ => return Err(section::not_known(*line, key, "permissions")),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     // The reference takes an empty list for none.
     read.allow = read.allow.filter(|allow| !allow.is_empty());
     Ok(read)
@@ -269,21 +239,15 @@ fn responses(value: &Value) -> Result<Option<AllowResponses>, ConfigError> {
     let What::Map(entries) = &value.what else {
         return Ok(value::flag(value)?.then_some(read));
     };
-    for Entry {
-        line,
-        key,
-        value,
-        used,
-    } in entries
-    {
-        match key.to_ascii_lowercase().as_str() {
+    section::keys(entries, "allow_responses", |key, value| {
+        match key {
             "max" | "max_msgs" | "max_messages" | "max_responses" => {
                 read.max = value::number(value)?;
             }
             "expires" | "ttl" | "expiration" => read.expires = value::duration(value)?,
-            _ if *used => {}
-            _ => return Err(section::not_known(*line, key, "allow_responses")),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     Ok(Some(read))
 }

@@ -104,9 +104,7 @@ async fn ask_keeps_waiting_on_every_kind_of_answer_that_does_not_count() {
         identity(&folder, "eve"),
     );
     let asker = start(&folder, "ci", &[&ada]).await;
-    let hub = Hub::default();
-    asker.join(&hub, "ci").await;
-    let bus: SharedBus = Arc::new(hub.join("everybody"));
+    let bus = joined(&asker).await;
     let asked = asker.post.send(question()).await.expect("sent");
     let other = asker.post.send(question()).await.expect("sent");
     let kinds = that_do_not_count(&asked, &other, [&ci, &ada, &eve]);
@@ -147,6 +145,13 @@ fn vouched(asker: &Identity, whom: &[(&Identity, &str, &[&str])]) -> View {
     Roll::new(me, whom.iter().map(member)).view()
 }
 
+/// Brings the asker onto a bus, and returns it as others there have it.
+async fn joined(asker: &Agent) -> SharedBus {
+    let hub = Hub::default();
+    asker.join(&hub, "ci").await;
+    Arc::new(hub.join("everybody"))
+}
+
 /// An asker, and those that its mesh vouches for, on one bus.
 pub(super) struct Company {
     pub(super) asker: Agent,
@@ -174,9 +179,7 @@ impl Company {
                 (&bob, "go", &[]),
             ],
         ));
-        let hub = Hub::default();
-        asker.join(&hub, "ci").await;
-        let bus: SharedBus = Arc::new(hub.join("everybody"));
+        let bus = joined(&asker).await;
         Self {
             asker,
             bus,
@@ -228,9 +231,7 @@ async fn a_second_answer_and_one_after_the_end_are_kept_and_change_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let ada = identity(&folder, "ada");
     let asker = start(&folder, "ci", &[&ada]).await;
-    let hub = Hub::default();
-    asker.join(&hub, "ci").await;
-    let bus: SharedBus = Arc::new(hub.join("everybody"));
+    let bus = joined(&asker).await;
     let by_ada = vouch::signer(&ada);
     let asked = asker.post.send(question()).await.expect("sent");
     publish(&bus, &signed(&answer(&asked, &ada, 10), &by_ada)).await;
