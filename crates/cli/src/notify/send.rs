@@ -108,10 +108,10 @@ pub(crate) struct Reply {
     place: PlaceArg,
 
     /// The thread, by its id or first digits; its oldest question that waits is answered
-    #[arg(long, value_name = "THREAD")]
-    thread: String,
+    #[arg(long, value_name = "THREAD", required_unless_present = "to")]
+    thread: Option<String>,
 
-    /// The question to answer, by its id
+    /// The question to answer, by its id, which also tells its thread
     #[arg(long, value_name = "MSG-ID")]
     to: Option<String>,
 
@@ -137,14 +137,19 @@ impl Reply {
             from_name: self.from_name,
         };
         let sent = with(&self.place, async |place| {
+            let thread = match (self.thread, wish.to.as_deref()) {
+                (Some(thread), _) => thread,
+                (None, Some(id)) => place.trace(id).await?.message.thread,
+                (None, None) => return Err(Failure::new(Kind::Usage, "give --thread or --to")),
+            };
             if let Some(body) = &wish.body {
-                let about = place.conversation(&self.thread).await?;
+                let about = place.conversation(&thread).await?;
                 let question = asked(&about, wish.to.as_deref());
                 if let Some(action) = question.map_or(Ok(None), |it| answered(it, body))? {
                     (wish.action, wish.body) = (Some(action), None);
                 }
             }
-            place.reply(&self.thread, wish).await
+            place.reply(&thread, wish).await
         })?;
         print(out, &sent)
     }

@@ -45,17 +45,20 @@ fn a_question_is_asked_and_answered_through_the_agent() {
     let threads = lab.json(&["notify", "threads", "--project", "demo"]);
     assert_eq!(threads[0]["short"], thread.as_str());
     assert_eq!(threads[0]["waiting"]["body"], "Deploy?");
+    let question = threads[0]["waiting"]["id"].as_str().expect("an id");
+    // The question tells its thread.
     lab.edgesync(&[
         "notify",
         "reply",
-        "--thread",
-        &thread,
-        "--action",
-        "Yes",
+        "--to",
+        question,
         "--from-name",
         "Ada",
+        "Yes",
     ]);
     assert_eq!(end(child), (0, "yes\n".to_owned()));
+    let nowhere = lab.run(&["notify", "reply", "Yes"]);
+    assert_eq!(nowhere.code, 64, "{}", nowhere.stderr);
 
     let log = lab.edgesync(&["notify", "log", &thread]);
     let lines: Vec<&str> = log.lines().collect();
