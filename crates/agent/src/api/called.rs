@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::{Code, Error};
 use crate::trust::EndpointId;
 
-/// Returns the id of the agent that is meant by `text`, among these with their ids and names. A whole id is taken as it is.
+/// Returns the id of the agent that is meant by `text`, among these with their ids and names. A whole id is taken as it is, and a whole name goes before
+/// the beginning of an id.
 ///
 /// # Errors
 /// `not_found` when no agent has that name, or an id that begins so; `conflict`, with their ids, when several have.
@@ -17,10 +18,16 @@ pub fn agent_called<'a>(
         return Ok(id);
     }
     let begins = text.to_ascii_lowercase();
-    let meant = known
-        .into_iter()
-        .filter(|(id, name)| *name == text || !begins.is_empty() && id.starts_with(&begins));
-    let ids: BTreeSet<&str> = meant.map(|(id, _)| id).collect();
+    let (mut named, mut begun) = (BTreeSet::new(), BTreeSet::new());
+    for (id, name) in known {
+        if name == text && !text.is_empty() {
+            named.insert(id);
+        }
+        if !begins.is_empty() && id.starts_with(&begins) {
+            begun.insert(id);
+        }
+    }
+    let ids = if named.is_empty() { begun } else { named };
     let mut of_one = ids.iter();
     match (of_one.next(), of_one.next()) {
         (Some(id), None) => id
@@ -44,14 +51,16 @@ mod tests {
 
     #[test]
     fn an_agent_goes_by_its_name_or_an_id_or_the_beginning_of_one() {
-        let ids = ["5f", "5e", "a0"].map(|it| it.repeat(32));
+        let ids = ["5f", "5e", "a0", "c1"].map(|it| it.repeat(32));
         let known = || {
-            let names = ["studio", "studio", "a0"];
+            // The last one is called as the id of another begins.
+            let names = ["studio", "studio", "a0", "5f"];
             ids.iter().map(String::as_str).zip(names)
         };
         let called = |text: &str| agent_called(text, known()).map(|id| id.to_string());
         assert_eq!(called("a0"), Ok(ids[2].clone()));
         assert_eq!(called("5F5"), Ok(ids[0].clone()));
+        assert_eq!(called("5f"), Ok(ids[3].clone()));
         let unknown = "07".repeat(32);
         assert_eq!(
             called(&unknown),
