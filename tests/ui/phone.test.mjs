@@ -193,6 +193,16 @@ test("digits that differ pair nobody", { timeout }, async () => {
   await inspect(desktop, "devices-refused");
   await inspect(other, "phone-refused");
   await desktop.getByRole("button", { name: "Cancel" }).click();
+  // The next code is opened in the tab that is open, where the address differs behind the # alone.
+  await desktop.getByRole("button", { name: "Pair a phone" }).click();
+  await desktop.getByRole("button", { name: "Show the code" }).click();
+  await desktop.locator("img.qr").waitFor();
+  await other.goto(await readCode(desktop));
+  await other.locator("[data-digits]").waitFor();
+  assert.ok(!other.url().includes("pair="), "the secret is out of the address");
+  await desktop.getByRole("button", { name: "Not the same" }).click();
+  await other.getByText("The digits differed. The phone is not paired.").waitFor();
+  await desktop.getByRole("button", { name: "Cancel" }).click();
   await other.close();
 });
 

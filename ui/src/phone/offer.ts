@@ -19,9 +19,12 @@ export function parseCode(text: string): Offer | null {
   return /^[2-9A-HJKMNP-TV-Z]{12}$/.test(plain) ? { host: null, secret: new TextEncoder().encode(plain) } : null;
 }
 
+/** Whether the address has an offer, whole or not. */
+export const hasOffer = (): boolean => location.hash.startsWith("#pair=");
+
 /** Takes the offer out of the address, so that it is neither shared nor kept in the history. `damaged` is one that was not read whole. */
 export function takeOffer(): Offer | "damaged" | null {
-  if (!location.hash.startsWith("#pair=")) return null;
+  if (!hasOffer()) return null;
   const offer = parseOffer(location.hash);
   history.replaceState(history.state, "", location.pathname + location.search);
   return offer ?? "damaged";
