@@ -9,10 +9,11 @@ use crate::mesh::{Agent, Place, run, wait};
 use crate::tunnel::{peer, start, two};
 
 /// What of `agent.db` is of pairings and of what comes of them.
-const TABLES: [&str; 5] = [
+const TABLES: [&str; 6] = [
     "offer",
     "pairing_doubt",
     "member_record",
+    "member_unconfirmed",
     "trusted",
     "joined",
 ];
@@ -214,6 +215,58 @@ fn a_pairing_whose_end_was_not_heard_is_what_the_other_side_says_that_it_is() {
     assert_eq!(guest.mesh()["joins"], json!([]));
 }
 
+/// Makes an agent's file what it was right after its pairing with the one of id `guest`, before the two had met.
+fn forget_the_meeting(place: &Place, number: usize, guest: &str) {
+    let file = place.home(number).join("agent.db");
+    let state = rusqlite::Connection::open(file).expect("its file");
+    let hold =
+        "INSERT INTO member_unconfirmed SELECT ?1, json_group_array(text) FROM member_record";
+    state.execute(hold, [guest]).expect("written");
+    state
+        .execute_batch("DELETE FROM member_record")
+        .expect("forgotten");
+}
+
+#[test]
+fn a_pairing_that_only_the_one_that_offered_has_kept_is_taken_off_when_the_other_says_so() {
+    let (place, ids) = two();
+    let host = start(&place, 0, None, &[]);
+    let guest = start(&place, 1, None, &[]);
+    pair(&host, &guest);
+    wait(|| is_linked(&host, &ids[1]) && host.mesh()["members"][0]["confirmed"] == true);
+    guest.stop();
+    host.stop();
+    forget_the_meeting(&place, 0, &ids[1]);
+    // One that is away loses nothing.
+    let host = start(&place, 0, None, &[]);
+    let shown = || host.mesh()["members"][0]["confirmed"].clone();
+    assert_eq!(shown(), json!(false));
+    let status = run(place.edgesync(0).args(["sync", "status"]));
+    assert!(status.contains("not confirmed yet"), "{status}");
+    let guest = start(&place, 1, None, &[]);
+    wait(|| shown() == true && is_linked(&guest, &ids[0]));
+
+    // A person at the other has ended it before the two have met.
+    guest.stop();
+    host.stop();
+    forget_the_meeting(&place, 0, &ids[1]);
+    let file = place.home(1).join("agent.db");
+    let state = rusqlite::Connection::open(file).expect("its file");
+    let forget = "DELETE FROM member_record; DELETE FROM joined;";
+    state.execute_batch(forget).expect("forgotten");
+    let host = start(&place, 0, None, &[]);
+    assert_eq!(members(&host), 1);
+    let guest = start(&place, 1, None, &[]);
+    wait(|| members(&host) == 0);
+    has_nothing(&place, 0, &host);
+    has_nothing(&place, 1, &guest);
+    let log = host.api("GET", "log", None).to_string();
+    assert!(log.contains("is not paired with this agent"), "{log}");
+    // They can be paired again.
+    pair(&host, &guest);
+    wait(|| is_linked(&guest, &ids[0]));
+}
+
 #[test]
 fn two_agents_that_people_pair_are_equal_until_one_unpairs_the_other() {
     let (place, ids) = two();
@@ -235,6 +288,7 @@ fn two_agents_that_people_pair_are_equal_until_one_unpairs_the_other() {
 
     first.meets(1);
     second.meets(1);
+    wait(|| first.mesh()["members"][0]["confirmed"] == true);
     assert_eq!(first.mesh()["mesh"]["id"], second.mesh()["mesh"]["id"]);
     place.commit(0, "from-the-first");
     second.receives("from-the-first");

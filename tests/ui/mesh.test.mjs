@@ -67,8 +67,8 @@ beforeEach(() => {
     ],
     mesh: { id: "3f".repeat(16), name: "studio", notify: null },
     members: [
-      { endpoint_id: ids.studio, name: "studio-mac", capabilities: "gio", projects: {}, vouched_by: [ids.here], since: ago(90_000), told_at: ago(40), repositories: [] },
-      { endpoint_id: ids.tablet, name: "a-tablet-with-a-rather-long-name-that-somebody-gave-it", capabilities: "", projects: { ["4c".repeat(20)]: "go" }, vouched_by: [ids.studio, ids.here], since: ago(9000), told_at: null, repositories: [] },
+      { endpoint_id: ids.studio, name: "studio-mac", capabilities: "gio", projects: {}, vouched_by: [ids.here], since: ago(90_000), told_at: ago(40), confirmed: true, repositories: [] },
+      { endpoint_id: ids.tablet, name: "a-tablet-with-a-rather-long-name-that-somebody-gave-it", capabilities: "", projects: { ["4c".repeat(20)]: "go" }, vouched_by: [ids.studio, ids.here], since: ago(9000), told_at: null, confirmed: false, repositories: [] },
     ],
     revoked: [
       { endpoint_id: "d2".repeat(32), name: "lost-laptop", by: ids.here, at: ago(800), unheard: [ids.tablet] },

@@ -252,6 +252,8 @@ export interface Member {
   vouched_by: string[];
   since: string;
   told_at: string | null;
+  /** Whether it has shown that it keeps its pairing with this computer. */
+  confirmed: boolean;
 }
 
 /** A member that was; `unheard` have not said yet that they know. */

@@ -137,6 +137,8 @@ pub struct Member {
     pub since: Time,
     /// When it last told what it has; `null` while it was not heard since the agent's start.
     pub told_at: Option<Time>,
+    /// Whether it has shown that it keeps its pairing with this agent, by a first link; until then no other member hears of it.
+    pub confirmed: bool,
     /// What this agent can clone from it.
     pub repositories: Vec<Available>,
 }

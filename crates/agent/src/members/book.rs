@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use edgesync_tunnel::Ticket;
 use libfossil::name::ProjectCode;
 use tokio::sync::watch;
 
+use super::held::Held;
 use super::record::{MeshId, Record, RecordId, Statement};
 use super::roll::{Added, Roll, View};
 use super::spread::Told;
@@ -25,6 +27,12 @@ pub(crate) struct Members {
     events: Arc<Events>,
     name: DeviceName,
     roll: Mutex<Roll>,
+    /// Locked after the roll, where both are.
+    held: Mutex<Held>,
+    /// Those that may keep a pairing of whose end this agent has not heard: they are let in to say so.
+    awaited: Mutex<BTreeSet<EndpointId>>,
+    /// Where this agent is, and in which role, as it was last told.
+    place: Mutex<Option<(String, Role)>>,
     told: watch::Sender<BTreeMap<EndpointId, Told>>,
     /// The code of the project that this agent's messages are in.
     messages: Mutex<Option<ProjectCode>>,
@@ -52,8 +60,16 @@ impl Members {
             records.clear();
         }
         let roll = Roll::new(keys.id(), records);
-        trust.register.set_members(roll.view());
+        let mut held = Held::open(&state, keys.id())?;
+        // Those that were being taken over when the agent ended.
+        for member in held.settled(&roll, &roll.view()) {
+            held.forget(&state, &member)?;
+        }
+        trust.register.set_members(held.view(&roll));
         Ok(Arc::new(Self {
+            held: Mutex::new(held),
+            awaited: Mutex::default(),
+            place: Mutex::default(),
             keys,
             state,
             trust,
@@ -129,7 +145,66 @@ impl Members {
         self.add(records.collect())
     }
 
-    /// Returns what this agent would sign to vouch for a member, and for the mesh when there is none yet; nothing of it counts before it is
+    /// Lets in whom this agent was just paired with, by what both signed, and no more before it has shown that it keeps the pairing, too. Blocks on
+    /// `agent.db`.
+    ///
+    /// # Errors
+    /// `internal` when `agent.db` cannot be written.
+    pub(crate) fn hold(&self, member: EndpointId, texts: &[String]) -> Result<(), Error> {
+        let roll = locked(&self.roll);
+        let kept = locked(&self.held).put(&self.state, member, texts);
+        kept.map_err(|error| crate::core::state_failure(&error))?;
+        self.redraw(roll);
+        Ok(())
+    }
+
+    /// A member has shown that it keeps its pairing with this agent. Returns whether that was not known. Blocks on `agent.db`.
+    ///
+    /// # Errors
+    /// `internal` when `agent.db` cannot be written.
+    pub(crate) fn confirm(&self, member: &EndpointId) -> Result<bool, Error> {
+        let records = locked(&self.held).of(member).map(<[Record]>::to_vec);
+        match records {
+            Some(records) => self.add(records).map(|_| true),
+            None => Ok(false),
+        }
+    }
+
+    /// One that has not shown yet that it keeps its pairing with this agent says that it does not: nothing is left of it. Returns whether there was
+    /// such a one. Blocks on `agent.db`.
+    ///
+    /// # Errors
+    /// `internal` when `agent.db` cannot be written.
+    pub(crate) fn is_not_kept_by(&self, member: &EndpointId) -> Result<bool, Error> {
+        let roll = locked(&self.roll);
+        let forgotten = locked(&self.held).forget(&self.state, member);
+        let forgotten = forgotten.map_err(|error| crate::core::state_failure(&error))?;
+        if forgotten {
+            self.redraw(roll);
+        }
+        Ok(forgotten)
+    }
+
+    /// Returns those that have not shown yet that they keep their pairing with this agent, and where each said that it is.
+    pub(crate) fn unconfirmed(&self) -> Vec<(EndpointId, Ticket)> {
+        locked(&self.held).members()
+    }
+
+    /// Waits, or no longer, for the word of one that may keep a pairing with this agent.
+    pub(crate) fn await_word_of(&self, id: EndpointId, waits: bool) {
+        let mut awaited = locked(&self.awaited);
+        match waits {
+            true => awaited.insert(id),
+            false => awaited.remove(&id),
+        };
+    }
+
+    /// Whether one may say here that it is a member: it is, or this agent waits for its word.
+    pub(crate) fn listens_to(&self, id: &EndpointId) -> bool {
+        self.trust.register.knows(id) || locked(&self.awaited).contains(id)
+    }
+
+    /// Returns what this agent would sign to vouch for a member, where it is, and for the mesh when there is none yet; nothing of it counts before it is
     /// [taken](Self::take).
     ///
     /// # Errors
@@ -157,6 +232,10 @@ impl Members {
                 notify: locked(&self.messages).map(|code| code.to_string()),
                 at,
             });
+        }
+        let place = locked(&self.place).clone();
+        if let Some((ticket, role)) = place.filter(|(ticket, _)| !ticket.is_empty()) {
+            statements.push(Statement::Place { ticket, role, at });
         }
         let records = self.sign(statements)?;
         Ok(records
@@ -204,7 +283,9 @@ impl Members {
     /// # Errors
     /// `internal` when `agent.db` cannot be written.
     pub(crate) fn be_at(&self, ticket: &str, role: Role) -> Result<(), Error> {
-        if self.view().members.is_empty() {
+        *locked(&self.place) = Some((ticket.to_owned(), role));
+        let view = self.view();
+        if view.members.len() <= view.unconfirmed.len() {
             return Ok(());
         }
         let says = locked(&self.roll).to_be_at(ticket, role, Time::now().unix_millis());
@@ -238,20 +319,55 @@ impl Members {
         }
         // What is not on the disk may count a moment earlier, not be told to be kept.
         let kept = store::keep(&self.state, &new, &replaced);
-        let (before, after) = (self.view(), roll.view());
+        let kept = kept.and_then(|()| self.forget_settled(&roll));
+        self.redraw(roll);
+        kept.map_err(|error| crate::core::state_failure(&error))?;
+        Ok(new.len())
+    }
+
+    /// Forgets what was held apart and is among the records now.
+    fn forget_settled(&self, roll: &Roll) -> rusqlite::Result<()> {
+        let mut held = locked(&self.held);
+        for member in held.settled(roll, &roll.view()) {
+            held.forget(&self.state, &member)?;
+        }
+        Ok(())
+    }
+
+    /// Draws the list anew, and tells what has changed.
+    fn redraw(&self, roll: MutexGuard<'_, Roll>) {
+        let (before, after) = (self.view(), locked(&self.held).view(&roll));
         self.trust.register.set_members(after);
         drop(roll);
-        kept.map_err(|error| Error::internal(format!("agent.db: {error}")))?;
         self.tell_people(&before, &self.view());
         self.changes
             .send_modify(|turn| *turn = turn.wrapping_add(1));
-        Ok(new.len())
     }
 
     /// Says who has come and who was revoked.
     fn tell_people(&self, before: &View, after: &View) {
+        for (id, member) in &before.members {
+            if before.unconfirmed.contains(id) && !after.members.contains_key(id) {
+                let words = format!(
+                    "{} says that it is not paired with this agent: it is no member ({id})",
+                    member.name
+                );
+                let gone = !after.revoked.contains_key(id);
+                gone.then(|| self.events.log(Level::Warn, None, words));
+            }
+        }
+        let is_member = |view: &View, id: &EndpointId| {
+            view.members.contains_key(id) && !view.unconfirmed.contains(id)
+        };
         for (id, member) in &after.members {
-            if !before.members.contains_key(id) {
+            if !before.members.contains_key(id) && after.unconfirmed.contains(id) {
+                let words = format!(
+                    "{} is paired with this agent, and has not confirmed it yet ({id})",
+                    member.name
+                );
+                self.events.log(Level::Info, None, words);
+            }
+            if !is_member(before, id) && is_member(after, id) {
                 let by = member.vouched_by.iter().map(|by| self.call(after, by));
                 let by: Vec<String> = by.collect();
                 let words = format!(

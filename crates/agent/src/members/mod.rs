@@ -3,9 +3,11 @@
 //! - [`record`]: a signed record.
 //! - [`roll`]: the records of a mesh, and who is a member by them.
 //! - [`book`]: the mesh as a running agent has it.
+//! - [`held`]: pairings of which the other side has not shown yet that it keeps them.
 //! - [`spread`]: how records, and catalogues of repositories, come to other members.
 
 mod book;
+mod held;
 mod record;
 mod roll;
 mod spread;

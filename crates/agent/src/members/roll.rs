@@ -41,6 +41,8 @@ pub(crate) struct View {
     pub(crate) revoked: BTreeMap<EndpointId, Revoked>,
     /// Where members say that they are.
     pub(crate) places: BTreeMap<EndpointId, Place>,
+    /// The members that have not shown yet that they keep the pairing: they are let in, and nobody else has heard of them.
+    pub(crate) unconfirmed: BTreeSet<EndpointId>,
 }
 
 /// Where an agent is, by its own account.
@@ -215,6 +217,16 @@ impl Roll {
         *author == self.me || self.ever().get(author).is_some_and(Member::is_full)
     }
 
+    /// Returns the roll with these records besides.
+    pub(super) fn with<'a>(&'a self, more: impl IntoIterator<Item = &'a Record>) -> Self {
+        Self::new(self.me, self.records().chain(more).cloned())
+    }
+
+    /// Whether it has this record.
+    pub(super) fn has(&self, id: &RecordId) -> bool {
+        self.records.contains_key(id)
+    }
+
     /// Returns every record.
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         self.records.values()
@@ -235,10 +247,8 @@ impl Roll {
         let revoked = self.revoked(&ever);
         if revoked.contains_key(&self.me) {
             return View {
-                mesh: None,
-                members: BTreeMap::new(),
                 revoked,
-                places: BTreeMap::new(),
+                ..View::default()
             };
         }
         let members = self.present(&revoked);
@@ -247,6 +257,7 @@ impl Roll {
             places: self.places(&members),
             members,
             revoked,
+            unconfirmed: BTreeSet::new(),
         }
     }
 

@@ -405,6 +405,17 @@ impl Spread {
         }
     }
 
+    /// Only members say hello over a stream, so this one keeps its pairing with this agent.
+    async fn has_met(&self, peer: EndpointId) -> Result<(), frames::FrameError> {
+        let members = Arc::clone(&self.members);
+        let confirmed = tokio::task::spawn_blocking(move || members.confirm(&peer)).await;
+        let other = |error: &dyn std::fmt::Display| frames::FrameError::Other(error.to_string());
+        confirmed
+            .map_err(|error| other(&error))?
+            .map(drop)
+            .map_err(|error| other(&error.message))
+    }
+
     async fn take(&self, records: Vec<String>) -> Result<usize, Error> {
         if records.is_empty() {
             return Ok(0);
@@ -467,6 +478,7 @@ impl Spread {
         }
         let bytes = limits::MEMBER_FRAME_BYTES / 2;
         let hello: Hello = swap(stream, &self.hello()).await?;
+        self.has_met(peer).await?;
         for _ in 0..limits::MEMBER_PAGES {
             let have = self.members.have();
             let ask: Ask = swap(stream, &Ask { have }).await?;

@@ -3,11 +3,15 @@
 use super::record::{Record, RecordId};
 use crate::state::StateDb;
 
-/// The table.
+/// The tables: the records, and those that are [held](super::held) apart as JSON.
 pub(crate) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS member_record(
         id BLOB PRIMARY KEY,
         text TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS member_unconfirmed(
+        member TEXT PRIMARY KEY,
+        records TEXT NOT NULL
     ) STRICT;
 ";
 

@@ -206,6 +206,8 @@ impl Mesh {
             keys: Arc::clone(&parts.keys),
             trust: Arc::clone(&parts.trust),
         };
+        // Before anybody comes who is asked about there.
+        let pairings = pairings(&parts)?;
         let tunnel = Switch::at_start(config.tunnel.as_ref(), &parts).await?;
         let replication = Replication::start(Setup {
             wire: wire.clone(),
@@ -224,7 +226,6 @@ impl Mesh {
         replication.beside(&bridges);
         let spread = spread(&parts, &replication, wire, &role);
         let dialler = Dialler::new(&config.joins, &parts.state.joins()?);
-        let pairings = pairings(&parts)?;
         let neighbours = config.neighbours.clone();
         let neighbours = neighbours.map(|it| Arc::new(Neighbours::new(it, parts.keys.id())));
         let mesh = Arc::new(Self {
@@ -285,6 +286,7 @@ impl Mesh {
         #[cfg(target_os = "linux")]
         self.spawn(Arc::clone(self).watch_sleep());
         self.spawn(Arc::clone(&self.pairings).resume(Arc::clone(self)));
+        self.spawn(Arc::clone(&self.pairings).ask_unconfirmed(Arc::clone(self)));
     }
 
     /// Who keeps the repositories equal.

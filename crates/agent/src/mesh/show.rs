@@ -105,6 +105,7 @@ impl Mesh {
             vouched_by: member.vouched_by.iter().map(ToString::to_string).collect(),
             since: Time::from_unix_millis(member.since),
             told_at: self.parts.members.told(id).map(|told| told.at),
+            confirmed: !view.unconfirmed.contains(id),
             repositories: self.available(id),
         };
         view.members.iter().map(show).collect()

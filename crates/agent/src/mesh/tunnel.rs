@@ -54,13 +54,14 @@ impl Tunnel {
     /// Opens the endpoint.
     pub(super) async fn open(config: &TunnelConfig, parts: &Parts) -> Result<Self, OpenError> {
         let (keys, state) = (&parts.keys, &parts.state);
-        let trust = Arc::clone(&parts.trust);
+        let (trust, members) = (Arc::clone(&parts.trust), Arc::clone(&parts.members));
         let admits: Admission = Arc::new(move |peer, protocol| {
-            let ours = matches!(
-                protocol,
-                Protocol::Leaf | Protocol::Route | Protocol::Members | Protocol::Xfer
-            );
-            ours && trust.register.knows(&endpoint_id(peer))
+            let id = endpoint_id(peer);
+            match protocol {
+                Protocol::Leaf | Protocol::Route | Protocol::Xfer => trust.register.knows(&id),
+                Protocol::Members => members.listens_to(&id),
+                Protocol::Pair => false,
+            }
         });
         let lan = config.lan.then(Arc::default);
         let config = edgesync_tunnel::Config {
@@ -328,9 +329,10 @@ impl Mesh {
     }
 
     /// Tells a member over a stream what it lacks, and hears from it.
-    fn exchange_members(&self, peer: EndpointId, mut stream: Stream) {
-        let spread = Arc::clone(&self.spread);
+    fn exchange_members(self: &Arc<Self>, peer: EndpointId, mut stream: Stream) {
+        let (mesh, spread) = (Arc::clone(self), Arc::clone(&self.spread));
         self.spawn(async move {
+            mesh.pairings.hears_from(&mesh, peer).await;
             let exchanged = spread.exchange(peer, &mut stream).await;
             let _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
             if let Err(error) = exchanged {
@@ -340,7 +342,7 @@ impl Mesh {
     }
 
     /// Exchanges records with an agent that was just paired, over the tunnel.
-    pub(crate) async fn meet_member(&self, ticket: &Ticket) {
+    pub(crate) async fn meet_member(self: &Arc<Self>, ticket: &Ticket) {
         let Some(tunnel) = self.tunnel.now() else {
             return;
         };

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::Mesh;
 use crate::limits;
+use crate::trust::EndpointId;
 
 /// How long after a link came up the other end certainly has heard what is subscribed here, and this end what is there.
 const INTEREST: Duration = Duration::from_millis(250);
@@ -32,7 +33,8 @@ impl Mesh {
                 event = events.recv() => event,
             };
             match event {
-                Ok(ServerEvent::LinkUp { .. }) => {
+                Ok(ServerEvent::LinkUp { server_name, .. }) => {
+                    self.has_link_to(&server_name);
                     self.greet();
                     self.publish();
                 }
@@ -51,6 +53,19 @@ impl Mesh {
                 Err(RecvError::Closed) => return,
             }
         }
+    }
+
+    /// A link stands only between two that let each other in, so the other keeps its pairing with this agent.
+    fn has_link_to(self: &Arc<Self>, name: &str) {
+        let Ok(id) = name.parse::<EndpointId>() else {
+            return;
+        };
+        let members = Arc::clone(&self.parts.members);
+        self.parts.tasks.spawn_blocking(move || {
+            if let Err(error) = members.confirm(&id) {
+                tracing::warn!(%id, %error, "that a member has confirmed its pairing is not kept");
+            }
+        });
     }
 
     /// Says hello over a link that has just come up, now and once more when both ends know what the other listens for.

@@ -129,7 +129,8 @@ impl Pairings {
         }
     }
 
-    /// Both people have accepted: exchanges what they sign, and keeps it once the other side has it, too.
+    /// Both people have accepted: exchanges what they sign, and keeps it once the other side has it, too. Whether that keeps it as well shows when the two
+    /// meet: see [`Members::hold`](crate::members::Members::hold).
     async fn close(
         &self,
         paired: Paired,
@@ -150,9 +151,11 @@ impl Pairings {
         }
         // Whoever ended it until now is heard.
         locked(&self.desk).seal(&party, self.now())?;
-        if let Err(end) = self.keep_records(ours, theirs).await {
+        let records = [ours, theirs].concat();
+        let held = self.of_members(move |members| members.hold(party, &records));
+        if let Err(error) = held.await {
             locked(&self.desk).unseal(&party);
-            return Err(end);
+            return Err(error.into());
         }
         // Only now, so that nobody sees it gone before it is a member.
         let _ = locked(&self.desk).finish(&party, self.now());

@@ -29,6 +29,7 @@ use crate::pair::{
 use crate::state::StateDb;
 use crate::trust::TRUSTED;
 use claim::Claiming;
+use doubt::Doubt;
 pub(crate) use doubt::TABLES;
 
 /// What pairing takes from the agent.
@@ -59,6 +60,8 @@ pub(crate) struct Pairings {
     /// Moves whenever a pairing does.
     turn: watch::Sender<u64>,
     telling: Telling,
+    /// One end of a doubt at a time: the other side's word, or a person's here.
+    settling: tokio::sync::Mutex<()>,
 }
 
 /// What comes of a person's word that a pairing shall end.
@@ -102,7 +105,7 @@ impl From<Error> for End {
 }
 
 impl Pairings {
-    /// Reads which offers an earlier run left open. Blocks on `agent.db`.
+    /// Reads which offers an earlier run left open, and which pairings in doubt. Blocks on `agent.db`.
     ///
     /// # Errors
     /// When `agent.db` cannot be read.
@@ -112,6 +115,9 @@ impl Pairings {
         let began = Instant::now();
         let name = parts.members.own_name().clone();
         let desk = Desk::new(parts.host, name, kept.collect(), now(began));
+        for host in Doubt::hosts(&parts.state)? {
+            parts.members.await_word_of(host, true);
+        }
         Ok(Arc::new(Self {
             began,
             desk: Mutex::new(desk),
@@ -122,6 +128,7 @@ impl Pairings {
             places: Semaphore::new(limits::PENDING.saturating_mul(2)),
             turn: watch::Sender::new(0),
             telling: Telling::default(),
+            settling: tokio::sync::Mutex::default(),
             parts,
         }))
     }
@@ -176,6 +183,7 @@ impl Pairings {
     /// # Errors
     /// `not_found` when there is none, `conflict` when both sides have accepted and it is being written down.
     pub(crate) async fn refuse(&self, party: &Party, why: Why) -> Result<(), Error> {
+        let settling = self.settling.lock().await;
         let in_doubt = |it: &Claiming| it.is_doubtful();
         if locked(&self.claims).get(party).is_some_and(in_doubt) {
             self.forget_doubt(*party).await?;
@@ -184,6 +192,7 @@ impl Pairings {
             Refused::Nobody => self.end_deal(party, why),
             ended => ended,
         };
+        drop(settling);
         self.settle().await?;
         match ended {
             Refused::Ended => Ok(()),
@@ -271,27 +280,34 @@ impl Pairings {
         self.parts.members.vouching(party, name, rights)
     }
 
-    /// Returns the other side's records that it signed itself, if one of them vouches for this agent.
+    /// Returns what the other side signed of the two and of itself, if it vouches for this agent. What else it has to say is for members.
     fn vouched(&self, party: &Party, records: &[String]) -> Result<Vec<String>, End> {
+        let vouches = |record: &Record| matches!(record.says(), Statement::Vouch { member, .. } if *member == self.parts.host);
+        let of_itself = |record: &Record| {
+            matches!(
+                record.says(),
+                Statement::Mesh { .. } | Statement::Place { .. }
+            )
+        };
         let own: Vec<Record> = records
             .iter()
             .filter_map(|text| Record::parse(text).ok())
-            .filter(|record| record.by() == *party)
+            .filter(|it| it.by() == *party && (vouches(it) || of_itself(it)))
             .collect();
-        let vouches = |record: &Record| matches!(record.says(), Statement::Vouch { member, .. } if *member == self.parts.host);
         if !own.iter().any(vouches) {
             return Err(End::Said(Why::Nonsense));
         }
         Ok(own.iter().map(|it| it.text().to_owned()).collect())
     }
 
-    /// Keeps what both sides signed: from now on they are paired.
-    async fn keep_records(&self, ours: Vec<String>, theirs: Vec<String>) -> Result<(), End> {
+    /// Works on the mesh's records.
+    async fn of_members<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Members) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let members = Arc::clone(&self.parts.members);
-        let records = [ours, theirs].concat();
-        let kept = tokio::task::spawn_blocking(move || members.take(&records)).await;
-        let kept = kept.map_err(|error| End::Other(error.to_string()))?;
-        Ok(kept.map(drop)?)
+        let done = tokio::task::spawn_blocking(move || work(&members)).await;
+        done.map_err(|error| Error::internal(error.to_string()))?
     }
 
     fn now(&self) -> Now {

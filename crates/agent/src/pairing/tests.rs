@@ -27,12 +27,30 @@ struct Side {
     id: Party,
     /// What its `agent.db` held at first.
     at_first: Vec<String>,
-    _folder: tempfile::TempDir,
+    seed: u8,
+    folder: tempfile::TempDir,
 }
 
 impl Side {
     fn new(seed: u8) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::open(seed, tempfile::tempdir().expect("a folder"))
+    }
+
+    /// Ends it and starts it anew.
+    fn again(self) -> Self {
+        let Self {
+            seed,
+            folder,
+            at_first,
+            ..
+        } = self;
+        Self {
+            at_first,
+            ..Self::open(seed, folder)
+        }
+    }
+
+    fn open(seed: u8, folder: tempfile::TempDir) -> Self {
         let (state, _) = StateDb::open(&folder.path().join("agent.db")).expect("a database");
         let state = Arc::new(state);
         let at_first = rows(&state);
@@ -60,7 +78,8 @@ impl Side {
             trust,
             id,
             at_first,
-            _folder: folder,
+            seed,
+            folder,
         }
     }
 
@@ -83,6 +102,25 @@ impl Side {
     async fn settle(&self, host: &Self, kept: bool) -> bool {
         let settled = self.pairings.settle_doubt(host.id, kept).await;
         settled.expect("written")
+    }
+
+    /// Asks the one that made the offer, as over the tunnel, what became of a pairing of whose end this one has not heard.
+    async fn asks_if_in_doubt(&self, host: &Self) {
+        let keeps = host.pairings.parts.members.listens_to(&self.id);
+        self.settle(host, keeps).await;
+    }
+
+    /// Asks one with which this one keeps a pairing, as over the tunnel, whether it keeps it, too, if it has not shown that.
+    async fn asks_if_kept(&self, guest: &Self) {
+        let mut unconfirmed = self.pairings.parts.members.unconfirmed().into_iter();
+        if unconfirmed.any(|(id, _)| id == guest.id) {
+            let listens = guest.pairings.parts.members.listens_to(&self.id);
+            if listens {
+                guest.settle(self, true).await;
+            }
+            let answered = self.pairings.is_answered(guest.id, listens).await;
+            assert!(answered.expect("written"));
+        }
     }
 
     /// Nothing is left of a pairing: no trust, no record, no open question, no name, and no row of any table.
@@ -242,6 +280,7 @@ async fn who_claims_an_offer_is_paired_once_both_people_have_accepted() {
         let paired = pair(&host, &guest, &wish, None, BOTH_ACCEPT).await;
         paired.expect("paired");
         assert!(host.is_paired_with(&guest) && guest.is_paired_with(&host));
+        host.asks_if_kept(&guest).await;
         let views = [&host, &guest].map(|side| side.pairings.parts.members.view().mesh.clone());
         assert!(views[0].is_some() && views[0] == views[1], "{views:?}");
         for side in [&host, &guest] {
@@ -266,6 +305,32 @@ async fn who_knocks_without_an_offer_waits_for_people_too() {
     let paired = pair(&host, &guest, &wish, None, BOTH_ACCEPT).await;
     paired.expect("paired");
     assert!(host.is_paired_with(&guest) && guest.is_paired_with(&host));
+}
+
+#[tokio::test]
+async fn before_the_other_has_shown_that_it_keeps_the_pairing_nobody_else_hears_of_it() {
+    let (host, guest) = (Side::new(1), Side::new(2));
+    let wish = by_link(&host.offer().await);
+    let paired = pair(&host, &guest, &wish, None, BOTH_ACCEPT).await;
+    paired.expect("paired");
+    let members = &host.pairings.parts.members;
+    let told = || {
+        members
+            .lacking(&std::collections::BTreeSet::new(), usize::MAX)
+            .0
+    };
+    let view = members.view();
+    assert!(host.is_paired_with(&guest) && view.unconfirmed.contains(&guest.id));
+    assert!(view.mesh.is_none() && told().is_empty() && members.have().is_empty());
+    assert!(members.confirm(&guest.id).expect("written"));
+    let view = members.view();
+    assert!(view.mesh.is_some() && view.unconfirmed.is_empty() && !told().is_empty());
+    // From now on no word takes it off.
+    let answered = host.pairings.is_answered(guest.id, false).await;
+    assert!(!answered.expect("nothing is written") && host.is_paired_with(&guest));
+    let host = host.again();
+    assert!(host.is_paired_with(&guest));
+    assert_eq!(host.pairings.parts.members.unconfirmed(), []);
 }
 
 #[tokio::test]

@@ -155,6 +155,12 @@ pub(crate) fn mesh_lines(mesh: &Mesh, now: Time) -> String {
         let state = link_words(&bridge.state, now);
         text.push_str(&format!("  bridge: {}: {state}\n", printable(&bridge.url)));
     }
+    for member in mesh.members.iter().filter(|it| !it.confirmed) {
+        text.push_str(&format!(
+            "  paired: {}, not confirmed yet by that agent\n",
+            printable(&member.name)
+        ));
+    }
     for gone in mesh.revoked.iter().filter(|it| !it.unheard.is_empty()) {
         let who = gone.name.as_deref().unwrap_or(&gone.endpoint_id);
         let unheard = gone.unheard.iter().map(|id| printable(name_of(mesh, id)));
