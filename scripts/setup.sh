@@ -72,6 +72,7 @@ want_test() {
   want iproute2 'another machine, in a network namespace' has ip
   want nftables 'routers with NAT, in network namespaces' router
   want dunst 'a real notification daemon for the desktop tests' has dunst
+  want xfce4-panel 'a real tray for the desktop tests' has xfce4-panel
   want fonts-dejavu-core 'text on the test screens' installed fonts-dejavu-core
   want imagemagick 'pictures of the test screens' installed imagemagick
 }

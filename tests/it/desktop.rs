@@ -7,6 +7,7 @@ mod flood;
 mod menu;
 mod notifications;
 mod pairing;
+mod panel;
 pub(crate) mod process;
 mod screen;
 mod stock;

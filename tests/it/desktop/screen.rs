@@ -23,6 +23,9 @@ use crate::workspace;
 /// Stands in for the browser and the file manager: notes what it was asked to open.
 const OPENER: &str = "#!/bin/sh\nprintf '%s\\n' \"$1\" >> \"$OPENED\"\n";
 
+/// The screen's width and height in pixels.
+pub(super) const SCREEN: (u16, u16) = (1280, 800);
+
 /// The desktop, gone when this is dropped. Fields are dropped in order: whoever uses something goes before it.
 pub(super) struct Desktop {
     display: String,
@@ -48,7 +51,7 @@ impl Desktop {
             "1",
             "-screen",
             "0",
-            "1280x800x24",
+            &format!("{}x{}x24", SCREEN.0, SCREEN.1),
             "-nolisten",
             "tcp",
         ]))?;
@@ -75,6 +78,11 @@ impl Desktop {
     /// Connects to this desktop's session bus.
     pub(super) async fn bus(&self) -> Result<zbus::Connection> {
         self.bus.connect().await
+    }
+
+    /// Connects to this desktop's screen.
+    pub(super) fn screen(&self) -> Result<RustConnection> {
+        Ok(RustConnection::connect(Some(&self.display))?.0)
     }
 
     /// Writes a program that others on this desktop find by its name, and returns its file.
@@ -185,7 +193,7 @@ impl Desktop {
 
     /// Takes a picture of the screen for people to look at, once something is painted: `test-results/desktop/NAME.png`.
     pub(super) async fn picture(&self, name: &str) -> Result<()> {
-        let (x, _) = RustConnection::connect(Some(&self.display))?;
+        let x = self.screen()?;
         until("something is painted", || is_painted(&x).unwrap_or(false)).await?;
         let folder = workspace::root().join("test-results/desktop");
         std::fs::create_dir_all(&folder)?;
