@@ -173,7 +173,7 @@ impl Crosslinker {
 }
 
 /// Tells files that came by merging from files that are new: what one of several ancestors already had is not
-/// new.
+/// new. Made anew with each ancestor that comes, because it counts in how many of them a file differs.
 fn mark_merged_files(
     tx: &mut Transaction<'_>,
     rid: Rid,
@@ -185,8 +185,9 @@ fn mark_merged_files(
         return Ok(());
     }
     tx.execute(
-        "UPDATE mlink SET pid=-1 WHERE mid=?1 AND pid=0 AND fnid IN
-           (SELECT fnid FROM mlink WHERE mid=?1 GROUP BY fnid HAVING count(*)<?2)",
+        "UPDATE mlink SET pid=-(fnid IN
+           (SELECT fnid FROM mlink WHERE mid=?1 GROUP BY fnid HAVING count(*)<?2))
+          WHERE mid=?1 AND pid<=0",
         params![rid, i64::try_from(links).unwrap_or(i64::MAX)],
     )?;
     Ok(())

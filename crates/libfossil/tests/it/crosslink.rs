@@ -183,6 +183,61 @@ fn a_check_in_that_was_given_another_parent_stands_where_stock_puts_it() {
 }
 
 #[test]
+fn a_file_that_a_merge_adds_is_new_whichever_ancestor_comes_last() {
+    let lab = Lab::new();
+    let path = lab.path("a.fossil");
+    let tree = lab.dir("tree");
+    drop(create(&lab, "a.fossil"));
+    lab.fossil_in(&tree, &["open", path.to_str().unwrap()]);
+    let commit = |name: &str, more: &[&str]| {
+        fs::write(tree.join(name), name).unwrap();
+        lab.fossil_in(&tree, &["add", name]);
+        let args = ["commit", "-m", name, "--no-warnings"];
+        lab.fossil_in(&tree, &[&args, more].concat());
+    };
+    commit("a", &[]);
+    commit("branch", &["--branch", "side"]);
+    lab.fossil_in(&tree, &["update", "trunk"]);
+    commit("trunk", &[]);
+    lab.fossil_in(&tree, &["merge", "side"]);
+    // Neither of the two ancestors has this one; `branch` came by merging.
+    commit("both", &[]);
+    let mut source = artifacts(&path);
+    let of_side = source
+        .iter()
+        .position(|(_, content, _)| content.starts_with(b"C branch\n"))
+        .expect("the other ancestor");
+    let last = source.remove(of_side);
+    source.push(last);
+    let (mut repo, late) = empty(&lab, "late.fossil");
+    for (name, content, visibility) in source {
+        repo.write(now(), |tx| tx.store_named(&name, &content, visibility))
+            .unwrap();
+    }
+    drop(repo);
+    // The rows are now in the order in which a rebuild goes through them, too.
+    let rebuilt = lab.path("rebuilt.fossil");
+    fs::copy(&late, &rebuilt).unwrap();
+    let mut repo = Repository::open(&rebuilt, Access::ReadWrite).unwrap();
+    repo.rebuild(now(), Trust::Stored, |_, _| {}).unwrap();
+    drop(repo);
+    for repository in [&late, &rebuilt] {
+        let ours = dump(repository);
+        assert_same(&ours, &dump(&lab.rebuilt_copy(repository)), "merged");
+    }
+    let merged = Connection::open(&rebuilt).unwrap();
+    let merged: Vec<(String, i64)> = merged
+        .prepare("SELECT name, pid FROM mlink JOIN filename USING(fnid) WHERE pid<=0 AND NOT isaux AND pmid>0")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(merged.contains(&("both".to_owned(), 0)), "{merged:?}");
+    assert!(merged.contains(&("branch".to_owned(), -1)), "{merged:?}");
+}
+
+#[test]
 fn a_project_chooses_its_ticket_columns_and_nothing_else() {
     let lab = Lab::new();
     let path = lab.everything("a.fossil");
