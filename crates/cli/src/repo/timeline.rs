@@ -390,24 +390,23 @@ fn current_branch(repository: &Repository) -> Result<String, Failure> {
     branch_of(repository, rid).map_err(database)
 }
 
-/// Returns what stock says in stars about a check-in's place in the graph.
+/// Returns what stock says in stars about a check-in's place in the graph, and about anything that stays here.
 fn marks(row: &EventRow, current: Option<&HashName>) -> String {
     let mut marks = String::new();
-    if row.kind != EventKind::CheckIn {
-        return marks;
-    }
-    if row.merge {
-        marks.push_str("*MERGE* ");
-    }
-    if row.primary_children > 1 {
-        marks.push_str(if row.same_branch_children > 1 {
-            "*FORK* "
-        } else {
-            "*BRANCH* "
-        });
-    }
-    if current == Some(&row.name) {
-        marks.push_str("*CURRENT* ");
+    if row.kind == EventKind::CheckIn {
+        if row.merge {
+            marks.push_str("*MERGE* ");
+        }
+        if row.primary_children > 1 {
+            marks.push_str(if row.same_branch_children > 1 {
+                "*FORK* "
+            } else {
+                "*BRANCH* "
+            });
+        }
+        if current == Some(&row.name) {
+            marks.push_str("*CURRENT* ");
+        }
     }
     if row.private {
         marks.push_str("*UNPUBLISHED* ");

@@ -143,6 +143,8 @@ fn entries_of_every_kind_are_shown_in_a_given_form_as_by_stock() {
     lab.write("work/page", "text\n");
     lab.fossil_in("work", &["wiki", "create", "Home", "page"]);
     lab.fossil_in("work", &["tag", "add", "late", "trunk"]);
+    // What is said about something private stays here with it.
+    lab.fossil_in("work", &["tag", "add", "quiet", "hidden"]);
     for form in ["oneline", "medium", "full", "%h %p"] {
         for args in [
             &["timeline", "-n", "0", "-F", form][..],
