@@ -68,6 +68,24 @@ test("characters that can't be seen are named in files, diffs, names and comment
   await named(page.getByRole("option").first());
 });
 
+test("a change that is too long to be shown is not said to be none", { timeout }, async () => {
+  const file = emptyRepository(agent.folder, "long");
+  const work = path.join(agent.folder, "long-work");
+  fossil(agent.folder, ["open", "--workdir", work, file]);
+  writeFileSync(path.join(work, "long.txt"), "a line\n".repeat(25_000));
+  fossil(agent.folder, ["add", "long.txt"], { cwd: work });
+  fossil(agent.folder, ["commit", "--no-warnings", "-m", "Much"], { cwd: work });
+  await agent.call("POST", "/repositories/add", { path: file });
+  await visit(page, agent, "/r/long/c/tip");
+  const change = page.locator('[data-path="long.txt"]');
+  const fold = change.locator("[data-fold]");
+  if ((await fold.getAttribute("aria-expanded")) === "false") await fold.click();
+  await change.getByText("too long to be shown").waitFor();
+  assert.match((await change.textContent()) ?? "", /\+25,000.*This diff is too long to be shown/s);
+  assert.doesNotMatch((await change.textContent()) ?? "", /is empty|is the same/);
+  assert.deepEqual(errors, []);
+});
+
 test("the README introduces the files; nothing of it runs", { timeout }, async () => {
   await visit(page, agent, "/r/sample/files");
   const document = page.getByRole("article", { name: "README.md" });
