@@ -201,5 +201,7 @@ pub enum Event {
         kind: Kind,
         /// Why.
         why: Close,
+        /// The name of the server at the other end of a route or leafnode; empty when it has not told it.
+        server_name: Option<String>,
     },
 }

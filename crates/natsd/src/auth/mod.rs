@@ -16,6 +16,7 @@ pub use credentials::Credentials;
 pub use permissions::{AllowResponses, Permissions, SubjectRules, SubscribeRule};
 pub(crate) use proof::{make_nonce, make_server_id};
 
+use crate::conn::Close;
 use crate::nkey::PublicKey;
 use crate::proto::{Connect, Kind};
 
@@ -59,12 +60,18 @@ pub enum Rules {
 
 /// Decides about who shows a key, for an embedder who knows more than a list of keys.
 pub trait Judge: fmt::Debug + Send + Sync + 'static {
-    /// Returns the key that this CONNECT shows, if whoever has it may be let in. That its owner signed the nonce with it is checked
-    /// afterwards.
+    /// Returns the key that this CONNECT shows, if whoever has it may be let in or told why not. That its owner signed the nonce with it is
+    /// checked afterwards.
     fn key(&self, connect: &Connect) -> Option<PublicKey>;
 
     /// Says whether the owner of a key is let in, who has signed with it; asked again when the rules have changed.
     fn still(&self, key: &PublicKey) -> bool;
+
+    /// Says whether a key that is not let in was so once, and its owner is to hear that this is over. Who has not proved to have the key is not told.
+    fn was_revoked(&self, key: &PublicKey) -> bool {
+        let _ = key;
+        false
+    }
 
     /// Says whether the owner of a key that was let in may call their server so.
     fn may_be_called(&self, key: &PublicKey, server_name: &str) -> bool {
@@ -99,20 +106,23 @@ impl Rules {
             .any(|user| matches!(user.credential, Credential::Nkey(_)))
     }
 
-    /// Returns who presents these credentials, or nothing when nobody known does.
-    pub(crate) fn authenticate(&self, connect: &Connect, nonce: &str) -> Option<Identity> {
+    /// Returns who presents these credentials, or why nobody known does.
+    pub(crate) fn authenticate(&self, connect: &Connect, nonce: &str) -> Result<Identity, Close> {
         if connect.account.is_some() {
-            return None;
+            return Err(Close::Unauthorized);
         }
         match self {
-            Self::Open => Some(Identity::anybody()),
-            Self::Claims(users) if !claims(users, connect) => Some(Identity::anybody()),
+            Self::Open => Ok(Identity::anybody()),
+            Self::Claims(users) if !claims(users, connect) => Ok(Identity::anybody()),
             Self::Users(users) | Self::Claims(users) => proved(users, connect, nonce),
             Self::Judge(judge) => {
-                let key = judge.key(connect)?;
+                let key = judge.key(connect).ok_or(Close::Unauthorized)?;
                 let signature = connect.sig.as_deref().unwrap_or_default();
-                let proved = proof::signed(&key, nonce, signature);
-                (proved && judge.still(&key)).then(|| Identity::owner_of(key))
+                if !proof::signed(&key, nonce, signature) {
+                    return Err(Close::Unauthorized);
+                }
+                judged(judge.as_ref(), &key)?;
+                Ok(Identity::owner_of(key))
             }
         }
     }
@@ -127,28 +137,41 @@ impl Rules {
         }
     }
 
-    /// Returns the identity as it is under these rules, or nothing when it is not let in any more.
-    pub(crate) fn still(&self, identity: &Identity) -> Option<Identity> {
+    /// Returns the identity as it is under these rules, or why it is not let in any more.
+    pub(crate) fn still(&self, identity: &Identity) -> Result<Identity, Close> {
         match (self, &identity.credential) {
-            (Self::Open, _) | (Self::Claims(_), None) => Some(identity.clone()),
-            (Self::Judge(judge), Some(Credential::Nkey(key))) if judge.still(key) => {
-                Some(identity.clone())
+            (Self::Open, _) | (Self::Claims(_), None) => Ok(identity.clone()),
+            (Self::Judge(judge), Some(Credential::Nkey(key))) => {
+                judged(judge.as_ref(), key).map(|()| identity.clone())
             }
-            (Self::Users(_), None) | (Self::Judge(_), _) => None,
-            (Self::Users(users) | Self::Claims(users), Some(credential)) => users
-                .iter()
-                .find(|user| user.credential == *credential)
-                .map(User::identity),
+            (Self::Users(_), None) | (Self::Judge(_), _) => Err(Close::Unauthorized),
+            (Self::Users(users) | Self::Claims(users), Some(credential)) => {
+                known(users, |user| user.credential == *credential)
+            }
         }
     }
 }
 
+/// Says whether the owner of a key that was proved is let in, or why not.
+fn judged(judge: &dyn Judge, key: &PublicKey) -> Result<(), Close> {
+    if judge.still(key) {
+        Ok(())
+    } else if judge.was_revoked(key) {
+        Err(Close::Revoked)
+    } else {
+        Err(Close::Unauthorized)
+    }
+}
+
 /// Returns who of these presents these credentials.
-fn proved(users: &[User], connect: &Connect, nonce: &str) -> Option<Identity> {
-    users
-        .iter()
-        .find(|user| user.credential.proved_by(connect, nonce))
-        .map(User::identity)
+fn proved(users: &[User], connect: &Connect, nonce: &str) -> Result<Identity, Close> {
+    known(users, |user| user.credential.proved_by(connect, nonce))
+}
+
+/// Returns the first of these that it is.
+fn known(users: &[User], is_it: impl Fn(&User) -> bool) -> Result<Identity, Close> {
+    let user = users.iter().find(|user| is_it(user));
+    user.map(User::identity).ok_or(Close::Unauthorized)
 }
 
 /// Says whether a CONNECT claims to be of somebody like one of these.
@@ -321,12 +344,12 @@ mod tests {
         };
         assert!(rules.required() && rules.wants_signature());
         let identity = shows(1, 1, "n").expect("admitted");
-        assert!(rules.still(&identity).is_some());
-        assert!(shows(1, 2, "n").is_none(), "another's signature");
-        assert!(shows(1, 1, "m").is_none(), "another nonce");
-        assert!(shows(2, 2, "n").is_none(), "another key");
+        assert!(rules.still(&identity).is_ok());
+        assert!(shows(1, 2, "n").is_err(), "another's signature");
+        assert!(shows(1, 1, "m").is_err(), "another nonce");
+        assert!(shows(2, 2, "n").is_err(), "another key");
         let other = Rules::Judge(Arc::new(Only(pair(2).public())));
-        assert!(other.still(&identity).is_none());
+        assert!(other.still(&identity).is_err());
     }
 
     #[test]
@@ -350,7 +373,7 @@ mod tests {
             ("{}", false),
         ] {
             assert_eq!(
-                rules.authenticate(&connect(json), "n").is_some(),
+                rules.authenticate(&connect(json), "n").is_ok(),
                 admitted,
                 "{json}"
             );
@@ -358,9 +381,9 @@ mod tests {
         assert!(
             Rules::Users(Vec::new())
                 .authenticate(&connect("{}"), "n")
-                .is_none()
+                .is_err()
         );
-        assert!(Rules::Open.authenticate(&connect("{}"), "n").is_some());
+        assert!(Rules::Open.authenticate(&connect("{}"), "n").is_ok());
     }
 
     #[test]
@@ -387,14 +410,14 @@ mod tests {
             (&both, &key, false),
             (&names_alone, &key, true),
         ] {
-            let let_in = rules.authenticate(&connect(json), "n").is_some();
+            let let_in = rules.authenticate(&connect(json), "n").is_ok();
             assert_eq!(let_in, admitted, "{json}");
         }
         let as_user = both.authenticate(&connect(r#"{"user":"u","pass":"p"}"#), "n");
         let as_user = as_user.expect("let in");
         assert_eq!(as_user.name().as_deref(), Some("u"));
-        assert!(both.still(&as_user).is_some() && both.still(&Identity::anybody()).is_some());
-        assert!(Rules::Claims(Vec::new()).still(&as_user).is_none());
+        assert!(both.still(&as_user).is_ok() && both.still(&Identity::anybody()).is_ok());
+        assert!(Rules::Claims(Vec::new()).still(&as_user).is_err());
     }
 
     #[test]
@@ -403,10 +426,10 @@ mod tests {
         let identity = rules
             .authenticate(&connect(r#"{"auth_token":"t"}"#), "n")
             .expect("let in");
-        assert!(rules.still(&identity).is_some());
-        assert!(Rules::token("other").still(&identity).is_none());
-        assert!(Rules::Open.still(&identity).is_some());
-        assert!(rules.still(&Identity::anybody()).is_none());
+        assert!(rules.still(&identity).is_ok());
+        assert!(Rules::token("other").still(&identity).is_err());
+        assert!(Rules::Open.still(&identity).is_ok());
+        assert!(rules.still(&Identity::anybody()).is_err());
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Client {
         let identity = context
             .shared
             .authenticate(context.conn, &connect, &self.nonce);
-        let identity = identity.ok_or(Close::Unauthorized)?;
+        let identity = identity?;
         self.permissions.clone_from(&identity.permissions);
         context.conn.introduce(&connect, identity);
         self.verbose = connect.verbose;

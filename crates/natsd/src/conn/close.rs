@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::proto::ParseError;
 
+/// What the owner of a key that was revoked is told. Who does not know it knows the beginning, which refusals have in common.
+const REVOKED: &str = "Authorization Violation: this key was revoked";
+
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,6 +25,8 @@ pub enum Close {
     Protocol(ParseError),
     /// Its credentials are wrong, missing, or not valid any more.
     Unauthorized,
+    /// It proved to have a key that was let in once and is so no more, which it is told.
+    Revoked,
     /// It did not authenticate in time, or others pushed it out while it had not.
     AuthTimeout,
     /// It asked for a level of the protocol that there is not.
@@ -42,6 +47,8 @@ pub enum Close {
     RemoteError,
     /// The other end does not accept our credentials.
     Refused,
+    /// The other end has let our key in once, and does so no more.
+    RevokedThere,
     /// Whom we dialled did not prove to be one that is let in here.
     NotTrusted,
     /// Another port was reached than one for such a link.
@@ -76,6 +83,7 @@ impl Close {
         let text = match self {
             Self::Protocol(error) => return Some(error.to_string()),
             Self::Unauthorized | Self::NotTrusted => "Authorization Violation",
+            Self::Revoked => REVOKED,
             Self::AuthTimeout => "Authentication Timeout",
             Self::ProtocolLevel => "invalid client protocol",
             Self::NoRespondersWithoutHeaders => "no responders requires headers support",
@@ -88,6 +96,18 @@ impl Close {
             _ => return None,
         };
         Some(text.to_owned())
+    }
+
+    /// Returns what it means when the other end says this and it is about who we are.
+    pub(crate) fn of_refusal(text: &str) -> Option<Self> {
+        let lower = text.to_ascii_lowercase();
+        if lower.contains(&REVOKED.to_ascii_lowercase()) {
+            Some(Self::RevokedThere)
+        } else if lower.contains("authorization violation") || lower.contains("authentication") {
+            Some(Self::Refused)
+        } else {
+            None
+        }
     }
 
     /// Says whether the other end is sent an error, here or by whoever knows a name that it holds.
@@ -135,6 +155,7 @@ impl fmt::Display for Close {
             Self::SlowConsumer => "the other end reads too slowly",
             Self::RemoteError => "the other end sent an error",
             Self::Refused => "the other end did not accept the credentials",
+            Self::RevokedThere => "the other end has revoked this server's key",
             Self::WrongPort => "another port was reached than one for such a link",
             Self::ClusterRenamed => "the cluster has another name now",
             Self::Duplicate => "another connection to the same server exists",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::conn::Close;
 use crate::limits::{DIAL_PAUSE, LEAF_LONG_DELAY, LEAF_VERSION_DELAY};
 
 /// The port that leafnodes connect to unless a server is configured otherwise.
@@ -53,6 +54,9 @@ pub enum LeafError {
     /// The other end does not accept the credentials.
     #[error("the server did not accept the credentials: {0}")]
     Unauthorized(String),
+    /// The other end has let this server's key in once, and does so no more.
+    #[error("the server has revoked this server's key")]
+    Revoked,
     /// The link would close a loop, along which messages would run for ever.
     #[error("the two servers are connected already over others: this link would make a loop")]
     Loop,
@@ -101,8 +105,11 @@ impl LeafError {
             Self::Duplicate(text.to_owned())
         } else if says("permissions violation") {
             Self::Permissions(text.to_owned())
-        } else if says("authorization violation") || says("authentication") {
-            Self::Unauthorized(text.to_owned())
+        } else if let Some(refused) = Close::of_refusal(text) {
+            match refused {
+                Close::RevokedThere => Self::Revoked,
+                _ => Self::Unauthorized(text.to_owned()),
+            }
         } else if says("minimum version") {
             Self::Version(text.to_owned())
         } else if says("stale") {
@@ -116,9 +123,11 @@ impl LeafError {
     /// come back at the same moment.
     pub(crate) fn delay(&self, reconnect: Option<Duration>, jitter: f64) -> Duration {
         let least = match self {
-            Self::Loop | Self::SameCluster(_) | Self::Duplicate(_) | Self::Permissions(_) => {
-                LEAF_LONG_DELAY
-            }
+            Self::Loop
+            | Self::SameCluster(_)
+            | Self::Duplicate(_)
+            | Self::Permissions(_)
+            | Self::Revoked => LEAF_LONG_DELAY,
             Self::Version(_) => LEAF_VERSION_DELAY,
             Self::Renamed => return Duration::ZERO,
             _ => reconnect.unwrap_or(DIAL_PAUSE),
@@ -155,6 +164,11 @@ mod tests {
                 "Authorization Violation",
                 LeafError::Unauthorized("Authorization Violation".into()),
                 1,
+            ),
+            (
+                "Authorization Violation: this key was revoked",
+                LeafError::Revoked,
+                30,
             ),
             (
                 "connection rejected since minimum version required is \"2.10\"",

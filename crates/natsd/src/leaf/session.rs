@@ -185,9 +185,7 @@ impl Leaf {
         if judged == Err(Refusal::Client) {
             return Err(Close::ClientOnLeafPort);
         }
-        let identity = shared
-            .authenticate(conn, &connect, nonce)
-            .ok_or(Close::Unauthorized)?;
+        let identity = shared.authenticate(conn, &connect, nonce)?;
         match judged {
             Err(Refusal::Myself) => {
                 context.error(&Refusal::Myself.to_string());
@@ -318,10 +316,9 @@ impl Leaf {
         if let Side::Dialling(dialled) = &self.side {
             let text = String::from_utf8_lossy(text);
             let why = LeafError::from_text(&text);
-            let refused = matches!(why, LeafError::Unauthorized(_));
             dialled.why.lock().get_or_insert(why);
-            if refused {
-                return Err(Close::Refused);
+            if let Some(refused) = Close::of_refusal(&text) {
+                return Err(refused);
             }
         }
         Err(Close::RemoteError)

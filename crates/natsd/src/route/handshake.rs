@@ -17,6 +17,9 @@ use crate::proto::{Connect, Info, Kind, ParseError, write};
 /// Why a route ends whose other end could not prove who it is.
 pub(super) const UNPROVEN: &str = "the server there did not prove to be one that is let in here";
 
+/// Why a route ends whose other end proved to have a key that is let in no more.
+const REVOKED: &str = "the key of the server there was revoked here";
+
 /// Behind the challenge in what the accepting end signs. No nonce has a blank, so neither signature can stand for the other.
 const ACCEPTED: &str = " accepted";
 
@@ -47,9 +50,7 @@ impl Route {
             return Err(Close::ClientOnRoutePort);
         }
         let identity = context.shared.authenticate(context.conn, connect, nonce);
-        context
-            .conn
-            .introduce(connect, identity.ok_or(Close::Unauthorized)?);
+        context.conn.introduce(connect, identity?);
         // Servers do not say so in older versions, and all of them can.
         context.conn.set_headers(true);
         if let Some(cluster) = &connect.cluster {
@@ -70,9 +71,16 @@ impl Route {
         };
         let signed = format!("{}{ACCEPTED}", proving.challenge);
         let identity = context.shared.authenticate(context.conn, connect, &signed);
-        let Some(identity) = identity else {
-            self.report(UNPROVEN);
-            return Err(Close::NotTrusted);
+        let identity = match identity {
+            Ok(identity) => identity,
+            Err(Close::Revoked) => {
+                self.report(REVOKED);
+                return Err(Close::Revoked);
+            }
+            Err(_) => {
+                self.report(UNPROVEN);
+                return Err(Close::NotTrusted);
+            }
         };
         context.conn.introduce(connect, identity);
         context.conn.set_headers(true);

@@ -127,15 +127,18 @@ impl Route {
     /// Notes what the other end says went wrong, and returns why the connection ends.
     fn told(&self, text: &str, conn: &Conn) -> Close {
         tracing::warn!(target: "natsd", id = conn.id, %text, "the other end of a route sent an error");
-        let lower = text.to_ascii_lowercase();
-        if lower.contains("authorization violation") || lower.contains("authentication") {
-            self.report(&format!(
-                "the server did not accept the credentials: {text}"
-            ));
-            Close::Refused
-        } else {
-            self.report(text);
-            Close::RemoteError
+        match Close::of_refusal(text) {
+            Some(Close::Refused) => {
+                self.report(&format!(
+                    "the server did not accept the credentials: {text}"
+                ));
+                Close::Refused
+            }
+            Some(refused) => refused,
+            None => {
+                self.report(text);
+                Close::RemoteError
+            }
         }
     }
 

@@ -298,13 +298,13 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
-    /// Returns who a connection is, or nothing when it may not be here.
+    /// Returns who a connection is, or why it may not be here.
     pub(crate) fn authenticate(
         &self,
         conn: &Arc<Conn>,
         connect: &Connect,
         nonce: &str,
-    ) -> Option<Identity> {
+    ) -> Result<Identity, Close> {
         let identity = self
             .policy
             .read()
@@ -348,6 +348,7 @@ impl Shared {
             id: conn.id,
             kind: conn.kind,
             why,
+            server_name: conn.link.as_ref().map(|link| link.remote().server_name),
         };
         // Nobody may be listening.
         let _ = self.events.send(event);
@@ -415,8 +416,8 @@ impl Shared {
             };
             let still = self.policy.read().rules(conn.kind).still(&identity);
             match still {
-                Some(identity) => conn.set_identity(identity),
-                None => conn.close(Close::Unauthorized),
+                Ok(identity) => conn.set_identity(identity),
+                Err(why) => conn.close(why),
             }
         }
     }

@@ -11,6 +11,7 @@ mod program;
 mod program_keys;
 mod program_trust;
 mod python;
+mod revoked;
 mod route;
 mod route_names;
 mod route_trust;

@@ -14,31 +14,52 @@ use super::wire::{PATIENCE, Wire, loopback, options};
 
 /// Lets the owners of some keys in, who call their servers by the number of the key.
 #[derive(Debug, Default)]
-struct Friends(Mutex<BTreeSet<u8>>);
+pub(super) struct Friends {
+    now: Mutex<BTreeSet<u8>>,
+    revoked: Mutex<BTreeSet<u8>>,
+}
 
 impl Friends {
-    fn of(friends: &[u8]) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(friends.iter().copied().collect())))
+    pub(super) fn of(friends: &[u8]) -> Arc<Self> {
+        Arc::new(Self {
+            now: Mutex::new(friends.iter().copied().collect()),
+            revoked: Mutex::default(),
+        })
     }
 
     fn change(&self, change: impl FnOnce(&mut BTreeSet<u8>)) {
-        change(&mut self.0.lock().expect("the list"));
+        change(&mut self.now.lock().expect("the list"));
+    }
+
+    pub(super) fn revoke(&self, friend: u8) {
+        self.change(|friends| {
+            friends.remove(&friend);
+        });
+        self.revoked.lock().expect("the list").insert(friend);
     }
 
     fn number(&self, key: &PublicKey) -> Option<u8> {
-        let friends = self.0.lock().expect("the list");
-        friends.iter().copied().find(|seed| public(*seed) == *key)
+        of_key(&self.now, key)
     }
+}
+
+fn of_key(list: &Mutex<BTreeSet<u8>>, key: &PublicKey) -> Option<u8> {
+    let list = list.lock().expect("the list");
+    list.iter().copied().find(|seed| public(*seed) == *key)
 }
 
 impl Judge for Friends {
     fn key(&self, connect: &Connect) -> Option<PublicKey> {
         let key = PublicKey::parse(connect.nkey.as_deref()?).ok()?;
-        self.still(&key).then_some(key)
+        (self.still(&key) || self.was_revoked(&key)).then_some(key)
     }
 
     fn still(&self, key: &PublicKey) -> bool {
         self.number(key).is_some()
+    }
+
+    fn was_revoked(&self, key: &PublicKey) -> bool {
+        of_key(&self.revoked, key).is_some()
     }
 
     fn may_be_called(&self, key: &PublicKey, server_name: &str) -> bool {
@@ -47,24 +68,25 @@ impl Judge for Friends {
     }
 }
 
-fn keys(seed: u8) -> KeyPair {
+pub(super) fn keys(seed: u8) -> KeyPair {
     KeyPair::from_seed(&[seed; 32]).expect("keys")
 }
 
-fn public(seed: u8) -> PublicKey {
+pub(super) fn public(seed: u8) -> PublicKey {
     keys(seed).public()
 }
 
-fn policy(friends: &Arc<Friends>) -> Policy {
+pub(super) fn policy(friends: &Arc<Friends>) -> Policy {
     let friends: Arc<dyn Judge> = Arc::<Friends>::clone(friends);
     Policy {
+        leaves: Rules::Judge(Arc::clone(&friends)),
         routes: Rules::Judge(friends),
         ..Policy::default()
     }
 }
 
 /// Starts a member with this key.
-async fn member(seed: u8, friends: &Arc<Friends>) -> Server {
+pub(super) async fn member(seed: u8, friends: &Arc<Friends>) -> Server {
     named(format!("server-{seed}"), seed, friends).await
 }
 
@@ -86,7 +108,7 @@ async fn named(name: String, seed: u8, friends: &Arc<Friends>) -> Server {
     Server::start(options).await.expect("a server")
 }
 
-fn dial(from: &Server, to: &Server) -> Link {
+pub(super) fn dial(from: &Server, to: &Server) -> Link {
     from.dial_route(Target::Tcp(routes_of(to)))
 }
 
