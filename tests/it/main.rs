@@ -23,5 +23,6 @@ mod sleep;
 mod stock_nats;
 mod together;
 mod tunnel;
+mod unpaired;
 mod upstream;
 mod workspace;

@@ -205,7 +205,13 @@ test("who is unpaired is cut off at once and for ever", { timeout }, async () =>
   await gone.getByText("All members have heard it").waitFor();
   await there.locator("[data-peer='Ada’s laptop']").waitFor({ state: "detached" });
   await inspect(there, "mesh-unpaired");
+  const peer = here.locator("[data-peer='studio']");
+  await peer.locator("[data-link=error]").getByText("Unpaired").waitFor();
+  await peer.getByText("Studio has unpaired this agent").waitFor();
+  await inspect(here, "mesh-unpaired-there");
   await join(await offer());
-  await here.getByText("was revoked").waitFor();
+  // Whoever made the offer hears it as well.
+  await here.getByRole("region", { name: "Pair a computer" }).getByText("studio has unpaired this agent").waitFor();
+  await there.getByRole("region", { name: "Pair a computer" }).getByText("this agent has unpaired Ada’s laptop").waitFor();
   assert.deepEqual(errors.flat(), []);
 });

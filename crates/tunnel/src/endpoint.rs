@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::connections::Connections;
-use crate::gate::{Admission, NOT_ADMITTED, NOT_PAIRED, may_come};
+use crate::gate::{Admission, NOT_ADMITTED, Verdict, judge};
 use crate::info::{Event, LinkInfo, Path, RelayState};
 use crate::limits;
 use crate::peer::PeerId;
@@ -245,7 +245,7 @@ impl Tunnel {
             .unwrap_or_default()
     }
 
-    /// Ends every connection with this peer, whoever made it.
+    /// Ends every connection with this peer, whoever made it. It is told what it would be told if it dialled.
     pub fn cut(&self, peer: PeerId) {
         self.close_those(|of, _, _| of == peer);
     }
@@ -261,7 +261,8 @@ impl Tunnel {
     /// Ends the connections of those who may not come any more.
     pub fn recheck(&self) {
         let admits = Arc::clone(&self.0.admits);
-        self.close_those(|peer, protocol, dialled| !dialled && !may_come(&admits, &peer, protocol));
+        let may_come = |peer, protocol| judge(&admits, &peer, protocol) == Verdict::Welcome;
+        self.close_those(|peer, protocol, dialled| !dialled && !may_come(peer, protocol));
     }
 
     /// Makes the endpoint anew because the machine has slept, once for each sleep: the system may say so, and the clocks show it as well.
@@ -327,13 +328,20 @@ impl Tunnel {
     }
 
     fn close_those(&self, fits: impl Fn(PeerId, Protocol, bool) -> bool) {
-        let (code, reason) = if self.0.stop.is_cancelled() {
-            (DONE, &b"closed"[..])
-        } else {
-            (NOT_ADMITTED, NOT_PAIRED.as_bytes())
+        let reason_for = |connection: &Connection| {
+            let peer = PeerId::from(connection.remote_id());
+            match Protocol::of_alpn(connection.alpn()) {
+                Some(protocol) => (self.0.admits)(&peer, protocol).reason(),
+                None => Verdict::Stranger.reason(),
+            }
         };
         for connection in self.0.connections.matching(fits) {
-            connection.close(VarInt::from_u32(code), reason);
+            match self.0.stop.is_cancelled() {
+                true => connection.close(VarInt::from_u32(DONE), b"closed"),
+                false => {
+                    connection.close(VarInt::from_u32(NOT_ADMITTED), reason_for(&connection));
+                }
+            }
         }
     }
 

@@ -16,8 +16,42 @@ pub(crate) const NOT_ADMITTED: u32 = 403;
 /// The reason that is given with it; it stands in the error that the other end reads.
 pub const NOT_PAIRED: &str = "not paired";
 
+/// The reason that is given to one that was let in once and is so no more. Who does not know it finds [`NOT_PAIRED`] in it.
+pub const UNPAIRED: &str = "not paired: you were unpaired here";
+
 /// Says who may come, for all protocols but [`Protocol::Pair`].
-pub type Admission = Arc<dyn Fn(&PeerId, Protocol) -> bool + Send + Sync>;
+pub type Admission = Arc<dyn Fn(&PeerId, Protocol) -> Verdict + Send + Sync>;
+
+/// What becomes of one that dials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may come.
+    Welcome,
+    /// It may not.
+    Stranger,
+    /// It may not come any more, and is told so.
+    Unpaired,
+}
+
+impl Verdict {
+    /// What one is told that may not come.
+    pub(crate) fn reason(self) -> &'static [u8] {
+        match self {
+            Self::Welcome | Self::Stranger => NOT_PAIRED.as_bytes(),
+            Self::Unpaired => UNPAIRED.as_bytes(),
+        }
+    }
+}
+
+impl From<bool> for Verdict {
+    /// Returns the verdict on one that may come, or that nothing is known of.
+    fn from(may_come: bool) -> Self {
+        match may_come {
+            true => Self::Welcome,
+            false => Self::Stranger,
+        }
+    }
+}
 
 /// The doorkeeper of an endpoint.
 pub(crate) struct Gate {
@@ -43,19 +77,22 @@ impl EndpointHooks for Gate {
         };
         match Protocol::of_alpn(connection.alpn()) {
             None => refused(b"unknown protocol"),
-            Some(protocol) if may_come(&self.admits, &peer, protocol) => {
-                AfterHandshakeOutcome::Accept
-            }
-            Some(protocol) => {
-                // Nobody need listen.
-                let _ = self.events.send(Event::Refused { peer, protocol });
-                refused(NOT_PAIRED.as_bytes())
-            }
+            Some(protocol) => match judge(&self.admits, &peer, protocol) {
+                Verdict::Welcome => AfterHandshakeOutcome::Accept,
+                verdict => {
+                    // Nobody need listen.
+                    let _ = self.events.send(Event::Refused { peer, protocol });
+                    refused(verdict.reason())
+                }
+            },
         }
     }
 }
 
 /// Returns whether this peer may have connections of this protocol.
-pub(crate) fn may_come(admits: &Admission, peer: &PeerId, protocol: Protocol) -> bool {
-    protocol == Protocol::Pair || admits(peer, protocol)
+pub(crate) fn judge(admits: &Admission, peer: &PeerId, protocol: Protocol) -> Verdict {
+    match protocol {
+        Protocol::Pair => Verdict::Welcome,
+        _ => admits(peer, protocol),
+    }
 }

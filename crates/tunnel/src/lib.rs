@@ -21,7 +21,7 @@ mod wake;
 
 pub use config::{Config, Relay, RelayUrlError};
 pub use endpoint::{Arrival, Arrivals, OpenError, StreamError, Tunnel};
-pub use gate::{Admission, NOT_PAIRED};
+pub use gate::{Admission, NOT_PAIRED, UNPAIRED, Verdict};
 pub use info::{Event, LinkInfo, Path, RelayState};
 pub use peer::{PeerId, PeerIdError};
 pub use protocol::Protocol;

@@ -38,6 +38,7 @@ test("a link's state says for how long, or when it is tried again", () => {
   expect(said({ kind: "gone", since })).toBe("Silent · for 3 min");
   const failed = { kind: "error", code: "remote", message: "refused", hint: null, since } as const;
   expect(said({ ...failed, retry_at: "2026-11-22T12:00:30Z" })).toBe("Can't connect · retrying in 30 s");
+  expect(said({ ...failed, code: "unpaired", retry_at: null })).toBe("Unpaired · for 3 min");
   expect(said({ ...failed, retry_at: null })).toBe("Can't connect · for 3 min");
 });
 

@@ -37,6 +37,7 @@ export function linkWords(state: LinkState, now: number, through = false): LinkW
     case "unused":
       return { look: "quiet", words: "Not used", detail: state.message, at: null };
     case "error":
+      if (state.code === "unpaired") return { look: "error", words: "Unpaired", detail: lasting(state.since, now), at: state.since };
       return {
         look: "error",
         words: "Can't connect",

@@ -35,6 +35,8 @@ pub enum Code {
     RemoteAddress,
     /// Nobody on the bus answers for the project.
     NoPeer,
+    /// One of two agents has unpaired the other, for ever.
+    Unpaired,
     /// A bug.
     Internal,
 }
@@ -47,7 +49,7 @@ impl Code {
             Self::Unauthorized => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
-            Self::Conflict => 409,
+            Self::Conflict | Self::Unpaired => 409,
             Self::TooLarge => 413,
             Self::Repository | Self::Internal => 500,
             Self::Unsupported => 501,
@@ -68,6 +70,7 @@ impl fmt::Display for Code {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::Conflict => "conflict",
+            Self::Unpaired => "unpaired",
             Self::TooLarge => "too_large",
             Self::Unsupported => "unsupported",
             Self::Repository => "repository",

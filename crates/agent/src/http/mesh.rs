@@ -9,8 +9,8 @@ use super::extract::Body;
 use super::reply::{Answer, Failure};
 use super::repositories::blocking;
 use crate::api::{
-    AddBridge, AddJoin, AddTrusted, Bridge, Chosen, Error, Join, Mesh, SetRole, SetTunnel, Time,
-    Trusted,
+    AddBridge, AddJoin, AddTrusted, Bridge, Chosen, Code, Error, Join, Mesh, SetRole, SetTunnel,
+    Time, Trusted,
 };
 use crate::core::Core;
 use crate::limits;
@@ -113,6 +113,11 @@ pub(super) async fn trust(
         capabilities,
         since: Some(Time::now()),
     };
+    // A revocation rules over that, and nothing would come of it.
+    if let Some((parting, _)) = core.members.unpaired_here(&id) {
+        let error = Error::new(Code::Unpaired, parting.message);
+        return Err(error.with_hint(parting.hint).into());
+    }
     let shown = trusted_as_shown(entry.clone());
     let add = move |core: &Core| {
         core.trust

@@ -8,6 +8,7 @@ use libfossil::name::ProjectCode;
 use tokio::sync::watch;
 
 use super::held::Held;
+use super::parting::Parting;
 use super::record::{MeshId, Record, RecordId, Statement};
 use super::roll::{Added, Roll, View};
 use super::spread::Told;
@@ -391,6 +392,20 @@ impl Members {
                 self.events.log(Level::Warn, None, words);
             }
         }
+    }
+
+    /// Returns what is said of an agent that this mesh has unpaired, and when it was; nothing of one that it has not.
+    pub(crate) fn unpaired_here(&self, id: &EndpointId) -> Option<(Parting, Time)> {
+        let view = self.view();
+        let revoked = view.revoked.get(id)?;
+        let parting = Parting::here(&self.call(&view, &revoked.by), &self.call(&view, id));
+        Some((parting, Time::from_unix_millis(revoked.at)))
+    }
+
+    /// Returns what is said of an agent that says that it has unpaired this one.
+    pub(crate) fn unpaired_there(&self, id: &EndpointId) -> Parting {
+        let called = self.trust.register.name_of(id);
+        Parting::there(&called.unwrap_or_else(|| self.call(&self.view(), id)))
     }
 
     fn call(&self, view: &View, id: &EndpointId) -> String {

@@ -4,16 +4,19 @@
 //! - [`roll`]: the records of a mesh, and who is a member by them.
 //! - [`book`]: the mesh as a running agent has it.
 //! - [`held`]: pairings of which the other side has not shown yet that it keeps them.
+//! - [`parting`]: what people are told when one of two has unpaired the other.
 //! - [`spread`]: how records, and catalogues of repositories, come to other members.
 
 mod book;
 mod held;
+mod parting;
 mod record;
 mod roll;
 mod spread;
 mod store;
 
 pub(crate) use book::Members;
+pub(crate) use parting::Parting;
 pub(crate) use record::{Record, Statement};
 #[cfg(test)]
 pub(crate) use roll::Roll;

@@ -4,29 +4,48 @@
 use edgesync_tunnel::NOT_PAIRED;
 use natsd::{Close, Found, probe};
 
+use super::Mesh;
 use super::join::{JoinUrl, Way};
 use super::upstream::{host, leafnode_port, what};
+use crate::api::Code;
+use crate::members::Parting;
 use crate::trust::EndpointId;
 
 /// Where the right address is to be found.
 const PRINTED: &str =
     "an agent prints its addresses when it starts, and edgesync sync status there shows them";
 
-/// Returns what failed and what to do about it, of a link of the agent `own` that went down with these words for this reason, perhaps after the
-/// server there told its name.
+/// Returns what failed and what to do about it, of a link that went down with these words for this reason, perhaps after the server there told its name.
 pub(super) async fn look(
+    mesh: &Mesh,
     url: &JoinUrl,
-    own: EndpointId,
     why: &str,
     close: Close,
     server_name: Option<String>,
-) -> (String, Option<String>) {
+) -> (Code, String, Option<String>) {
     let peer = server_name
         .as_ref()
         .and_then(|name| name.parse::<EndpointId>().ok());
-    if url.way() == Way::Tunnel || peer.is_some() {
-        return (why.to_owned(), of_agent(own, why, close, peer));
+    let parted = |peer| mesh.parted(&peer, url.way(), why, close);
+    if let Some(Parting { message, hint }) = url.peer().or(peer).and_then(parted) {
+        return (Code::Unpaired, message, Some(hint));
     }
+    let (message, hint) = if url.way() == Way::Tunnel || peer.is_some() {
+        let own = mesh.parts.keys.id();
+        (why.to_owned(), of_agent(own, why, close, peer))
+    } else {
+        of_address(url, why, close, server_name.is_some()).await
+    };
+    (Code::Remote, message, hint)
+}
+
+/// Returns the same of a link to an address at which no agent has told its name.
+async fn of_address(
+    url: &JoinUrl,
+    why: &str,
+    close: Close,
+    is_named: bool,
+) -> (String, Option<String>) {
     let address = url.address();
     match (close, probe(address).await) {
         // The link that stood was lost, and what answers is not at fault.
@@ -40,7 +59,7 @@ pub(super) async fn look(
             | Close::Hangup
             | Close::ReadFailed,
             Ok(found),
-        ) => of_found(url, why, close, &found, server_name.is_some()),
+        ) => of_found(url, why, close, &found, is_named),
         (_, Err(error)) => (
             format!("{address} cannot be reached: {error}"),
             Some(format!("See whether the agent there runs: {PRINTED}.")),

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use natsd::Target;
 use natsd::leaf::LeafRemote;
-use natsd::{Close, Link, LinkStatus, Target};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
 
+use super::follow::Follower;
 use super::gate::credentials;
 use super::join::{JoinUrl, Way};
 use super::lan::Near;
 use super::neighbours::Place;
-use super::upstream::comes_up;
-use super::{Mesh, amiss, locked, role, twins};
+use super::{Mesh, locked, role};
 use crate::api::{self, Chosen, Code, Error, Level, LinkState, Role, Time};
 use crate::members::View;
 use crate::trust::EndpointId;
@@ -41,6 +41,8 @@ struct Entry {
     from: Chosen,
     /// Who told on this machine that it listens there.
     neighbour: Option<EndpointId>,
+    /// Whether it leads to an agent that this mesh has unpaired, which nobody dials.
+    is_out: bool,
     /// Closes the link when dropped.
     link: Option<DropGuard>,
     /// The role in which the link was begun.
@@ -50,9 +52,9 @@ struct Entry {
 
 /// What is known of a join's link.
 #[derive(Debug)]
-struct Seen {
-    state: LinkState,
-    peer: Option<String>,
+pub(super) struct Seen {
+    pub(super) state: LinkState,
+    pub(super) peer: Option<String>,
 }
 
 impl Dialler {
@@ -133,9 +135,12 @@ impl Dialler {
         if let Some(neighbours) = &mesh.neighbours {
             retired.extend(inner.follow_neighbours(&neighbours.found()));
         }
+        for entry in &mut inner.entries {
+            retired.extend(entry.leave_out(mesh));
+        }
         inner.choose_live();
         let live = inner.live.clone();
-        for entry in &mut inner.entries {
+        for entry in inner.entries.iter_mut().filter(|it| !it.is_out) {
             let unused = role::unused(role, &entry.url).or_else(|| mesh.cannot_dial(&entry.url));
             let spare = role == Role::Leaf && live.as_ref() != Some(&entry.id);
             if unused.is_none() && !spare {
@@ -163,7 +168,7 @@ impl Dialler {
     }
 
     /// The link of a join failed: a leaf tries the next one.
-    fn fail_over(&self, mesh: &Arc<Mesh>, id: &str) {
+    pub(super) fn fail_over(&self, mesh: &Arc<Mesh>, id: &str) {
         let role = {
             let mut inner = locked(&self.inner);
             if inner.role != Role::Leaf || inner.live.as_deref() != Some(id) || !inner.pass_on(id) {
@@ -233,6 +238,7 @@ impl Inner {
             url: url.clone(),
             from,
             neighbour: None,
+            is_out: false,
             link: None,
             role: self.role,
             seen: Arc::new(Mutex::new(Seen { state, peer: None })),
@@ -347,26 +353,25 @@ impl Inner {
         entries.any(|it| it.is_of(Some(*id)) && it.stands())
     }
 
+    /// Returns the joins that a leaf may dial.
+    fn leaves(&self) -> impl Iterator<Item = &Entry> {
+        let dialled = |it: &&Entry| it.url.way() != Way::Route && !it.is_out;
+        self.entries.iter().filter(dialled)
+    }
+
     /// Chooses the one join of a leaf: the present one, else one whose link stands, else the first.
     fn choose_live(&mut self) {
-        let leaves = || {
-            self.entries
-                .iter()
-                .filter(|entry| entry.url.way() != Way::Route)
-        };
-        let present = leaves().find(|entry| Some(&entry.id) == self.live.as_ref());
-        let stands = leaves().find(|entry| entry.stands());
-        let chosen = present.or(stands).or_else(|| leaves().next());
+        let present = self
+            .leaves()
+            .find(|entry| Some(&entry.id) == self.live.as_ref());
+        let stands = self.leaves().find(|entry| entry.stands());
+        let chosen = present.or(stands).or_else(|| self.leaves().next());
         self.live = chosen.map(|entry| entry.id.clone());
     }
 
     /// Makes the join after this one the live one. Returns whether there is another.
     fn pass_on(&mut self, id: &str) -> bool {
-        let leaves: Vec<&Entry> = self
-            .entries
-            .iter()
-            .filter(|entry| entry.url.way() != Way::Route)
-            .collect();
+        let leaves: Vec<&Entry> = self.leaves().collect();
         let at = leaves.iter().position(|entry| entry.id == id);
         let next = at.and_then(|at| leaves.iter().cycle().nth(at + 1));
         match next.map(|entry| entry.id.clone()) {
@@ -392,6 +397,25 @@ impl Entry {
 
     fn stands(&self) -> bool {
         matches!(locked(&self.seen).state, LinkState::Connected { .. })
+    }
+
+    /// Looks whether this mesh has unpaired the agent there, and shows it. Returns the link that is no longer wanted.
+    fn leave_out(&mut self, mesh: &Mesh) -> Option<DropGuard> {
+        let met = locked(&self.seen).peer.clone();
+        let peer = self.url.peer().or_else(|| met?.parse().ok());
+        let state = peer.as_ref().and_then(|peer| mesh.put_out(peer));
+        if !std::mem::replace(&mut self.is_out, state.is_some())
+            && let Some(LinkState::Error { message, .. }) = &state
+        {
+            let words = format!("{}: {message}", self.url);
+            mesh.parts.events.log(Level::Warn, None, words);
+        }
+        let peer = peer.map(|peer| peer.to_string());
+        self.seen = Arc::new(Mutex::new(Seen {
+            state: state?,
+            peer,
+        }));
+        self.link.take()
     }
 
     /// Sets how the join is doing. What followed the link before has no say any more.
@@ -445,138 +469,5 @@ impl Entry {
                 mesh.parts.tasks.spawn(follower.follow(link));
             }
         }
-    }
-}
-
-/// Follows one link, as long as somebody wants it.
-struct Follower {
-    mesh: Arc<Mesh>,
-    id: String,
-    url: JoinUrl,
-    seen: Arc<Mutex<Seen>>,
-    stop: CancellationToken,
-}
-
-impl Follower {
-    async fn follow(self, mut link: Link) {
-        let mut known = None;
-        let mut status = link.status();
-        loop {
-            match status {
-                LinkStatus::Connecting => self.connecting(),
-                LinkStatus::Up { server_name, .. } => {
-                    known = None;
-                    self.stands(&server_name);
-                }
-                // Another connection is the link, which shows in a moment.
-                LinkStatus::Down {
-                    close: Close::Duplicate,
-                    ..
-                } => {}
-                LinkStatus::Down {
-                    server_name: Some(name),
-                    server_id: Some(theirs),
-                    ..
-                } if name == self.mesh.parts.keys.id().to_string() => {
-                    let ours = self.mesh.server.id();
-                    let message = format!(
-                        "the agent there has this agent's identity, {name}: the servers {ours} and {theirs}"
-                    );
-                    self.failed(Code::Conflict, message, Some(twins::HINT.to_owned()));
-                    self.mesh.dialler.fail_over(&self.mesh, &self.id);
-                }
-                LinkStatus::Down {
-                    why,
-                    close,
-                    server_name,
-                    ..
-                } => {
-                    if known.as_ref() != Some(&why) {
-                        let own = self.mesh.parts.keys.id();
-                        let advice = amiss::look(&self.url, own, &why, close, server_name);
-                        tokio::select! {
-                            () = self.stop.cancelled() => return self.part().await,
-                            up = comes_up(&mut link) => {
-                                status = up;
-                                continue;
-                            }
-                            (message, hint) = advice => self.failed(Code::Remote, message, hint),
-                        }
-                        known = Some(why);
-                    }
-                    self.mesh.dialler.fail_over(&self.mesh, &self.id);
-                }
-                _ => {}
-            }
-            status = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return self.part().await,
-                status = link.changed() => status,
-            };
-        }
-    }
-
-    /// Ends the link; when the agent stops, once others were told over it.
-    async fn part(&self) {
-        if self.mesh.parts.stopped.is_cancelled() {
-            self.mesh.farewell().await;
-        }
-    }
-
-    fn connecting(&self) {
-        let mut seen = locked(&self.seen);
-        // A failure stays to be read until it is over.
-        if !matches!(
-            seen.state,
-            LinkState::Error { .. } | LinkState::Connecting { .. }
-        ) {
-            seen.state = LinkState::Connecting { since: Time::now() };
-            drop(seen);
-            self.mesh.publish();
-        }
-    }
-
-    fn stands(&self, server_name: &str) {
-        let since = Time::now();
-        *locked(&self.seen) = Seen {
-            state: LinkState::Connected { since },
-            peer: server_name
-                .parse::<EndpointId>()
-                .ok()
-                .map(|id| id.to_string()),
-        };
-        self.mesh
-            .parts
-            .events
-            .log(Level::Info, None, format!("joined {}", self.url));
-        self.mesh.publish();
-    }
-
-    fn failed(&self, code: Code, message: String, hint: Option<String>) {
-        let now = Time::now();
-        let (since, news) = match &locked(&self.seen).state {
-            LinkState::Error {
-                since,
-                message: before,
-                ..
-            } => (*since, *before != message),
-            _ => (now, true),
-        };
-        if news {
-            let text = format!("{}: {message}", self.url);
-            self.mesh.parts.events.log(Level::Warn, None, text);
-        }
-        *locked(&self.seen) = Seen {
-            state: LinkState::Error {
-                code,
-                message,
-                hint,
-                since,
-                // The server dials again by itself, in seconds.
-                retry_at: None,
-            },
-            peer: None,
-        };
-        self.mesh.publish();
     }
 }

@@ -47,8 +47,10 @@ impl Gate {
 impl Judge for Gate {
     fn key(&self, connect: &Connect) -> Option<PublicKey> {
         let (id, nkey) = read(connect.jwt.as_deref()?)?;
-        // One of our own identity has to prove that as well before it is told of: whoever was shown the binding could say so.
-        if id != self.own && !self.trust.register.knows(&id) {
+        // One of our own identity, or of one that was revoked, has to prove that as well before it is told of: whoever was shown the binding
+        // could say so.
+        let register = &self.trust.register;
+        if id != self.own && !register.knows(&id) && !register.has_revoked(&id) {
             tracing::info!(%id, "an agent that is not trusted wanted a link");
             return None;
         }
@@ -66,6 +68,11 @@ impl Judge for Gate {
             return false;
         }
         owner.is_some_and(|id| self.trust.register.knows(&id))
+    }
+
+    fn was_revoked(&self, key: &PublicKey) -> bool {
+        let owner = self.owner(key);
+        owner.is_some_and(|id| self.trust.register.has_revoked(&id))
     }
 
     fn may_be_called(&self, key: &PublicKey, server_name: &str) -> bool {
@@ -127,6 +134,7 @@ fn read(shown: &str) -> Option<(EndpointId, [u8; 32])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::members::{Record, Roll, Statement};
     use crate::samples::keys;
     use crate::trust::Register;
 
@@ -134,6 +142,28 @@ mod tests {
         let mut connect = Connect::default();
         connect.jwt = Some(shown.to_owned());
         connect
+    }
+
+    #[test]
+    fn who_was_revoked_may_prove_it_and_is_told() {
+        let says = Statement::Revoke {
+            member: keys(2).id(),
+            at: 1,
+        };
+        let record = Record::sign(&keys(3), says).expect("signed");
+        let register = Register::of_run([keys(1).id(), keys(2).id()], None);
+        register.set_members(Roll::new(keys(3).id(), [record]).view());
+        let gate = Gate::new(
+            Arc::new(Trust::new(register)),
+            keys(3).id(),
+            Twin::default(),
+        );
+        for (seed, is_in, revoked) in [(1, true, false), (2, false, true)] {
+            let key = gate.key(&connect(&shown(&keys(seed))));
+            let key = key.expect("it may prove it");
+            assert_eq!((gate.still(&key), gate.was_revoked(&key)), (is_in, revoked));
+        }
+        assert_eq!(gate.key(&connect(&shown(&keys(4)))), None, "a stranger");
     }
 
     #[test]

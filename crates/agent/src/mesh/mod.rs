@@ -6,11 +6,13 @@
 mod amiss;
 mod clocks;
 mod dial;
+mod follow;
 mod gate;
 mod join;
 mod lan;
 mod neighbours;
 mod offered;
+mod parted;
 mod presence;
 mod role;
 mod show;
@@ -22,6 +24,7 @@ mod upstream;
 mod wake;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
@@ -132,6 +135,8 @@ pub(crate) struct Mesh {
     token: String,
     policy: Policy,
     twin: gate::Twin,
+    /// Who says that it has unpaired this agent, and since when.
+    unpaired_by: Mutex<BTreeMap<EndpointId, Time>>,
     role: Arc<Mutex<(Role, Chosen)>>,
     /// One change of the role at a time.
     changing: tokio::sync::Mutex<()>,
@@ -236,6 +241,7 @@ impl Mesh {
             token,
             policy,
             twin,
+            unpaired_by: Mutex::default(),
             role,
             changing: tokio::sync::Mutex::default(),
             dialler,

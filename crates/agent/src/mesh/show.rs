@@ -137,6 +137,7 @@ impl Mesh {
         let mut peers = self.show_heard(standings, stats, now);
         self.show_strangers(&mut peers, stats, now);
         self.show_refused(&mut peers);
+        self.show_unpaired(&mut peers);
         let links = links(stats);
         for link in &links {
             self.show_link(&mut peers, link, now);

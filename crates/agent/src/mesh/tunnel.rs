@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use edgesync_tunnel::{Admission, Arrivals, Event, NOT_PAIRED, OpenError, Path, PeerId, Protocol};
-use edgesync_tunnel::{Relay, Stream, StreamError, Ticket, Tunnel as Endpoint};
+use edgesync_tunnel::{Relay, Stream, StreamError, Ticket, Tunnel as Endpoint, UNPAIRED, Verdict};
 use natsd::Target;
 use natsd::proto::Kind;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -57,11 +57,14 @@ impl Tunnel {
         let (trust, members) = (Arc::clone(&parts.trust), Arc::clone(&parts.members));
         let admits: Admission = Arc::new(move |peer, protocol| {
             let id = endpoint_id(peer);
-            match protocol {
+            if trust.register.has_revoked(&id) {
+                return Verdict::Unpaired;
+            }
+            Verdict::from(match protocol {
                 Protocol::Leaf | Protocol::Route | Protocol::Xfer => trust.register.knows(&id),
                 Protocol::Members => members.listens_to(&id),
                 Protocol::Pair => false,
-            }
+            })
         });
         let lan = config.lan.then(Arc::default);
         let config = edgesync_tunnel::Config {
@@ -290,6 +293,11 @@ impl Mesh {
             match event {
                 Ok(Event::Refused { peer, .. }) => {
                     let id = endpoint_id(&peer);
+                    // One that was unpaired is no news, and dials for as long as it runs.
+                    if self.parts.trust.register.has_revoked(&id) {
+                        tracing::debug!(%id, "an agent that was unpaired wanted a link");
+                        continue;
+                    }
                     tunnel.remember(id);
                     let text = format!("{id} wanted a link over the tunnel and is not trusted");
                     self.parts.events.log(Level::Warn, None, text);
@@ -297,6 +305,9 @@ impl Mesh {
                 Ok(Event::Rebuilt { why }) => {
                     let text = format!("the tunnel was made anew: {why}");
                     self.parts.events.log(Level::Info, None, text);
+                }
+                Ok(Event::Down { peer, why, .. }) if why.contains(UNPAIRED) => {
+                    self.unpaired_by(endpoint_id(&peer));
                 }
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,

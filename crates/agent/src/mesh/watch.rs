@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use edgesync_replica::Input;
-use natsd::Event as ServerEvent;
+use natsd::{Close, Event as ServerEvent};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 
@@ -35,11 +35,21 @@ impl Mesh {
             match event {
                 Ok(ServerEvent::LinkUp { server_name, .. }) => {
                     self.has_link_to(&server_name);
+                    self.linked_with(&server_name);
                     self.greet();
                     self.publish();
                 }
                 Ok(ServerEvent::MaxPayload { bytes }) => self.most.store(bytes, Ordering::Relaxed),
-                Ok(ServerEvent::Disconnected { kind, .. }) => {
+                Ok(ServerEvent::Disconnected {
+                    kind,
+                    why,
+                    server_name,
+                    ..
+                }) => {
+                    let name = server_name.filter(|_| why == Close::RevokedThere);
+                    if let Some(Ok(id)) = name.map(|it| it.parse()) {
+                        self.unpaired_by(id);
+                    }
                     if kind != natsd::proto::Kind::Client {
                         self.publish();
                     }

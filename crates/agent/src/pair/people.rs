@@ -7,7 +7,7 @@ use crate::api::{Code, Error, PendingDevice, PendingState};
 
 impl Pending {
     /// Returns it as every front shows it. `words` says why one has ended.
-    pub(crate) fn shown(&self, words: fn(Why) -> &'static str) -> PendingDevice {
+    pub(crate) fn shown<W: Into<String>>(&self, words: impl FnOnce(Why) -> W) -> PendingDevice {
         let (met, state, why) = match &self.standing {
             Standing::Meeting => (None, PendingState::Meeting, None),
             Standing::Comparing {
@@ -22,7 +22,7 @@ impl Pending {
                 };
                 (Some((name.to_string(), digits.to_string())), state, None)
             }
-            Standing::Ended(why) => (None, PendingState::Ended, Some(words(*why).to_owned())),
+            Standing::Ended(why) => (None, PendingState::Ended, Some(words(*why).into())),
         };
         let (name, digits) = met.unzip();
         PendingDevice {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::doubt::Doubt;
-use super::{End, Pairings, Refused, locked, why_words};
+use super::{End, Pairings, Refused, locked, plain_words};
 use crate::api::{
     ClaimOffer, Code, Error, Level, PairedBy, PendingAgent, PendingDevice, PendingState, Time,
 };
@@ -174,9 +174,6 @@ impl Pairings {
             aim.party(),
             self.parts.members.own_name().clone(),
         );
-        if self.is_revoked(&host) {
-            return Err(Error::new(Code::Conflict, why_words(Why::Revoked)));
-        }
         let nonce = crate::text::random().map_err(no_random)?;
         let claimant = match &aim.proof {
             Some(proof) => {
@@ -219,6 +216,11 @@ impl Pairings {
             self.claim_over(aim, claimant, stream).await
         };
         let claimed = claimed.await;
+        // Whatever else went wrong as well.
+        let claimed = claimed.map_err(|end| match self.is_revoked(&host) {
+            true => End::Said(Why::Revoked),
+            false => end,
+        });
         mesh.pair_over(&aim.ticket);
         match claimed {
             Ok(()) => self.link(mesh, &aim.ticket).await,
@@ -252,12 +254,12 @@ impl Pairings {
     }
 
     pub(super) fn claim_ended(&self, host: &Party, end: &End) {
-        let words = format!("not paired: {end} ({host})");
-        self.parts.events.log(Level::Warn, None, words);
+        let words = self.end_words(host, end);
+        let log = format!("not paired: {words} ({host})");
+        self.parts.events.log(Level::Warn, None, log);
         if let Some(claiming) = locked(&self.claims).get_mut(host) {
-            let refused = claiming.refused.map(why_words);
-            let words = refused.map_or_else(|| end.to_string(), str::to_owned);
-            claiming.ended = Some(words);
+            let refused = claiming.refused.map(plain_words);
+            claiming.ended = Some(refused.map_or(words, str::to_owned));
         }
     }
 
@@ -336,6 +338,10 @@ impl Pairings {
             Message::Refuse { why } => return Err(End::Said(why)),
             _ => return Err(End::Said(Why::Nonsense)),
         };
+        // Only now, so that whoever has made the offer hears who has unpaired whom.
+        if self.is_revoked(&host) {
+            return Err(End::Said(Why::Revoked));
+        }
         let reveal = claimant.hello(&hello);
         let reveal = reveal.map_err(|error| End::Other(error.to_string()))?;
         frames::write(to, &Message::Reveal(reveal)).await?;

@@ -54,7 +54,8 @@ impl Pairings {
     }
 
     fn tell(&self, party: &Party, end: &End) {
-        let words = format!("an agent was not paired: {end} ({party})");
+        let words = self.end_words(party, end);
+        let words = format!("an agent was not paired: {words} ({party})");
         self.parts.events.log(Level::Warn, None, words);
     }
 
@@ -68,13 +69,14 @@ impl Pairings {
         let Message::Claim(claim) = frames::read(from, limits::MEMBER_FRAME_BYTES).await? else {
             return Err(End::Said(Why::Nonsense));
         };
-        if self.is_revoked(&party) {
-            return Err(End::Said(Why::Revoked));
-        }
         let nonce = crate::text::random().map_err(|error| End::Other(error.to_string()))?;
         let hello = locked(&self.desk).claim(party, Purpose::Agent, &claim, nonce, self.now());
         // A wrong try counts after a restart, too.
         self.settle().await?;
+        // After that, so that people here hear of one that has their offer, and of nobody else.
+        if self.is_revoked(&party) {
+            return Err(End::Said(Why::Revoked));
+        }
         frames::write(to, &Message::Hello(hello?)).await?;
         let reveal = match frames::read(from, limits::MEMBER_FRAME_BYTES).await? {
             Message::Reveal(reveal) => reveal,

@@ -79,7 +79,7 @@ enum Refused {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum End {
     /// One of the sides said so.
-    #[error("{}", why_words(*.0))]
+    #[error("{}", plain_words(*.0))]
     Said(Why),
     /// The link broke.
     #[error("{0}")]
@@ -270,6 +270,24 @@ impl Pairings {
         self.parts.members.view().revoked.contains_key(party)
     }
 
+    /// Returns what ended a pairing with `party`, for people. A revocation is told by the side that has made it.
+    fn why_words(&self, party: &Party, why: Why) -> String {
+        let members = &self.parts.members;
+        match (why, members.unpaired_here(party)) {
+            (Why::Revoked, Some((parting, _))) => parting.to_string(),
+            (Why::Revoked, None) => members.unpaired_there(party).to_string(),
+            _ => plain_words(why).to_owned(),
+        }
+    }
+
+    /// Returns the same of any end.
+    fn end_words(&self, party: &Party, end: &End) -> String {
+        match end {
+            End::Said(why) => self.why_words(party, *why),
+            end => end.to_string(),
+        }
+    }
+
     /// Returns what this agent signs for the other.
     fn vouch(
         &self,
@@ -341,8 +359,8 @@ fn rights(capabilities: Option<String>, projects: Option<Vec<String>>) -> Result
     }
 }
 
-/// Returns what ended a pairing, for people.
-fn why_words(why: Why) -> &'static str {
+/// Returns what ended a pairing, where it matters not with whom.
+fn plain_words(why: Why) -> &'static str {
     match why {
         Why::Offer => {
             "The offer does not count, or no longer does. Make a new one on the other agent."
@@ -354,9 +372,7 @@ fn why_words(why: Why) -> &'static str {
         Why::Version => {
             "The other agent speaks another version of pairing. Update EdgeSync here or there."
         }
-        Why::Revoked => {
-            "One of the two was revoked in the other's mesh, which is for ever. It comes back with a new identity: stop it, move identity.key out of its folder, start it again."
-        }
+        Why::Revoked => "One of the two has unpaired the other.",
         _ => "The two did not understand each other. Make a new offer.",
     }
 }

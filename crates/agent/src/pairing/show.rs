@@ -1,6 +1,6 @@
 //! Pairings as people see them.
 
-use super::{Pairings, locked, why_words};
+use super::{Pairings, locked};
 use crate::api::{Event, OpenOffer, PairedBy, Pairing, PendingAgent};
 use crate::pair::{Pending, Purpose};
 
@@ -19,7 +19,8 @@ impl Pairings {
             let desk = locked(&self.desk);
             (desk.open(Purpose::Agent), desk.pending())
         };
-        let mut pending: Vec<PendingAgent> = pending.iter().map(pending_agent).collect();
+        let mut pending: Vec<PendingAgent> =
+            pending.iter().map(|it| self.pending_agent(it)).collect();
         let claims = locked(&self.claims);
         pending.extend(claims.iter().map(|(party, claim)| claim.show(party)));
         Pairing {
@@ -27,14 +28,14 @@ impl Pairings {
             pending,
         }
     }
-}
 
-fn pending_agent(pending: &Pending) -> PendingAgent {
-    PendingAgent {
-        other: pending.shown(why_words),
-        by: match pending.knows_secret {
-            true => PairedBy::Offer,
-            false => PairedBy::Knock,
-        },
+    fn pending_agent(&self, pending: &Pending) -> PendingAgent {
+        PendingAgent {
+            other: pending.shown(|why| self.why_words(&pending.party, why)),
+            by: match pending.knows_secret {
+                true => PairedBy::Offer,
+                false => PairedBy::Knock,
+            },
+        }
     }
 }

@@ -108,6 +108,11 @@ impl Register {
         !members.revoked.contains_key(id) && (members.members.contains_key(id) || named())
     }
 
+    /// Whether the mesh has revoked the identity.
+    pub(crate) fn has_revoked(&self, id: &EndpointId) -> bool {
+        self.members().revoked.contains_key(id)
+    }
+
     /// Returns the letters in a project of an identity that is known.
     pub(crate) fn letters(&self, id: &EndpointId, project: &str) -> Option<String> {
         let members = self.members();

@@ -176,7 +176,7 @@ pub(crate) fn kind(code: Code) -> Kind {
     match code {
         Code::NotFound => Kind::NotFound,
         Code::Conflict => Kind::Conflict,
-        Code::Unauthorized | Code::Forbidden | Code::RemoteLogin => Kind::Refused,
+        Code::Unauthorized | Code::Forbidden | Code::RemoteLogin | Code::Unpaired => Kind::Refused,
         Code::Repository => Kind::Repository,
         Code::Remote | Code::RemoteAddress => Kind::Remote,
         Code::Unreachable | Code::NoPeer => Kind::Unreachable,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use edgesync_agent::api::{
-    Available, LinkKind, LinkState, Mesh, Peer, PeerKind, Role, Time, TunnelPath, agent_called,
+    Available, Code, LinkKind, LinkState, Mesh, Peer, PeerKind, Role, Time, TunnelPath,
+    agent_called,
 };
 use serde::Serialize;
 
@@ -179,6 +180,13 @@ pub(crate) fn mesh_lines(mesh: &Mesh, now: Time) -> String {
         if let Some(error) = &peer.error {
             text.push_str(&format!("  {name}: error: {}\n", printable(&error.message)));
         }
+        if let LinkState::Error {
+            code: Code::Unpaired,
+            ..
+        } = &peer.state
+        {
+            text.push_str(&format!("  {name}: {}\n", link_words(&peer.state, now)));
+        }
     }
     text
 }
@@ -239,6 +247,14 @@ fn table(peers: &[Peer], now: Time) -> String {
             .collect();
         text.push_str(line.trim_end());
         text.push('\n');
+    }
+    for peer in peers {
+        if let LinkState::Error {
+            hint: Some(hint), ..
+        } = &peer.state
+        {
+            text.push_str(&format!("{}: {}\n", printable(&peer.name), printable(hint)));
+        }
     }
     text
 }
@@ -308,6 +324,8 @@ fn peer_words(peer: &Peer, now: Time) -> String {
         (LinkState::Connected { since }, Some(LinkKind::Via)) => {
             format!("connected, heard {} ago", age(*since, now))
         }
+        // What to do about it stands below the table.
+        (LinkState::Error { message, .. }, _) => format!("error: {}", printable(message)),
         (state, _) => link_words(state, now),
     }
 }
@@ -339,7 +357,7 @@ fn age(at: Time, now: Time) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use edgesync_agent::api::{Code, PeerError};
+    use edgesync_agent::api::PeerError;
 
     use super::*;
 
@@ -400,12 +418,27 @@ mod tests {
             repositories: vec![],
             ..peer("laptop")
         };
-        insta::assert_snapshot!(table(&[peer("studio-mac"), stranger, failing, gone], at(122)), @r"
+        let parted = Peer {
+            state: LinkState::Error {
+                code: Code::Unpaired,
+                message: "hub has unpaired this agent".to_owned(),
+                hint: Some("Give this agent a new identity.".to_owned()),
+                since: at(0),
+                retry_at: None,
+            },
+            link: None,
+            round_trip_ms: None,
+            repositories: vec![],
+            ..peer("hub")
+        };
+        insta::assert_snapshot!(table(&[peer("studio-mac"), stranger, failing, gone, parted], at(122)), @r"
         NAME              STATE                                        LINK            RIGHTS           ROUND TRIP  EXCHANGED  REPOSITORIES
         studio-mac        connected for 2 min                          route           gio              3.2 ms      12 s ago   docs, src
         stranger\u{202e}  connected, heard 2 min ago, not trusted      through others  -                -           -
         tablet            error: the reply's signature does not match  route           go in 1 project  3.2 ms      12 s ago   docs, src
         laptop            silent for 1 min                             -               gio              -           12 s ago
+        hub               error: hub has unpaired this agent           -               gio              -           12 s ago
+        hub: Give this agent a new identity.
         ");
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use edgesync_tunnel::{
-    Admission, Arrival, Config, Event, PeerId, Protocol, StreamError, Ticket, Tunnel,
+    Admission, Arrival, Config, Event, PeerId, Protocol, StreamError, Ticket, Tunnel, Verdict,
 };
 use iroh_relay::server::{RelayConfig, Server, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,6 +19,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Member {
     pub(crate) tunnel: Tunnel,
     pub(crate) lets_in: Arc<Mutex<Vec<PeerId>>>,
+    /// Whom it has let in once and tells that this is over.
+    pub(crate) unpaired: Arc<Mutex<Vec<PeerId>>>,
 }
 
 /// Returns a configuration on the loopback interface.
@@ -34,10 +36,14 @@ impl Member {
     /// Opens an endpoint that sends back whatever comes over its streams.
     pub(crate) async fn open(config: Config) -> Self {
         let lets_in = Arc::new(Mutex::new(Vec::new()));
-        let list = Arc::clone(&lets_in);
+        let unpaired = Arc::new(Mutex::new(Vec::new()));
+        let lists = [Arc::clone(&lets_in), Arc::clone(&unpaired)];
         let admits = move |peer: &PeerId, _: Protocol| {
-            let list: std::sync::MutexGuard<'_, Vec<PeerId>> = list.lock().expect("a list");
-            list.contains(peer)
+            let has = |list: &Mutex<Vec<PeerId>>| list.lock().expect("a list").contains(peer);
+            match lists.each_ref().map(|list| has(list)) {
+                [_, true] => Verdict::Unpaired,
+                [is_in, false] => Verdict::from(is_in),
+            }
         };
         let admits: Admission = Arc::new(admits);
         let open = async {
@@ -70,7 +76,11 @@ impl Member {
                 });
             }
         });
-        Self { tunnel, lets_in }
+        Self {
+            tunnel,
+            lets_in,
+            unpaired,
+        }
     }
 
     pub(crate) fn id(&self) -> PeerId {

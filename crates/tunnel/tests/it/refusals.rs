@@ -1,6 +1,6 @@
 //! Who is turned away, and what that costs.
 
-use edgesync_tunnel::{Event, PeerId, Protocol, StreamError};
+use edgesync_tunnel::{Event, NOT_PAIRED, PeerId, Protocol, StreamError, UNPAIRED};
 use iroh::endpoint::presets;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -74,6 +74,38 @@ async fn who_is_taken_off_the_list_loses_what_stands() {
     b.tunnel.recheck();
     assert!(stream.read_exact(&mut [0]).await.is_err());
     assert!(a.echo(b.id(), Protocol::Leaf).await.is_err());
+}
+
+#[tokio::test]
+async fn who_was_unpaired_is_told_so_whoever_dialled_and_a_stranger_is_not() {
+    let (a, b) = (Member::open(config(1)).await, Member::open(config(2)).await);
+    let c = Member::open(config(3)).await;
+    a.lets_in(&b);
+    b.lets_in(&a);
+    a.tunnel.know(b.ticket().await);
+    b.tunnel.know(a.ticket().await);
+    c.tunnel.know(b.ticket().await);
+    a.echo(b.id(), Protocol::Route).await.expect("an answer");
+    b.echo(a.id(), Protocol::Leaf).await.expect("an answer");
+    let both = [Protocol::Route, Protocol::Leaf].map(|ended| (ended, a.tunnel.events()));
+    b.unpaired.lock().expect("a list").push(a.id());
+    b.tunnel.recheck();
+    b.tunnel.cut(a.id());
+    for (ended, mut events) in both {
+        let is_told = |event: &Event| matches!(event, Event::Down { protocol, why, .. } if *protocol == ended && why.contains(UNPAIRED));
+        heard(&mut events, is_told).await;
+    }
+    for protocol in Protocol::ALL {
+        if protocol == Protocol::Pair {
+            a.echo(b.id(), protocol).await.expect("pairing is open");
+            continue;
+        }
+        let why = a.echo(b.id(), protocol).await.expect_err("refused");
+        // What earlier versions look for is in it.
+        assert!(why.contains(UNPAIRED) && why.contains(NOT_PAIRED), "{why}");
+        let why = c.echo(b.id(), protocol).await.expect_err("refused");
+        assert!(why.contains(NOT_PAIRED) && !why.contains(UNPAIRED), "{why}");
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ async fn open(seed: u8, opens: &'static [Protocol]) -> (Tunnel, Streams) {
         listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         ..edgesync_tunnel::Config::default()
     };
-    let admits = Arc::new(move |_: &PeerId, protocol| opens.contains(&protocol));
+    let admits = Arc::new(move |_: &PeerId, protocol| opens.contains(&protocol).into());
     Tunnel::open(config, admits).await.expect("a tunnel")
 }
 
