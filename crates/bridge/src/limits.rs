@@ -59,6 +59,12 @@ pub(crate) const QUICK_BYTES: usize = 256 * 1024;
 /// Time for the server's answer to the question what it holds.
 pub(crate) const PROBE: Duration = Duration::from_secs(30);
 
+/// How often a server is asked what project it has that answers 400, as a new stock server does while it makes its tables.
+pub(crate) const FIRST_TRIES: usize = 4;
+
+/// Wait before it is asked again; its tables are made in milliseconds.
+pub(crate) const FIRST_AGAIN: Duration = Duration::from_millis(300);
+
 /// Wait before the server is asked what it holds after a request that may have changed it: several follow each other.
 pub(crate) const SETTLE: Duration = Duration::from_millis(50);
 

@@ -11,8 +11,9 @@ use libfossil::xfer::frame::{self, ContentType};
 use libfossil::xfer::parse::{Item, Items};
 
 use reqwest::Url;
+use tokio::time::sleep;
 
-use crate::http::Http;
+use crate::http::{Http, HttpError};
 use crate::limits;
 use crate::server::{FossilServer, ServerError};
 
@@ -106,7 +107,8 @@ pub(crate) async fn look(server: &FossilServer, random: [u8; 20], before: &Stand
     }
 }
 
-/// Returns the project that is at an address: a server names it to whoever begins a clone, also when it refuses the clone.
+/// Returns the project that is at an address: a server names it to whoever begins a clone, also when it refuses the clone. One
+/// that answers 400 is asked again: a new stock server does so when its first requests come together.
 ///
 /// # Errors
 /// [`Fault`].
@@ -125,8 +127,17 @@ pub async fn project_at(http: &Http, url: &Url, random: [u8; 20]) -> Result<Proj
     let cards = [Card::Pragma(Pragma::ClientVersion(PEER_VERSION)), clone];
     let message: Vec<u8> = cards.iter().flat_map(Card::to_bytes).collect();
     let body = nobody.body(&message);
-    let asked = nobody.ask(ContentType::Packed, body, limits::PROBE).await;
-    let (content_type, body) = asked?;
+    let mut tries = limits::FIRST_TRIES;
+    let (content_type, body) = loop {
+        let asked = nobody.ask(ContentType::Packed, body.clone(), limits::PROBE);
+        match asked.await {
+            Err(ServerError::Http(HttpError::Status { status: 400, .. })) if tries > 1 => {
+                tries -= 1;
+                sleep(limits::FIRST_AGAIN).await;
+            }
+            asked => break asked?,
+        }
+    };
     let message = frame::decode(content_type, body).map_err(ServerError::from)?;
     let mut refusal = None;
     for item in Items::new(message) {

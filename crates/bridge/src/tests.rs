@@ -284,6 +284,51 @@ async fn a_server_names_its_project_also_to_who_may_not_clone() {
     }
 }
 
+/// Stands before a server, and answers the first `refusals` requests 400, as a new stock server may. Returns its address.
+async fn refusing_first(server: &StockFossil, refusals: usize) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let behind = server.port;
+    tokio::spawn(async move {
+        for count in 0.. {
+            let (mut client, _) = listener.accept().await.expect("a request");
+            if count < refusals {
+                let read = client.read(&mut [0; 65536]).await;
+                assert_ne!(read.expect("a request"), 0);
+                let answer =
+                    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                client.write_all(answer).await.expect("an answer");
+                client.shutdown().await.expect("an end");
+                // What is not read when a connection is closed takes its answer away.
+                let _ = client.read_to_end(&mut Vec::new()).await;
+                continue;
+            }
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(("127.0.0.1", behind))
+                    .await
+                    .expect("it runs");
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    format!("http://{address}/")
+}
+
+#[tokio::test]
+async fn a_new_server_that_trips_over_its_first_requests_is_asked_again() {
+    let lab = Lab::new();
+    let project = lab.repository("server.fossil", "gio");
+    let server = lab.serve("server.fossil");
+    let http = Http::new().expect("clients");
+    for (refusals, found) in [(2, true), (limits::FIRST_TRIES, false)] {
+        let url = refusing_first(&server, refusals).await.parse();
+        let asked = project_at(&http, &url.expect("an address"), [9; 20]).await;
+        assert_eq!(asked.ok(), found.then_some(project), "{refusals}");
+    }
+}
+
 #[tokio::test]
 async fn another_project_is_told_apart_and_not_cloned() {
     let lab = Lab::new();

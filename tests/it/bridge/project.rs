@@ -20,7 +20,7 @@ fn a_server_with_another_project_than_was_named_ends_it_and_one_that_is_away_is_
         let mut command = place.edgesync(0);
         command.args(["bridge", "serve", "--json", "--poll", "300ms"]);
         command.args(["--fossil-url", &url, "--project", wrong]);
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("it starts")
     };
     let info = run(place.fossil().args(["info", "-R"]).arg(&server.repository));
@@ -43,6 +43,9 @@ fn a_server_with_another_project_than_was_named_ends_it_and_one_that_is_away_is_
     };
     let output = serve().wait_with_output().expect("it ends");
     assert!(!String::from_utf8_lossy(&output.stdout).contains("ready"));
+    // Where the right code is known, nobody is sent to look for it.
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!log.contains("fossil info"), "{log}");
     ended(output);
 
     // Away at first: that is said, and it goes on until there is an answer.

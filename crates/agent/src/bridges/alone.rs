@@ -112,8 +112,8 @@ impl Alone {
         };
         let mut bridges = Vec::new();
         for place in places {
-            let name = place.remote.to_string();
-            let bridge = Running::start(place, &host, log(name))?;
+            let log = log(&place);
+            let bridge = Running::start(place, &host, log)?;
             bridge.ready.notified().await;
             bridges.push(bridge);
         }
@@ -245,17 +245,23 @@ fn known(
     Ok(trust)
 }
 
-/// Returns what writes to the log how the server at `name` stands, when that changes.
-fn log(name: String) -> impl Fn(&LinkState) + Send + 'static {
-    let last = std::sync::Mutex::new(None);
+/// Returns what writes to the log how a server stands, when that changes. That it has had another project from the first is why the bridge ends, and
+/// told there with the project that it has.
+fn log(place: &Place) -> impl Fn(&LinkState) + Send + 'static {
+    let name = place.remote.to_string();
+    let foreign = fault_error(&Fault::Project(place.project)).message;
+    let last: std::sync::Mutex<Option<LinkState>> = std::sync::Mutex::new(None);
     move |state| {
         let mut last = last
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if last.replace(state.clone()).as_ref() == Some(state) {
+        let before = last.replace(state.clone());
+        if before.as_ref() == Some(state) {
             return;
         }
         match state {
+            LinkState::Error { message, .. }
+                if *message == foreign && !answered(before.as_ref()) => {}
             LinkState::Connected { .. } => tracing::info!("{name} answers"),
             LinkState::Error { message, hint, .. } => {
                 tracing::warn!(hint = hint.as_deref(), "{name}: {message}");
@@ -263,6 +269,11 @@ fn log(name: String) -> impl Fn(&LinkState) + Send + 'static {
             _ => {}
         }
     }
+}
+
+/// Whether a server that stood like this had answered.
+fn answered(before: Option<&LinkState>) -> bool {
+    matches!(before, Some(LinkState::Connected { .. }))
 }
 
 fn internal(error: &dyn std::fmt::Display) -> Error {
