@@ -1,7 +1,7 @@
 //! Real agents that are paired by their commands: nobody is trusted before, and nobody afterwards who was unpaired.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -22,6 +22,7 @@ const TABLES: [&str; 6] = [
 struct Asking {
     process: Child,
     lines: std::io::Lines<BufReader<ChildStdout>>,
+    aside: std::io::Lines<BufReader<ChildStderr>>,
 }
 
 impl Asking {
@@ -32,11 +33,16 @@ impl Asking {
             .arg("--json")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
         let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-        Self { process, lines }
+        let aside = BufReader::new(process.stderr.take().expect("its errors")).lines();
+        Self {
+            process,
+            lines,
+            aside,
+        }
     }
 
     fn line(&mut self) -> Value {
@@ -50,6 +56,12 @@ impl Asking {
         // One that has heard that the other side ended it asks no more.
         let _ = writeln!(input, "{line}");
         self.ends()
+    }
+
+    /// Reads what it says beside its output until these words.
+    fn says(&mut self, words: &str) {
+        let mut lines = self.aside.by_ref().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains(words)), "{words}");
     }
 
     /// Ends its input, as that of a command that runs in the background.
@@ -349,6 +361,9 @@ fn commands_at_which_nobody_can_type_wait_until_both_are_accepted_otherwise() {
     let digits = joining.line()["digits"].clone();
     let code = digits.as_str().expect("digits");
     assert_eq!(offering.line()["digits"], digits);
+    for (asking, other) in [(&mut offering, &ids[1]), (&mut joining, &ids[0])] {
+        asking.says(&format!("edgesync peers accept {other} --code NNNNNN"));
+    }
     for (number, other) in [(0, &ids[1]), (1, &ids[0])] {
         let accept = ["peers", "accept", other, "--code", code];
         run(place.edgesync(number).args(accept));
@@ -417,6 +432,11 @@ fn who_types_other_digits_or_says_no_pairs_nobody() {
     let mut again = Asking::new(&place, 1, &["join", first.address("ticket")]);
     again.line();
     assert!(!again.types("no"));
+    // What has ended waits no more, also while it is still shown in the app.
+    for number in [0, 1] {
+        let waiting = run(place.edgesync(number).args(["peers", "pending"]));
+        assert_eq!(waiting, "nobody waits to be paired\n");
+    }
     assert_eq!([members(&first), members(&second)], [0, 0]);
     assert_eq!(second.mesh()["joins"], json!([]));
 }

@@ -148,7 +148,10 @@ impl Waiting {
     #[expect(clippy::unused_self, reason = "every command runs itself")]
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         let agent = AgentApi::find()?;
-        let pairing: Pairing = runtime()?.block_on(agent.get("mesh/pairing"))?;
+        let mut pairing: Pairing = runtime()?.block_on(agent.get("mesh/pairing"))?;
+        // One that has ended waits for nothing.
+        let waits = |it: &PendingAgent| it.other.state != PendingState::Ended;
+        pairing.pending.retain(waits);
         out.print(&pairing.pending, |pending| match pending.is_empty() {
             true => "nobody waits to be paired\n".to_owned(),
             false => pending.iter().map(line).collect(),
@@ -188,9 +191,12 @@ async fn talk(
         let event = tokio::select! {
             event = events.next::<Event>() => event?,
             line = heard(&mut typed) => {
-                typed = None;
-                if let Some((id, _)) = &other {
-                    decide(agent, id, given, &line).await?;
+                let Some((id, _)) = &other else { continue };
+                match line {
+                    Some(line) => decide(agent, id, given, &line).await?,
+                    None => out.aside(format!(
+                        "Nobody can type here. With the digits that the other side shows: edgesync peers accept {id} --code NNNNNN"
+                    )),
                 }
                 continue;
             }

@@ -90,9 +90,9 @@ impl Pair {
             let event = tokio::select! {
                 event = events.next::<Event>() => event?,
                 line = heard(&mut typed) => {
-                    typed = None;
-                    if let Some(id) = &phone {
-                        self.accept(agent, id, line).await?;
+                    match (line, &phone) {
+                        (Some(line), Some(id)) => self.accept(agent, id, line).await?,
+                        _ => out.aside("Nobody can type here. Accept the phone in the app, under Devices."),
                     }
                     continue;
                 }
@@ -198,16 +198,15 @@ pub(crate) fn read_line() -> oneshot::Receiver<String> {
     line
 }
 
-/// Returns what was typed; never, while nothing is asked or typed, nor where nobody can type.
-pub(crate) async fn heard(typed: &mut Option<oneshot::Receiver<String>>) -> String {
-    if let Some(line) = typed {
-        if let Ok(line) = line.await {
-            return line;
-        }
-        // Input has ended. Who is asked again may be able to answer.
-        *typed = None;
-    }
-    std::future::pending().await
+/// Returns what was typed, nothing where nobody can type; never, while nothing is asked or typed.
+pub(crate) async fn heard(typed: &mut Option<oneshot::Receiver<String>>) -> Option<String> {
+    let Some(line) = typed else {
+        return std::future::pending().await;
+    };
+    let line = line.await.ok();
+    // It is heard once.
+    *typed = None;
+    line
 }
 
 /// Take a phone's rights away; its open page goes blank at once
