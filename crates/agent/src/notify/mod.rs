@@ -23,7 +23,7 @@ mod vouch;
 mod tests;
 
 pub use alone::Alone;
-pub use edgesync_notify::text;
+pub use edgesync_notify::{name, text};
 pub(crate) use office::{Follows, Office};
 pub(crate) use opening::begin;
 pub(crate) use place::{ATTACHMENTS, ready};

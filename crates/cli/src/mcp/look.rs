@@ -316,15 +316,24 @@ impl Questions {
             self.desktop
                 .then(|| "the desktop of this machine".to_owned()),
             counted(self.phones, "paired phone", "paired phones"),
-            counted(
-                self.listening,
-                "other device that listens",
-                "other devices that listen",
-            ),
         ];
         let ways: Vec<_> = ways.into_iter().flatten().collect();
-        if !ways.is_empty() {
-            return format!("A question is shown on {}.", ways.join(", "));
+        let others = counted(
+            self.listening,
+            "other device that listens",
+            "other devices that listen",
+        );
+        let shows = "shows it where it has a desktop or a phone";
+        match (ways.is_empty(), others) {
+            (false, None) => return format!("A question is shown on {}.", ways.join(", ")),
+            (false, Some(others)) => {
+                let ways = ways.join(", ");
+                return format!(
+                    "A question is shown on {ways}, and goes to {others}; each {shows}."
+                );
+            }
+            (true, Some(others)) => return format!("A question goes to {others}; each {shows}."),
+            (true, None) => {}
         }
         let later = match self.devices {
             0 => "no other device may answer",
@@ -371,4 +380,31 @@ pub(super) async fn status() -> Result<Status, Failure> {
         questions,
         no_questions,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_shown_where_there_are_screens_and_goes_to_whoever_listens() {
+        let reach = |desktop, listening| {
+            Questions {
+                reach: String::new(),
+                waiting: 0,
+                desktop,
+                phones: 0,
+                devices: 2,
+                listening,
+                bus: true,
+            }
+            .reach()
+        };
+        let own = "A question is shown on the desktop of this machine";
+        let other = "1 other device that listens; each shows it where it has a desktop or a phone.";
+        assert_eq!(reach(true, 0), format!("{own}."));
+        assert_eq!(reach(true, 1), format!("{own}, and goes to {other}"));
+        assert_eq!(reach(false, 1), format!("A question goes to {other}"));
+        assert!(reach(false, 0).starts_with("Nobody is shown a question at once"));
+    }
 }

@@ -2,11 +2,12 @@
 
 use clap::Args;
 use edgesync_agent::api::{NotifyPresence, NotifyThread};
+use edgesync_agent::notify::name::Project;
 use edgesync_agent::notify::text::shown_on_a_line;
 
 use super::place::{Place, PlaceArg, part, with};
 use super::words::{is_thread, line, priority, sender, short, state, text_line};
-use crate::error::{Failure, Kind};
+use crate::error::{Failure, Kind, OrFail as _};
 use crate::output::Output;
 use crate::units::format_count;
 
@@ -26,9 +27,14 @@ pub(crate) struct Threads {
 
 impl Threads {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+        let project = self.project.as_deref().map(Project::parse).transpose();
+        let project = project.or_fail(Kind::Usage, "--project")?;
         let threads = with(&self.place, async |place| place.threads().await)?;
-        let wanted =
-            |thread: &NotifyThread| self.project.as_ref().is_none_or(|it| *it == thread.project);
+        let wanted = |thread: &NotifyThread| {
+            project
+                .as_ref()
+                .is_none_or(|it| it.as_str() == thread.project)
+        };
         let threads: Vec<_> = threads.into_iter().filter(wanted).collect();
         out.print(&threads, |threads| {
             let line = |thread: &NotifyThread| {

@@ -37,7 +37,7 @@ pub(crate) struct Watch {
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
 
-    /// Only those of this thread, by its id or first digits
+    /// Only those of this thread, which is there already, by its id or first digits
     #[arg(long, value_name = "THREAD")]
     thread: Option<String>,
 
@@ -52,7 +52,14 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         runtime()?.block_on(async {
-            match self.place.find_listening().await? {
+            let place = self.place.find_listening().await?;
+            if let Some(thread) = &self.thread
+                && let Err(failure) = place.conversation(thread).await
+            {
+                place.close().await;
+                return Err(failure);
+            }
+            match place {
                 Place::Agent(agent) => self.watch_agent(*agent, out).await,
                 Place::Alone(alone) => self.watch_bus(*alone, out).await,
             }

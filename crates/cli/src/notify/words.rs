@@ -36,8 +36,13 @@ pub(super) fn line(message: &NotifyMessage) -> String {
         _ => format!("text:{body}"),
     };
     let late = if message.late { " (late)" } else { "" };
+    let media: Vec<_> = message.media.iter().map(|it| shown_on_a_line(it)).collect();
+    let attached = match media.is_empty() {
+        true => String::new(),
+        false => format!(" attached:{}", media.join(",")),
+    };
     format!(
-        "[{}] thread:{} from:{} {said}{late}\n",
+        "[{}] thread:{} from:{} {said}{attached}{late}\n",
         message.time,
         short(&message.thread),
         sender(message)

@@ -36,6 +36,8 @@ fn an_attachment_is_saved_and_never_shown_and_one_that_is_not_there_is_told() {
     }
     // Somebody took it away, or it has not come yet.
     let thread = &sent["thread"].as_str().expect("a thread")["thread-".len()..][..8];
+    let log = lab.edgesync(&["notify", "log", thread]);
+    assert!(log.ends_with(" text:Look attached:look.png\n"), "{log}");
     let path = format!("demo/media/{thread}/{}/look.png", &id["msg-".len()..][..8]);
     let status = lab.json(&["notify", "status"]);
     let repository = status["repository"].as_str().expect("a path");

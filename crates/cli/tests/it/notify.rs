@@ -133,6 +133,19 @@ fn a_thread_or_message_without_a_name_is_told_to_be_missing() {
         let words = format!("error: the {what} is missing: its text is empty\n");
         assert_eq!((ran.code, ran.stderr), (64, words));
     }
+    // Nobody waits for what cannot come.
+    let watched = lab.run(&["notify", "watch", "--thread", "0123abcd"]);
+    assert!(
+        watched.code > 0 && watched.stderr.contains("0123abcd"),
+        "{}",
+        watched.stderr
+    );
+    let listed = lab.run(&["notify", "threads", "--project", "a/b"]);
+    assert_eq!(listed.code, 64, "{}", listed.stderr);
+    assert_eq!(
+        lab.edgesync(&["notify", "threads", "--project", "later"]),
+        "no threads\n"
+    );
 }
 
 #[test]
