@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
+use tokio_util::sync::CancellationToken;
 
-use super::App;
-use super::extract::{Body, Parameter};
+use super::extract::{Body, Parameter, Query};
 use super::reply::Answer;
-use crate::api::{AcceptDevice, Devices, Error, MadeOffer, MakeOffer};
+use super::{App, offered};
+use crate::api::{AcceptDevice, Devices, Error, MakeOffer};
 use crate::core::Core;
 use crate::pair::{Party, Why};
 use crate::phone::Phones;
@@ -22,10 +24,16 @@ pub(super) async fn show(State(core): State<App>) -> Answer<Json<Devices>> {
 /// `POST /api/v1/devices/offer`.
 pub(super) async fn offer(
     State(core): State<App>,
+    Query(how): Query<offered::How>,
     Body(wish): Body<MakeOffer>,
-) -> Answer<(StatusCode, Json<MadeOffer>)> {
-    let made = phones(&core)?.offer(&wish).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+) -> Answer<Response> {
+    let phones = phones(&core)?;
+    if !how.held {
+        return Ok(offered::whole(phones.offer(&wish).await?));
+    }
+    let gone = CancellationToken::new();
+    let made = phones.offer_until(&wish, gone.clone()).await?;
+    Ok(offered::held(&made, gone))
 }
 
 /// `DELETE /api/v1/devices/offer`.

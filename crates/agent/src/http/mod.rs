@@ -10,6 +10,7 @@ mod history;
 mod mesh;
 mod notify;
 mod ntfy;
+mod offered;
 mod page;
 mod pairing;
 mod phone;

@@ -3,11 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
+use tokio_util::sync::CancellationToken;
 
-use super::App;
-use super::extract::{Body, Parameter};
+use super::extract::{Body, Parameter, Query};
 use super::reply::Answer;
-use crate::api::{AcceptAgent, ClaimOffer, Error, MadeOffer, Pairing, PendingAgent};
+use super::{App, offered};
+use crate::api::{AcceptAgent, ClaimOffer, Error, Pairing, PendingAgent};
 use crate::pair::{Party, Why};
 
 /// `GET /api/v1/mesh/pairing`.
@@ -16,11 +18,19 @@ pub(super) async fn show(State(core): State<App>) -> Answer<Json<Pairing>> {
 }
 
 /// `POST /api/v1/mesh/pairing/offer`.
-pub(super) async fn offer(State(core): State<App>) -> Answer<(StatusCode, Json<MadeOffer>)> {
+pub(super) async fn offer(
+    State(core): State<App>,
+    Query(how): Query<offered::How>,
+) -> Answer<Response> {
     let mesh = core.mesh()?;
     let ticket = mesh.pairing_ticket().await?;
-    let made = mesh.pairings().offer(&ticket).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+    let pairings = mesh.pairings();
+    if !how.held {
+        return Ok(offered::whole(pairings.offer(&ticket).await?));
+    }
+    let gone = CancellationToken::new();
+    let made = pairings.offer_until(mesh, &ticket, gone.clone()).await?;
+    Ok(offered::held(&made, gone))
 }
 
 /// `DELETE /api/v1/mesh/pairing/offer`.

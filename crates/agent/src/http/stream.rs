@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use serde::Serialize;
 
 use super::App;
 use crate::api::Event;
@@ -21,7 +22,7 @@ pub(super) async fn events(State(core): State<App>) -> Response {
             Ok(event) => event?,
             Err(_) => Arc::new(Event::Beat),
         };
-        Some((Ok::<_, Infallible>(line(&event)), subscription))
+        Some((Ok::<_, Infallible>(line(&*event)), subscription))
     });
     (
         [(header::CONTENT_TYPE, "application/x-ndjson")],
@@ -30,9 +31,10 @@ pub(super) async fn events(State(core): State<App>) -> Response {
         .into_response()
 }
 
-fn line(event: &Event) -> Bytes {
+/// Returns a value as a line of JSON.
+pub(super) fn line(value: &impl Serialize) -> Bytes {
     // These types hold nothing that JSON cannot.
-    let mut line = serde_json::to_vec(event).unwrap_or_default();
+    let mut line = serde_json::to_vec(value).unwrap_or_default();
     line.push(b'\n');
     line.into()
 }

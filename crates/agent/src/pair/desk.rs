@@ -134,6 +134,8 @@ struct Offer {
     typed: Verifier,
     made: Now,
     tries: u8,
+    /// It counts while somebody holds it: an end of this agent is its end as well.
+    is_held: bool,
 }
 
 #[derive(Debug)]
@@ -183,6 +185,7 @@ impl Desk {
                 typed: kept.typed,
                 made,
                 tries: kept.tries,
+                is_held: false,
             };
             (!life.is_zero()).then_some((kept.purpose, offer))
         };
@@ -203,8 +206,27 @@ impl Desk {
             typed,
             made: now,
             tries: limits::OFFER_TRIES,
+            is_held: false,
         };
         self.offers.insert(purpose, offer);
+    }
+
+    /// Has the open offer end with this agent.
+    pub(crate) fn hold(&mut self, purpose: Purpose) {
+        if let Some(offer) = self.offers.get_mut(&purpose) {
+            offer.is_held = true;
+        }
+    }
+
+    /// Takes back the offer with this secret, and no other, and ends the pairings that came of it.
+    pub(crate) fn let_go(&mut self, secret: &Verifier) {
+        let is_it = |offer: &Offer| offer.secret.is(secret);
+        self.offers.retain(|_, offer| !is_it(offer));
+        for deal in self.deals.values_mut() {
+            if deal.offer.as_ref().is_some_and(is_it) {
+                deal.end(Why::Cancelled);
+            }
+        }
     }
 
     /// Takes an offer back. Returns whether there was one.
@@ -231,7 +253,8 @@ impl Desk {
             made: offer.made.wall,
             tries: offer.tries,
         };
-        self.offers.iter().map(kept).collect()
+        let lasting = self.offers.iter().filter(|(_, offer)| !offer.is_held);
+        lasting.map(kept).collect()
     }
 
     /// Hears a claim by `party`, and returns what to say to it. `nonce` is random, and for this answer alone.

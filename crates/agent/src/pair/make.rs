@@ -3,7 +3,7 @@
 use super::code::{Secret, TypedCode};
 use super::desk::{Desk, Now};
 use super::offer::{OfferSecret, Purpose};
-use super::proof::Party;
+use super::proof::{Party, Verifier};
 use crate::api::{Error, MadeOffer, Time};
 
 /// The secrets of an offer that is being made, in both forms.
@@ -31,9 +31,14 @@ impl Fresh {
         &self.secret
     }
 
+    /// What tells the offer from others.
+    pub(crate) fn verifier(&self, purpose: Purpose, host: &Party) -> Verifier {
+        OfferSecret::Read(self.secret.clone()).verifier(host, purpose)
+    }
+
     /// Has the desk take who knows these. Returns until when they count.
     pub(crate) fn put(&self, desk: &mut Desk, purpose: Purpose, host: &Party, now: Now) -> Time {
-        let read = OfferSecret::Read(self.secret.clone()).verifier(host, purpose);
+        let read = self.verifier(purpose, host);
         let typed = OfferSecret::Typed(self.typed.clone()).verifier(host, purpose);
         desk.offer(purpose, read, typed, now);
         desk.open(purpose).map_or(now.wall, |(until, _)| until)

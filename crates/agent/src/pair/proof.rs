@@ -46,6 +46,11 @@ pub(crate) struct Digits(u32);
 pub(crate) struct DigitsError;
 
 impl Verifier {
+    /// Whether the two are of one secret.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        same(&self.0, &other.0)
+    }
+
     pub(crate) fn of_secret(host: &Party, purpose: Purpose, secret: &Secret) -> Self {
         Self::of(host, purpose, secret.bytes())
     }

@@ -22,6 +22,7 @@ use crate::events::{Events, Telling};
 use crate::frames::FrameError;
 use crate::limits;
 use crate::members::{Members, Record, Statement};
+use crate::mesh::Mesh;
 use crate::pair::{
     Desk, DeviceName, Fresh, Now, OfferSecret, OfferText, Party, Purpose, Refusal, Rights, Said,
     Standing, Why, offers, set_offers, told,
@@ -138,9 +139,45 @@ impl Pairings {
     /// # Errors
     /// `internal` when there are no random bytes, or `agent.db` cannot be written.
     pub(crate) async fn offer(&self, ticket: &str) -> Result<MadeOffer, Error> {
+        self.put(Fresh::random()?, ticket, false).await
+    }
+
+    /// Makes an offer as [`offer`](Self::offer) does, which counts no longer than until `gone`.
+    ///
+    /// # Errors
+    /// Those of [`offer`](Self::offer).
+    pub(crate) async fn offer_until(
+        self: &Arc<Self>,
+        mesh: &Mesh,
+        ticket: &str,
+        gone: CancellationToken,
+    ) -> Result<MadeOffer, Error> {
         let fresh = Fresh::random()?;
+        let (pairings, secret) = (
+            Arc::clone(self),
+            fresh.verifier(Purpose::Agent, &self.parts.host),
+        );
+        let made = self.put(fresh, ticket, true).await?;
+        mesh.spawn(async move {
+            gone.cancelled().await;
+            locked(&pairings.desk).let_go(&secret);
+            if let Err(error) = pairings.settle().await {
+                tracing::warn!(%error, "pairing");
+            }
+        });
+        Ok(made)
+    }
+
+    async fn put(&self, fresh: Fresh, ticket: &str, is_held: bool) -> Result<MadeOffer, Error> {
         let host = self.parts.host;
-        let expires_at = fresh.put(&mut locked(&self.desk), Purpose::Agent, &host, self.now());
+        let expires_at = {
+            let mut desk = locked(&self.desk);
+            let expires_at = fresh.put(&mut desk, Purpose::Agent, &host, self.now());
+            if is_held {
+                desk.hold(Purpose::Agent);
+            }
+            expires_at
+        };
         self.settle().await?;
         let offer = OfferText {
             host,

@@ -165,11 +165,52 @@ impl Phones {
     /// # Errors
     /// `bad_request` for what is no address, `conflict` when it cannot be listened on or none was chosen.
     pub(crate) async fn offer(self: &Arc<Self>, wish: &MakeOffer) -> Result<MadeOffer, Error> {
+        self.put(Fresh::random()?, wish, false).await
+    }
+
+    /// Makes an offer as [`offer`](Self::offer) does, which counts no longer than until `gone`.
+    ///
+    /// # Errors
+    /// Those of [`offer`](Self::offer).
+    pub(crate) async fn offer_until(
+        self: &Arc<Self>,
+        wish: &MakeOffer,
+        gone: CancellationToken,
+    ) -> Result<MadeOffer, Error> {
+        let fresh = Fresh::random()?;
+        let secret = fresh.verifier(Purpose::Device, &self.parts.host);
+        let made = self.put(fresh, wish, true).await?;
+        let (phones, stopped) = (Arc::clone(self), self.parts.stopped.clone());
+        self.parts.tasks.spawn(async move {
+            tokio::select! {
+                () = stopped.cancelled() => return,
+                () = gone.cancelled() => {}
+            }
+            locked(&phones.desk).let_go(&secret);
+            if let Err(error) = phones.settle().await {
+                tracing::warn!(%error, "pairing a phone");
+            }
+        });
+        Ok(made)
+    }
+
+    async fn put(
+        self: &Arc<Self>,
+        fresh: Fresh,
+        wish: &MakeOffer,
+        is_held: bool,
+    ) -> Result<MadeOffer, Error> {
         let place = self.wished_place(wish)?;
         self.open(place).await?;
-        let fresh = Fresh::random()?;
         let host = self.parts.host;
-        let expires_at = fresh.put(&mut locked(&self.desk), Purpose::Device, &host, self.now());
+        let expires_at = {
+            let mut desk = locked(&self.desk);
+            let expires_at = fresh.put(&mut desk, Purpose::Device, &host, self.now());
+            if is_held {
+                desk.hold(Purpose::Device);
+            }
+            expires_at
+        };
         self.settle().await?;
         let base = locked(&self.door).url().unwrap_or_default();
         let url = format!("{base}/#pair={host}.{}", fresh.secret());

@@ -1,7 +1,7 @@
 //! The running agent's API, as a client of it.
 
 use edgesync_agent::Runtime;
-use edgesync_agent::api::{Code, ErrorBody};
+use edgesync_agent::api::{Code, ErrorBody, MadeOffer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -89,10 +89,20 @@ impl AgentApi {
     /// Opens a stream of JSON lines.
     pub(crate) async fn lines(&self, path: &str) -> Result<Lines, Failure> {
         let response = self.send(self.client.get(self.url(path))).await?;
-        Ok(Lines {
-            response,
-            buffer: Vec::new(),
-        })
+        Ok(Lines::of(response))
+    }
+
+    /// Has the agent make an offer that counts no longer than what comes with it is kept, nor than this process runs.
+    pub(crate) async fn hold_offer(
+        &self,
+        path: &str,
+        wish: &impl Serialize,
+    ) -> Result<(MadeOffer, Lines), Failure> {
+        let request = self.client.post(self.url(&format!("{path}?held=true")));
+        let mut lines = Lines::of(self.send(request.json(wish)).await?);
+        let made = lines.next().await?;
+        let made = made.ok_or_else(|| Failure::new(Kind::Remote, "the agent made no offer"))?;
+        Ok((made, lines))
     }
 
     fn url(&self, path: &str) -> String {
@@ -149,6 +159,13 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    fn of(response: reqwest::Response) -> Self {
+        Self {
+            response,
+            buffer: Vec::new(),
+        }
+    }
+
     /// Returns the next line, or nothing when the agent has ended the stream.
     pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Failure> {
         loop {

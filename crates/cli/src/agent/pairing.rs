@@ -105,7 +105,7 @@ impl Offer {
         let before: Pairing = agent.get("mesh/pairing").await?;
         // Before the offer, so that nothing is missed.
         let events = agent.lines("events").await?;
-        let made: MadeOffer = agent.post_json("mesh/pairing/offer", &json!({})).await?;
+        let (made, _held) = agent.hold_offer("mesh/pairing/offer", &json!({})).await?;
         show(&made, out)?;
         let is_new = |it: &PendingAgent| {
             it.by == PairedBy::Offer

@@ -82,7 +82,7 @@ impl Pair {
         };
         // Before the offer, so that nothing is missed.
         let mut events = agent.lines("events").await?;
-        let made: MadeOffer = agent.post_json("devices/offer", &wish).await?;
+        let (made, _held) = agent.hold_offer("devices/offer", &wish).await?;
         show(&made, out)?;
         let mut phone: Option<String> = None;
         let mut typed: Option<oneshot::Receiver<String>> = None;
