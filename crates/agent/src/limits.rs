@@ -57,6 +57,10 @@ pub(crate) const XFER_BODY_STALL: Duration = Duration::from_secs(30);
 /// Time for a whole small `/xfer` body. What stock clients send at once takes as long on a line of 4 kbit/s.
 pub(crate) const SMALL_BODY_DEADLINE: Duration = Duration::from_secs(600);
 
+/// How long a small `/xfer` body may take its time when all places of its listener are taken. Most come at once; what a stock client sends at once comes in that time on
+/// a line of 200 kbit/s.
+pub(crate) const SMALL_BODY_GRACE: Duration = Duration::from_secs(10);
+
 /// How long a larger `/xfer` body may take its time while it holds room that others wait for.
 pub(crate) const LARGE_BODY_GRACE: Duration = Duration::from_secs(30);
 

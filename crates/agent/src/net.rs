@@ -140,9 +140,10 @@ async fn close_after_chunks(request: Request, next: Next) -> Response {
     response
 }
 
-/// Keeps a connection from giving way until a request was answered.
-async fn in_turn(State(turn): State<Turn>, request: Request, next: Next) -> Response {
+/// Keeps a connection from giving way until a request was answered. Who reads the request's body may see to it that it does.
+async fn in_turn(State(turn): State<Turn>, mut request: Request, next: Next) -> Response {
     let answering = turn.answering();
+    request.extensions_mut().insert(turn);
     next.run(request).await.map(|body| answering.body(body))
 }
 

@@ -1,5 +1,5 @@
 //! Whose turn it is on a listener's connections: those that wait for a request give way to new ones when all places are taken, the one that has waited longest
-//! first. A connection in the middle of a request is left alone, until the last byte of its answer has gone.
+//! first. A connection in the middle of a request is left alone, until the last byte of its answer has gone; but for one whose request lingers.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -50,6 +50,8 @@ struct State {
     waits: Option<u64>,
     /// Requests whose head came and whose answer has not been made to its end.
     open: usize,
+    /// Whether the one that is open comes so slowly that others go first.
+    lingers: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -110,6 +112,11 @@ impl Turn {
         if state.open > 0 || state.waits.is_some() {
             return;
         }
+        self.wait(&mut state);
+    }
+
+    /// Has the connection give way before those that begin to wait later.
+    fn wait(&self, state: &mut State) {
         let mut waiting = locked(&self.inner.shared.waiting);
         let place = waiting.next;
         waiting.next = place.saturating_add(1);
@@ -117,16 +124,27 @@ impl Turn {
             .connections
             .insert(place, self.inner.give_way.clone());
         state.waits = Some(place);
-        drop((state, waiting));
+        drop(waiting);
         self.inner.shared.news.notify_waiters();
     }
 
-    /// Waits until the connection has to give way while no request is open.
+    /// Has the connection give way although a request is open, until what this returns is dropped.
+    pub(crate) fn lingering(&self) -> Lingering {
+        let mut state = locked(&self.inner.state);
+        state.lingers = true;
+        if state.waits.is_none() {
+            self.wait(&mut state);
+        }
+        Lingering { turn: self.clone() }
+    }
+
+    /// Waits until the connection has to give way while no request is open, or the one that is lingers.
     pub(crate) async fn given_way(&self) {
         loop {
             self.inner.give_way.notified().await;
             // A request may have come in the same moment; then it is served, and another gives way.
-            if locked(&self.inner.state).open == 0 {
+            let state = locked(&self.inner.state);
+            if state.open == 0 || state.lingers {
                 return;
             }
         }
@@ -143,6 +161,24 @@ impl Drop for Inner {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = state.waits {
             locked(&self.shared.waiting).connections.remove(&place);
+        }
+    }
+}
+
+/// A request that comes slowly.
+#[derive(Debug)]
+pub(crate) struct Lingering {
+    turn: Turn,
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        let mut state = locked(&self.turn.inner.state);
+        state.lingers = false;
+        if let Some(place) = state.waits.take() {
+            locked(&self.turn.inner.shared.waiting)
+                .connections
+                .remove(&place);
         }
     }
 }

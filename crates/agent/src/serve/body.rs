@@ -7,12 +7,13 @@ use axum::http::header;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::api::{Code, Error};
 use crate::limits;
 use crate::memory::Room;
 use crate::share::{Share, Shares};
+use crate::turns::Turn;
 
 /// What the large bodies of a listener share.
 #[derive(Debug, Clone)]
@@ -37,7 +38,8 @@ impl Bodies {
 /// Returns the whole body of `request`, and what holds the memory that a large one takes.
 ///
 /// # Errors
-/// `too_large`, `conflict` when others need the memory, or `bad_request` when it stalls, comes too slowly or breaks off.
+/// `too_large`, `conflict` when others need the memory, or `bad_request` when it stalls, comes too slowly or breaks off. The connection of a small one that takes its
+/// time may be closed meanwhile for others.
 pub(super) async fn read(
     request: Request,
     bodies: &Bodies,
@@ -55,11 +57,25 @@ pub(super) async fn read(
         None => bodies.untold,
     };
     let begun = Instant::now();
+    let turn = request.extensions().get::<Turn>().cloned();
+    let mut lingering = None;
     let mut stream = request.into_body().into_data_stream();
     let mut body = BytesMut::new();
     let mut large: Option<Large> = None;
     loop {
-        let chunk = match timeout(limits::XFER_BODY_STALL, stream.next()).await {
+        let mut next = std::pin::pin!(timeout(limits::XFER_BODY_STALL, stream.next()));
+        let grace = begun + limits::SMALL_BODY_GRACE;
+        let next = match (&turn, &lingering, &large) {
+            (Some(turn), None, None) => match timeout_at(grace, next.as_mut()).await {
+                Ok(next) => next,
+                Err(_) => {
+                    lingering = Some(turn.lingering());
+                    next.await
+                }
+            },
+            _ => next.await,
+        };
+        let chunk = match next {
             Err(_) => return Err(Error::bad_request("the body stalled")),
             Ok(None) => return Ok((body.freeze(), large)),
             Ok(Some(Err(_))) => return Err(Error::bad_request("the body broke off")),
@@ -76,6 +92,7 @@ pub(super) async fn read(
             _ => {}
         }
         if large.is_none() && length > limits::SMALL_BODY_BYTES {
+            lingering = None;
             large = Some(Large::begin(bodies, peer, most, length).await?);
             body.reserve(announced.map_or(0, |_| most.saturating_sub(body.len())));
         }
@@ -142,12 +159,15 @@ fn too_large() -> Error {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::sync::Arc;
     use std::time::Duration;
 
     use axum::body::Body;
     use futures_util::stream;
+    use tokio::sync::Semaphore;
 
     use super::*;
+    use crate::turns::Turns;
 
     /// A body of equal pieces with a pause before each.
     fn trickle(piece: usize, pause: Duration, total: usize) -> Request {
@@ -223,6 +243,40 @@ mod tests {
         assert_eq!((body.len(), room.is_none()), (1000, true));
         let endless = trickle(1, limits::XFER_BODY_STALL / 2, 1000);
         assert!(read(endless, &bodies).await.is_err());
+    }
+
+    /// Returns when the connection of a request gives way to another that wants its place, or `None` when its body is read first.
+    async fn gives_way_after(mut request: Request) -> Option<Duration> {
+        let (turns, places) = (Turns::default(), Arc::new(Semaphore::new(1)));
+        let _held = turns.place(&places).await.expect("a place");
+        let turn = turns.join();
+        turn.asked();
+        request.extensions_mut().insert(turn.clone());
+        let bodies = Bodies::new(limits::UNTOLD_BODY_BYTES);
+        let begun = Instant::now();
+        tokio::select! {
+            body = read(request, &bodies) => {
+                body.expect("all of it");
+                None
+            }
+            _ = turns.place(&places) => panic!("the only place is held"),
+            () = turn.given_way() => Some(begun.elapsed()),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_small_body_that_takes_its_time_gives_way_when_all_places_are_taken() {
+        let grace = limits::SMALL_BODY_GRACE;
+        let trickling = trickle(1, Duration::from_millis(700), 1000);
+        let after = gives_way_after(trickling).await.expect("it gives way");
+        assert!(after >= grace && after < grace * 2, "{after:?}");
+        let silent = trickle(1000, limits::XFER_BODY_STALL * 2, 1000);
+        assert_eq!(gives_way_after(silent).await, Some(grace));
+        let quick = trickle(100, grace / 20, 1000);
+        assert_eq!(gives_way_after(quick).await, None);
+        // A large one has a least speed instead.
+        let large = trickle(LARGE / 20, grace / 4, LARGE);
+        assert_eq!(gives_way_after(large).await, None);
     }
 
     #[tokio::test(start_paused = true)]
