@@ -39,7 +39,7 @@ impl Mesh {
 
     /// Notes that an agent says that it has unpaired this one. What somebody says who has no rights here changes nothing, and is not kept.
     pub(super) fn unpaired_by(&self, id: EndpointId) {
-        if !self.parts.trust.register.knows(&id) {
+        if !self.was_known(&id) {
             return;
         }
         let mut all = locked(&self.unpaired_by);
@@ -61,11 +61,17 @@ impl Mesh {
         }
     }
 
-    /// Shows those that have unpaired this agent, and have rights here still.
+    /// Whether an agent has rights here, or had them until this one heard that it was unpaired by it: who knows that knows no members any more.
+    fn was_known(&self, id: &EndpointId) -> bool {
+        let view = self.parts.members.view();
+        let out = view.revoked.get(&self.parts.keys.id());
+        self.parts.trust.register.knows(id) || out.is_some_and(|it| it.by == *id)
+    }
+
+    /// Shows those that have unpaired this agent.
     pub(super) fn show_unpaired(&self, peers: &mut BTreeMap<String, Peer>) {
         let all = locked(&self.unpaired_by).clone();
-        let known = |id: &EndpointId| self.parts.trust.register.knows(id);
-        for (id, since) in all.into_iter().filter(|(id, _)| known(id)) {
+        for (id, since) in all.into_iter().filter(|(id, _)| self.was_known(id)) {
             let name = id.to_string();
             let unknown = || Peer {
                 link: None,
