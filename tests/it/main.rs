@@ -5,6 +5,7 @@ mod bus;
 mod clock;
 mod deploy;
 mod desktop;
+mod doctor;
 mod documents;
 mod hostile;
 mod lan;

@@ -63,6 +63,25 @@ test("what does not work comes first with its fix, and another look sees that it
   await narrow.page.context().close();
 });
 
+test("a join and a NATS server that cannot be reached are told with what to do", { timeout }, async () => {
+  const away = await startAgent(["--join", "nats-leaf://127.0.0.1:1", "--nats-upstream", "nats-leaf://127.0.0.1:1"]);
+  for (const scheme of /** @type {const} */ (["light", "dark"])) {
+    const { page } = await openPage(browser, away, { scheme });
+    const links = () => page.locator("[data-check=join], [data-check=upstream]");
+    const troubled = async () => {
+      await visit(page, away, "/doctor");
+      await links().first().waitFor();
+      return (await links().getByText("cannot be reached").count()) === 2;
+    };
+    while (!(await troubled()));
+    assert.deepEqual(await links().evaluateAll((rows) => rows.map((row) => /** @type {HTMLElement} */ (row).dataset["verdict"])), ["warn", "warn"]);
+    assert.equal(await links().getByText("To right it:").count(), 2);
+    await inspect(page, `doctor-links-${scheme}`);
+    await page.context().close();
+  }
+  await away.remove();
+});
+
 test("the pairing of a phone has an address, and closing it leads to the devices", { timeout }, async () => {
   const { page } = await openPage(browser, agent);
   await visit(page, agent, "/devices/pair");

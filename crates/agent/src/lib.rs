@@ -71,7 +71,7 @@ pub use repository::browse::check_in;
 pub use runtime::Runtime;
 pub use shell::{Headless, Shell, ShellError};
 pub use state::StateError;
-pub use text::{error_chain, format_size};
+pub use text::{error_chain, format_age, format_size};
 pub use trust::{AcceptUnsigned, AcceptUnsignedError, EndpointId, EndpointIdError};
 
 /// This agent's version.

@@ -1,6 +1,7 @@
-//! Hexadecimal text, random tokens, and words for errors and sizes.
+//! Hexadecimal text, random tokens, and words for errors, sizes and ages.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Returns `bytes` as lower-case hexadecimal digits.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
@@ -68,6 +69,16 @@ pub fn format_size(bytes: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
+/// Returns a span of time in words, in its largest unit: "12 s", "3 min", "2 h", "5 d".
+pub fn format_age(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3_600 => format!("{} min", seconds / 60),
+        seconds @ 3_600..86_400 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
 /// Letters and digits without those that are easily mistaken for each other.
 pub(crate) const LETTERS: [char; 30] = [
     '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'j', 'k', 'm',
@@ -122,6 +133,14 @@ mod tests {
         for bad in ["", "00f", "00f0a", "00fg", "é00"] {
             assert_eq!(from_hex::<2>(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn ages_use_the_largest_unit() {
+        assert_eq!(format_age(Duration::from_secs(59)), "59 s");
+        assert_eq!(format_age(Duration::from_secs(60)), "1 min");
+        assert_eq!(format_age(Duration::from_secs(86_399)), "23 h");
+        assert_eq!(format_age(Duration::from_secs(172_800)), "2 d");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edgesync_agent::api::Time;
-pub(crate) use edgesync_agent::format_size;
+pub(crate) use edgesync_agent::{format_age, format_size};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -32,16 +32,6 @@ pub(crate) fn format_count(count: u64, one: &str) -> String {
     match count {
         1 => format!("1 {one}"),
         _ => format!("{count} {one}s"),
-    }
-}
-
-/// Returns a span of time in words, in its largest unit: "12 s", "3 min", "2 h", "5 d".
-pub(crate) fn format_age(age: Duration) -> String {
-    match age.as_secs() {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 60..3_600 => format!("{} min", seconds / 60),
-        seconds @ 3_600..86_400 => format!("{} h", seconds / 3_600),
-        seconds => format!("{} d", seconds / 86_400),
     }
 }
 
@@ -92,13 +82,5 @@ mod tests {
         ] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn ages_use_the_largest_unit() {
-        assert_eq!(format_age(Duration::from_secs(59)), "59 s");
-        assert_eq!(format_age(Duration::from_secs(60)), "1 min");
-        assert_eq!(format_age(Duration::from_secs(86_399)), "23 h");
-        assert_eq!(format_age(Duration::from_secs(172_800)), "2 d");
     }
 }

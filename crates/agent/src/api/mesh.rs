@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{Code, Time};
+use crate::text::format_age;
 
 /// The answer of `GET /api/v1/mesh`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -324,6 +325,24 @@ pub enum LinkState {
         /// Since when.
         since: Time,
     },
+}
+
+/// What to do about what may pass by itself.
+pub(crate) const TRIED_AGAIN: &str = "It is tried again by itself.";
+
+impl LinkState {
+    /// Returns how it stands in words, with its age. What to do about an error is told apart.
+    pub fn words(&self, now: Time) -> String {
+        let age = |since: &Time| format_age(since.age(now));
+        match self {
+            Self::Connected { since } => format!("connected for {}", age(since)),
+            Self::Connecting { since } => format!("connecting for {}", age(since)),
+            Self::Standby => "stands by".to_owned(),
+            Self::Unused { message } => format!("not used: {message}"),
+            Self::Error { message, .. } => format!("error: {message}"),
+            Self::Gone { since } => format!("silent for {}", age(since)),
+        }
+    }
 }
 
 /// Another member of the mesh, or a NATS server beside this one.

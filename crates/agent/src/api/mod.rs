@@ -32,6 +32,7 @@ pub use history::{
     FileList, Hunk, Line, LineKind, Permissions, Relative, Span, StrokeKind, Timeline, TimelineRow,
 };
 pub use log::{LogLine, LogPage};
+pub(crate) use mesh::TRIED_AGAIN;
 pub use mesh::{
     AddBridge, AddJoin, AddTrusted, Address, AddressKind, Available, Bridge, Chosen, Counters,
     FoundBy, Join, LinkKind, LinkState, Member, Mesh, MeshInfo, Peer, PeerError, PeerKind, Revoked,

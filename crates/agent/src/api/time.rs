@@ -32,6 +32,12 @@ impl Time {
         let millis = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(millis))
     }
+
+    /// Returns how long ago this was at `now`; of what is still to come that is nothing.
+    pub fn age(self, now: Self) -> Duration {
+        let millis = now.0.saturating_sub(self.0);
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
 }
 
 impl fmt::Display for Time {

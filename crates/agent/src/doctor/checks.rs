@@ -6,7 +6,7 @@ use std::time::Duration;
 use libfossil::db::{Access, Error, Repository};
 
 use super::{Found, Running};
-use crate::api::{AddressKind, Check, NotifierInfo, Time};
+use crate::api::{AddressKind, Check, Code, LinkState, Mesh, NotifierInfo, TRIED_AGAIN, Time};
 use crate::clock;
 use crate::home::Home;
 use crate::hosting::{Host, hosting_folder, shared};
@@ -207,7 +207,8 @@ pub(super) fn listeners(running: &Running) -> Vec<Check> {
             "Fossil clients are not served (--serve-http is off)",
         ),
     });
-    for address in &running.addresses {
+    let addresses = running.mesh.iter().flat_map(|mesh| &mesh.addresses);
+    for address in addresses {
         let who = match address.kind {
             AddressKind::Client => "programs on the bus, for holders of the runtime file's token",
             AddressKind::Leaf => "leaves, by the keys of agents that are trusted",
@@ -225,6 +226,34 @@ pub(super) fn listeners(running: &Running) -> Vec<Check> {
         checks.push(at(&format!("http://{door}"), who));
     }
     checks
+}
+
+/// Says of each agent that is joined, and of the NATS server beside them, how the link stands.
+pub(super) fn links(mesh: &Mesh, now: Time) -> Vec<Check> {
+    let joins = mesh.joins.iter().map(|it| ("join", &it.url, &it.state));
+    let upstream = mesh.upstream.iter();
+    let upstream = upstream.map(|it| ("upstream", &it.url, &it.state));
+    let all = joins.chain(upstream);
+    all.map(|(name, url, state)| link(name, url, state, now))
+        .collect()
+}
+
+fn link(name: &str, url: &str, state: &LinkState, now: Time) -> Check {
+    let message = format!("{url}: {}", state.words(now));
+    match state {
+        LinkState::Error { code, hint, .. } => {
+            let fix = hint.as_deref().unwrap_or(TRIED_AGAIN);
+            match code {
+                // It stays so until somebody does something.
+                Code::RemoteLogin | Code::RemoteAddress | Code::Unpaired | Code::Conflict => {
+                    Check::fail(name, message, fix)
+                }
+                _ => Check::warn(name, message, fix),
+            }
+        }
+        LinkState::Connecting { .. } => Check::warn(name, message, "look again in a moment"),
+        _ => Check::pass(name, message),
+    }
 }
 
 /// An identity that two agents have.

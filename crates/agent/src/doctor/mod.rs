@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 
-use crate::api::{Address, Check, Checkup, Devices, Mesh, NotifierInfo, Status, Verdict};
+use crate::api::{Check, Checkup, Devices, Mesh, NotifierInfo, Status, Time, Verdict};
 use crate::core::Core;
 use crate::home::Home;
 use crate::http;
@@ -42,10 +42,8 @@ pub struct Running {
     pub has_page: bool,
     /// Who shows its notifications.
     pub notifier: Option<NotifierInfo>,
-    /// Where its part of the mesh listens.
-    pub addresses: Vec<Address>,
-    /// What it knows of identities that two agents have.
-    pub twins: Vec<String>,
+    /// Its part of the mesh; nothing where it has no bus.
+    pub mesh: Option<Mesh>,
     /// Where it listens for phones.
     pub door: Option<String>,
 }
@@ -64,7 +62,10 @@ pub async fn examine(home: &Home, found: Found, named: &[PathBuf]) -> Checkup {
     checks.extend(files(home.data(), repositories).await);
     if let Some(running) = running {
         checks.extend(checks::listeners(running));
-        checks.extend(running.twins.iter().map(|it| checks::twin(it)));
+        if let Some(mesh) = &running.mesh {
+            checks.extend(mesh.twins().iter().map(|it| checks::twin(it)));
+            checks.extend(checks::links(mesh, Time::now()));
+        }
         checks.push(checks::page(running.has_page));
         checks.extend(checks::notifications(running));
     }
@@ -78,15 +79,13 @@ pub async fn examine(home: &Home, found: Found, named: &[PathBuf]) -> Checkup {
 
 /// Has the running agent look at itself.
 pub(crate) async fn examine_itself(core: &Core) -> Checkup {
-    let mesh = core.mesh().ok().map(|mesh| mesh.show());
     let found = match Runtime::read_file(&core.home) {
         Ok(Some(runtime)) => Found::Running(Box::new(Running {
             runtime,
             status: core.status(),
             has_page: http::has_page(),
             notifier: core.notifications.get().and_then(|it| it.service()),
-            twins: mesh.as_ref().map_or_else(Vec::new, Mesh::twins),
-            addresses: mesh.map_or_else(Vec::new, |mesh| mesh.addresses),
+            mesh: core.mesh().ok().map(|mesh| mesh.show()),
             door: core
                 .phones
                 .get()

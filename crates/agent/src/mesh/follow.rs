@@ -67,7 +67,7 @@ impl Follower {
                                 status = up;
                                 continue;
                             }
-                            (code, message, hint) = advice => self.failed(code, message, hint),
+                            it = advice => self.failed(it.code, it.message, it.hint),
                         }
                         known = Some(why);
                     }

@@ -189,7 +189,7 @@ impl Mesh {
             _ => Advice {
                 code: api::Code::Remote,
                 message: why.to_owned(),
-                hint: "It is tried again by itself.".to_owned(),
+                hint: api::TRIED_AGAIN.to_owned(),
             },
         })
     }

@@ -1,7 +1,6 @@
 //! Commands to the running agent: `sync now`, `sync status`, `open`.
 
 use std::path::Path;
-use std::time::Duration;
 
 use clap::Args;
 use edgesync_agent::api::{self, Event, Phase, Repository, State, Time};
@@ -250,13 +249,7 @@ fn repository_paragraph(repository: &Repository, now: Time) -> String {
 
 /// Returns a state in words, with the age of what it tells.
 pub(crate) fn state_words(state: &State, now: Time) -> String {
-    let ago = |at: &Time| {
-        let millis = now.unix_millis().saturating_sub(at.unix_millis());
-        format!(
-            "{} ago",
-            format_age(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
-        )
-    };
+    let ago = |at: &Time| format!("{} ago", format_age(at.age(now)));
     match state {
         State::Local => "local only".to_owned(),
         State::Never => "not synced yet".to_owned(),

@@ -1,14 +1,14 @@
 //! `edgesync doctor`: looks at everything that has to be right, and says how to right what is not.
 
 use clap::Args;
-use edgesync_agent::api::{Check, Checkup, Devices, Mesh, NotifySettings, Status, Verdict};
+use edgesync_agent::api::{Check, Checkup, Devices, NotifySettings, Status, Verdict};
 use edgesync_agent::doctor::{self, Found, Running, listening};
 use edgesync_agent::{Home, Runtime, error_chain};
 
 use crate::agent::api::AgentApi;
-use crate::agent::{home, runtime};
+use crate::agent::{home, peers, runtime};
 use crate::error::Failure;
-use crate::output::Output;
+use crate::output::{Output, printable};
 
 /// Check everything that has to be right, with a fix for what is not
 #[derive(Args)]
@@ -81,12 +81,10 @@ async fn ask(runtime: Runtime) -> Result<Running, Failure> {
     } else {
         None
     };
-    let mesh: Result<Mesh, _> = agent.get("mesh").await;
     // Without notify there are no phones.
     let devices: Result<Devices, _> = agent.get("devices").await;
     Ok(Running {
-        twins: mesh.as_ref().map_or_else(|_| Vec::new(), Mesh::twins),
-        addresses: mesh.map_or_else(|_| Vec::new(), |mesh| mesh.addresses),
+        mesh: peers::mesh(&agent).await?,
         door: devices.ok().and_then(|devices| listening(&devices)),
         has_page: agent.page_is_built().await?,
         status,
@@ -105,10 +103,11 @@ fn words(checkup: &Checkup) -> String {
         };
         text.push_str(&format!(
             "{verdict}  {:<12} {}\n",
-            check.name, check.message
+            check.name,
+            printable(&check.message)
         ));
         if let Some(fix) = &check.fix {
-            text.push_str(&format!("      {:<12} fix: {fix}\n", ""));
+            text.push_str(&format!("      {:<12} fix: {}\n", "", printable(fix)));
         }
     }
     text

@@ -1,7 +1,6 @@
 //! `edgesync peers` and `unpair`, and the mesh's lines in `sync status`: whom the running agent hears, and how.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use edgesync_agent::api::{
@@ -277,7 +276,7 @@ fn row(peer: &Peer, now: Time) -> [String; 7] {
         peer.round_trip_ms
             .map_or_else(dash, |millis| format!("{millis:.1} ms")),
         peer.last_ok
-            .map_or_else(dash, |at| format!("{} ago", age(at, now))),
+            .map_or_else(dash, |at| format!("{} ago", format_age(at.age(now)))),
         peer.repositories.join(", "),
     ]
 }
@@ -322,7 +321,7 @@ fn link_word(link: LinkKind, peer: &Peer) -> String {
 fn peer_words(peer: &Peer, now: Time) -> String {
     match (&peer.state, peer.link) {
         (LinkState::Connected { since }, Some(LinkKind::Via)) => {
-            format!("connected, heard {} ago", age(*since, now))
+            format!("connected, heard {} ago", format_age(since.age(now)))
         }
         // What to do about it stands below the table.
         (LinkState::Error { message, .. }, _) => format!("error: {}", printable(message)),
@@ -330,27 +329,15 @@ fn peer_words(peer: &Peer, now: Time) -> String {
     }
 }
 
-/// Returns a link's state in words, with its age.
+/// Returns a link's state in words, with its age and with what to do about an error.
 fn link_words(state: &LinkState, now: Time) -> String {
-    match state {
-        LinkState::Connected { since } => format!("connected for {}", age(*since, now)),
-        LinkState::Connecting { since } => format!("connecting for {}", age(*since, now)),
-        LinkState::Standby => "stands by".to_owned(),
-        LinkState::Unused { message } => format!("not used: {}", printable(message)),
-        LinkState::Error { message, hint, .. } => {
-            let hint = hint
-                .as_ref()
-                .map_or_else(String::new, |hint| format!(" ({hint})"));
-            format!("error: {}{}", printable(message), printable(&hint))
-        }
-        LinkState::Gone { since } => format!("silent for {}", age(*since, now)),
-        _ => "unknown".to_owned(),
-    }
-}
-
-fn age(at: Time, now: Time) -> String {
-    let millis = now.unix_millis().saturating_sub(at.unix_millis());
-    format_age(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
+    let hint = match state {
+        LinkState::Error {
+            hint: Some(hint), ..
+        } => format!(" ({hint})"),
+        _ => String::new(),
+    };
+    printable(&format!("{}{hint}", state.words(now)))
 }
 
 #[cfg(test)]

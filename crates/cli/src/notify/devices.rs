@@ -1,7 +1,6 @@
 //! `notify pair`, `unpair` and `devices`: phones that read and answer messages.
 
 use std::io::{BufRead as _, Write as _};
-use std::time::Duration;
 
 use clap::Args;
 use edgesync_agent::api::{
@@ -250,11 +249,6 @@ impl List {
     }
 }
 
-fn age(at: Time) -> Duration {
-    let ms = Time::now().unix_millis().saturating_sub(at.unix_millis());
-    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
-}
-
 fn line(device: &Device) -> String {
     let projects = match &device.projects {
         None => "all projects".to_owned(),
@@ -262,7 +256,7 @@ fn line(device: &Device) -> String {
     };
     let used = match (device.connected, device.used_at) {
         (true, _) => "connected".to_owned(),
-        (false, Some(at)) => format!("last used {} ago", format_age(age(at))),
+        (false, Some(at)) => format!("last used {} ago", format_age(at.age(Time::now()))),
         (false, None) => "not used yet".to_owned(),
     };
     let does = if device.answers { "answers" } else { "reads" };

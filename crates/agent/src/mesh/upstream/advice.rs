@@ -5,7 +5,7 @@ use natsd::{Found, probe};
 
 use super::tls;
 use super::url::{UpstreamUrl, UpstreamWay};
-use crate::api::Code;
+use crate::api::{Code, TRIED_AGAIN};
 
 /// What failed, and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) async fn look(url: &UpstreamUrl, why: &str) -> Advice {
     Advice {
         code: Code::Remote,
         message: why.to_owned(),
-        hint: "It is tried again by itself.".to_owned(),
+        hint: TRIED_AGAIN.to_owned(),
     }
 }
 
