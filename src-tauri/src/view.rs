@@ -39,7 +39,7 @@ impl Shape {
     fn of(state: &State) -> Self {
         match state {
             State::Never | State::Pending { .. } | State::Syncing { .. } => Self::Arrow,
-            State::Error { .. } | State::Missing { .. } => Self::Broken,
+            State::Error { .. } | State::Missing { .. } | State::Kept { .. } => Self::Broken,
             State::Paused { .. } => Self::Bar,
             // Local, up to date, and states that this front does not know.
             _ => Self::Ring,

@@ -43,6 +43,8 @@ pub(crate) fn of(state: &State, remote: Option<&Remote>, now: Time) -> Words {
         State::UpToDate { at } => aged("Up to date · ", *at, now),
         State::Pending { at: Some(at) } => aged("Changes waiting · last synced ", *at, now),
         State::Pending { at: None } => Words::lasting("Changes waiting"),
+        State::Kept { at: Some(at), .. } => aged("Changes stay here · last synced ", *at, now),
+        State::Kept { at: None, .. } => Words::lasting("Changes stay here"),
         State::Paused { until, .. } => paused(*until, now, &TimeZone::system()),
         State::Syncing { phase, done, total } => Words::lasting(progress(*phase, *done, *total)),
         State::Error {

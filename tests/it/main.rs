@@ -20,6 +20,7 @@ mod notify;
 mod pairing;
 mod presence;
 mod private_bus;
+mod rights;
 mod sleep;
 mod stock_nats;
 mod together;

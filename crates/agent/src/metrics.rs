@@ -351,6 +351,7 @@ fn kind(state: &State) -> &'static str {
         State::Never => "never",
         State::UpToDate { .. } => "up_to_date",
         State::Pending { .. } => "pending",
+        State::Kept { .. } => "kept",
         State::Paused { .. } => "paused",
         State::Syncing { .. } => "syncing",
         State::Error { .. } => "error",

@@ -173,12 +173,13 @@ impl PeerState {
         (self.failures, std::cmp::Reverse(self.heard))
     }
 
-    pub(crate) fn view(&self, peer: &Peer, mine: Fingerprint) -> PeerView {
+    pub(crate) fn view(&self, peer: &Peer, held: &Held) -> PeerView {
         PeerView {
             peer: peer.clone(),
             bridge: self.bridge,
             heard: self.heard,
-            equal: self.stands_with(mine),
+            equal: self.stands_with(held.now()),
+            covered: self.theirs.is_some() && !self.promises(held),
             pulling: self.running.map(|running| running.trigger),
             exchanged: self.exchanged,
             failures: self.failures,

@@ -490,7 +490,7 @@ impl ProjectState {
             counters: self.counters,
             held: self.held.now(),
             peers: peers
-                .map(|(name, peer)| peer.view(name, self.held.now()))
+                .map(|(name, peer)| peer.view(name, &self.held))
                 .collect(),
         }
     }

@@ -26,6 +26,8 @@ pub struct PeerView {
     pub heard: Moment,
     /// Whether it holds what is here; `None` where it does not say.
     pub equal: Option<bool>,
+    /// Whether all that it says it holds is here, as far as is known: what is not equal then is more here.
+    pub covered: bool,
     /// Why it is being asked, if it is.
     pub pulling: Option<Trigger>,
     /// When the last exchange with it was completed.

@@ -28,6 +28,12 @@ test("a repository without a remote is not called up to date", () => {
   expect(stateWords({ kind: "never" }, now).words).toBe("Not synced yet");
 });
 
+test("changes that nobody takes are said to stay, with the age of the last exchange", () => {
+  const kept = stateWords({ kind: "kept", at, message: "studio does not take them", hint: "Ask there." }, now);
+  expect(kept).toEqual({ look: "needs", words: "Changes stay here", detail: "last synced 12 s ago", at });
+  expect(stateWords({ kind: "kept", at: null, message: "", hint: "" }, now).detail).toBe("");
+});
+
 test("a pause says until when, with the day where it is another one", () => {
   const soon = new Date(now + 60_000).toISOString();
   expect(stateWords({ kind: "paused", until: null, at }, now)).toEqual({ look: "quiet", words: "Paused", detail: "last synced 12 s ago", at });

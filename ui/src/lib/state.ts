@@ -38,6 +38,8 @@ export function stateWords(state: State, now: number, remote: Repository["remote
         detail: state.at ? `last synced ${age(state.at, now)}` : "",
         at: state.at,
       };
+    case "kept":
+      return { look: "needs", words: "Changes stay here", detail: state.at ? `last synced ${age(state.at, now)}` : "", at: state.at };
     case "paused":
       return {
         look: "quiet",

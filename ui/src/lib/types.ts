@@ -6,6 +6,7 @@ export type State =
   | { kind: "never" }
   | { kind: "up_to_date"; at: string }
   | { kind: "pending"; at: string | null }
+  | { kind: "kept"; at: string | null; message: string; hint: string }
   | { kind: "paused"; until: string | null; at: string | null }
   | { kind: "syncing"; phase: Phase; done: number; total: number | null }
   | {

@@ -23,6 +23,15 @@ pub enum State {
         /// When the last exchange was completed.
         at: Option<Time>,
     },
+    /// Changes stay here: nobody who is there takes any from this agent.
+    Kept {
+        /// When the last exchange was completed.
+        at: Option<Time>,
+        /// Who does not, and why.
+        message: String,
+        /// What to do next.
+        hint: String,
+    },
     /// A person wants nothing pulled or pushed for a while.
     Paused {
         /// When that ends by itself; `null` when a person ends it.
@@ -94,7 +103,7 @@ impl State {
     pub fn last_exchange(&self) -> Option<Time> {
         match self {
             Self::UpToDate { at } => Some(*at),
-            Self::Pending { at } | Self::Paused { at, .. } => *at,
+            Self::Pending { at } | Self::Kept { at, .. } | Self::Paused { at, .. } => *at,
             Self::Error { last_ok, .. } => *last_ok,
             Self::Local | Self::Never | Self::Syncing { .. } | Self::Missing { .. } => None,
         }
@@ -117,10 +126,11 @@ impl State {
             Self::UpToDate { .. } => 1,
             Self::Never => 2,
             Self::Pending { .. } => 3,
-            Self::Paused { .. } => 4,
-            Self::Syncing { .. } => 5,
-            Self::Missing { .. } => 6,
-            Self::Error { .. } => 7,
+            Self::Kept { .. } => 4,
+            Self::Paused { .. } => 5,
+            Self::Syncing { .. } => 6,
+            Self::Missing { .. } => 7,
+            Self::Error { .. } => 8,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use edgesync_tunnel::Ticket;
+use libfossil::auth::Capabilities;
 use libfossil::name::ProjectCode;
 use tokio::sync::watch;
 
@@ -415,6 +416,20 @@ impl Members {
         let member = view.members.get(id).map(|member| &member.name);
         let name = member.or_else(|| view.revoked.get(id)?.name.as_ref());
         name.map_or_else(|| id.to_string(), ToString::to_string)
+    }
+
+    /// Returns what an agent goes by: what people here call it, or those who vouch for it, or else it itself.
+    pub(crate) fn name_of(&self, id: &EndpointId) -> Option<String> {
+        let named = self.trust.register.name_of(id);
+        named.or_else(|| Some(self.told(id)?.hello.name().to_string()))
+    }
+
+    /// Whether an agent takes in what this one writes in the project of this code; `None` where it has not told.
+    pub(crate) fn takes(&self, id: &EndpointId, project: &str) -> Option<bool> {
+        let told = self.told(id)?;
+        let mut offered = told.repositories.iter();
+        let offered = offered.find(|it| it.project_code == project)?;
+        Some(Capabilities::from_letters(&offered.capabilities).may_write())
     }
 
     /// Notes what a member has told of itself.

@@ -183,9 +183,14 @@ impl Spread {
             })
             .collect();
         codes.sort();
+        let register = &self.wire.trust.register;
         let parts: Vec<u8> = codes
             .into_iter()
-            .flat_map(|(code, name)| format!("{code} {name}\n").into_bytes())
+            // Who is told of a repository is told what it may there.
+            .flat_map(|(code, name)| {
+                let rights = register.everyone(&code);
+                format!("{code} {name} {rights:?}\n").into_bytes()
+            })
             .collect();
         let catalogue = ring::digest::digest(&ring::digest::SHA256, &parts);
         Hello {

@@ -229,6 +229,7 @@ impl Mesh {
         let ways = tokio::sync::watch::Sender::new(true);
         let bridges = bridges(&parts, &wire, &ways)?;
         replication.beside(&bridges);
+        replication.heed(&parts.members);
         let spread = spread(&parts, &replication, wire, &role);
         let dialler = Dialler::new(&config.joins, &parts.state.joins()?);
         let neighbours = config.neighbours.clone();

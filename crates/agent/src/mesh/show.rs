@@ -287,9 +287,7 @@ impl Mesh {
         let id: Option<EndpointId> = name.parse().ok();
         let register = &self.parts.trust.register;
         let told = id.and_then(|id| self.parts.members.told(&id));
-        // What people here call it, or those who vouch for it, or else it itself, if anybody trusts it.
-        let known = id.and_then(|id| register.name_of(&id));
-        let own_name = known.or_else(|| Some(told.as_ref()?.hello.name().to_string()));
+        let own_name = id.and_then(|id| self.parts.members.name_of(&id));
         let letters = id.and_then(|id| register.letters(&id, ""));
         let letters = letters.map(|it| it.chars().collect::<BTreeSet<char>>());
         let members = register.members();

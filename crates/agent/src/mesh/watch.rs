@@ -122,6 +122,7 @@ impl Mesh {
     pub(super) async fn watch_told(self: Arc<Self>) {
         let mut news = self.parts.members.news();
         while self.changes(&mut news).await {
+            self.replication.show(None);
             self.publish();
         }
     }

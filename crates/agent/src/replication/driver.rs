@@ -90,7 +90,7 @@ impl Replication {
     }
 
     /// Shows how a project, or all, stand now.
-    fn show(&self, project: Option<&Project>) {
+    pub(crate) fn show(&self, project: Option<&Project>) {
         let members: Vec<_> = locked(&self.members).values().cloned().collect();
         for member in members {
             let Some(own) = member.project() else {

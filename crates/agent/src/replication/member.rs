@@ -26,6 +26,7 @@ use crate::serve;
 use crate::supervise::supervise;
 use crate::sync::bus::{Accepts, Line};
 use crate::sync::{check_private, client};
+use crate::trust::EndpointId;
 
 /// A repository that takes part.
 #[derive(Debug)]
@@ -237,6 +238,23 @@ impl Member {
     /// Whether what was heard of a peer counts.
     pub(super) fn counts(&self, peer: &Peer) -> bool {
         self.replication.counts(peer)
+    }
+
+    /// Whether another agent takes in what this one writes in a project; `None` where that is not known.
+    pub(super) fn takes(&self, id: &EndpointId, project: &str) -> Option<bool> {
+        self.replication.told_by.get()?.takes(id, project)
+    }
+
+    /// Returns what a peer goes by.
+    pub(super) fn name_of(&self, peer: &Peer) -> String {
+        let told = self.replication.told_by.get();
+        let name = told.and_then(|told| told.name_of(&peer.as_str().parse().ok()?));
+        name.unwrap_or_else(|| short(peer.as_str()))
+    }
+
+    /// Returns this agent's id.
+    pub(super) fn own_id(&self) -> EndpointId {
+        self.replication.setup.wire.keys.id()
     }
 
     /// Returns the time of day of a moment of the machine.

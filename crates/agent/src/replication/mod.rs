@@ -31,6 +31,7 @@ use crate::api::{Code, Error, Time};
 use crate::bridges::Bridges;
 use crate::events::Events;
 use crate::limits;
+use crate::members::Members;
 use crate::repository::{Hosted, Writer};
 use crate::sync::Wishes;
 use crate::sync::bus::{Accepts, Line};
@@ -69,6 +70,8 @@ pub(crate) struct Replication {
     members: Mutex<BTreeMap<String, Arc<Member>>>,
     strangers: Mutex<BTreeMap<Peer, Time>>,
     seen: Mutex<SeenPeers>,
+    /// What others have told of themselves.
+    told_by: OnceLock<Arc<Members>>,
     /// What answers in this agent's name for other projects.
     bridges: OnceLock<Arc<Bridges>>,
     /// The tunnel, while there is one.
@@ -176,6 +179,7 @@ impl Replication {
             members: Mutex::default(),
             strangers: Mutex::default(),
             seen: Mutex::default(),
+            told_by: OnceLock::new(),
             bridges: OnceLock::new(),
             tunnel: Mutex::default(),
             unreached: Unreached::default(),
@@ -196,6 +200,12 @@ impl Replication {
     pub(crate) fn beside(&self, bridges: &Arc<Bridges>) {
         // There is one set of them in an agent.
         let _ = self.bridges.set(Arc::clone(bridges));
+    }
+
+    /// Has it heed what others tell of themselves.
+    pub(crate) fn heed(&self, members: &Arc<Members>) {
+        // There is one book of them in an agent.
+        let _ = self.told_by.set(Arc::clone(members));
     }
 
     /// The bus.

@@ -94,6 +94,7 @@ mod tests {
             bridge: false,
             heard: Moment::from_millis(heard),
             equal: None,
+            covered: false,
             pulling: None,
             exchanged: None,
             failures: 0,

@@ -1,6 +1,6 @@
 //! How a repository stands with its peers on the bus, told honestly: "up to date" is said when every peer that is there holds just what is
 //! here, by its own signed word, and with the age of the last such word or exchange. When all have gone it stays so, with the same age, until something
-//! changes here.
+//! changes here. What nobody who is there takes from here is said to stay here.
 
 use edgesync_replica::{Fingerprint, Peer, PeerView, ProjectView};
 
@@ -15,6 +15,8 @@ pub(super) struct Shown {
     progress: Option<u64>,
     /// When it was last heard from one, or found by an exchange, that all hold the same.
     equal: Option<Time>,
+    /// When the last exchange was completed.
+    exchanged: Option<Time>,
     /// How it stood with the peers that were there last.
     last: Option<Last>,
     /// What the machine knew last.
@@ -85,6 +87,9 @@ impl Member {
             });
         }
         let equal = peers.iter().all(|peer| peer.equal != Some(false));
+        let exchanged = peers.iter().filter_map(|it| it.exchanged).max();
+        let exchanged = exchanged.map(|at| self.time_of(at));
+        shown.exchanged = shown.exchanged.max(exchanged);
         if equal {
             // Where nobody has said or given anything there is nothing to tell.
             shown.equal = Some(peers.iter().filter_map(|it| self.proved_at(it)).max()?);
@@ -94,7 +99,13 @@ impl Member {
             held: view.held,
             equal,
         });
-        told(equal, shown.equal)
+        let lacking = peers.iter().filter(|it| it.equal == Some(false));
+        // What one of them has is pulled first.
+        let is_more_here = lacking.clone().all(|it| it.covered);
+        let refusal = self
+            .refusal(peers.iter().map(|it| &it.peer), lacking.map(|it| &it.peer))
+            .filter(|_| is_more_here);
+        told(equal, shown, refusal)
     }
 
     /// Says how it stands with peers of whom none is there: as when they went, as far as nothing has changed here since.
@@ -104,8 +115,34 @@ impl Member {
             .last
             .as_ref()
             .filter(|_| self.hosted.remote().is_none())?;
-        let waited_for = last.peers.iter().any(|peer| self.counts(peer));
-        told(last.equal && last.held == held, shown.equal).filter(|_| waited_for)
+        let waited_for = || last.peers.iter().filter(|peer| self.counts(peer));
+        waited_for().next()?;
+        let refusal = self.refusal(waited_for(), waited_for());
+        told(last.equal && last.held == held, shown, refusal)
+    }
+
+    /// Returns who of those that lack something does not take it from here, and what to do about it; nothing while one of `all` does, or may do so.
+    fn refusal<'a>(
+        &self,
+        mut all: impl Iterator<Item = &'a Peer>,
+        mut lacking: impl Iterator<Item = &'a Peer>,
+    ) -> Option<(String, String)> {
+        let project = self.project()?;
+        let refuses = |peer: &Peer| {
+            let id = peer.as_str().parse().ok();
+            id.is_some_and(|id| self.takes(&id, project.as_str()) == Some(false))
+        };
+        if !all.all(refuses) {
+            return None;
+        }
+        let name = self.name_of(lacking.next()?);
+        let own = self.own_id();
+        Some((
+            format!("they are not taken by {name}, where this agent may only read"),
+            format!(
+                "Ask there for the right to write: edgesync sync start --trust {own}, or trust it there on the page Mesh."
+            ),
+        ))
     }
 
     /// Returns when it was last known of a peer that nothing was there which is not here: by its word, or at the end of an exchange.
@@ -115,10 +152,12 @@ impl Member {
     }
 }
 
-/// Returns the state of a repository that holds the same as the peers, or does not, and was found to at this time.
-fn told(equal: bool, at: Option<Time>) -> Option<State> {
-    match equal {
-        true => at.map(|at| State::UpToDate { at }),
-        false => Some(State::Pending { at }),
+/// Returns the state of a repository that holds the same as the peers, or does not and perhaps cannot.
+fn told(equal: bool, shown: &Shown, refusal: Option<(String, String)>) -> Option<State> {
+    let at = shown.equal.max(shown.exchanged);
+    match (equal, refusal) {
+        (true, _) => shown.equal.map(|at| State::UpToDate { at }),
+        (false, Some((message, hint))) => Some(State::Kept { at, message, hint }),
+        (false, None) => Some(State::Pending { at }),
     }
 }

@@ -240,7 +240,8 @@ fn repository_paragraph(repository: &Repository, now: Time) -> String {
     }
     | State::Missing {
         hint: Some(hint), ..
-    } = &repository.state
+    }
+    | State::Kept { hint, .. } = &repository.state
     {
         text.push_str(&format!("  hint:      {hint}\n"));
     }
@@ -256,6 +257,13 @@ pub(crate) fn state_words(state: &State, now: Time) -> String {
         State::UpToDate { at } => format!("up to date, {}", ago(at)),
         State::Pending { at: Some(at) } => format!("changes wait, last exchange {}", ago(at)),
         State::Pending { at: None } => "changes wait for the first exchange".to_owned(),
+        State::Kept { at, message, .. } => {
+            let last = at.as_ref().map_or_else(
+                || "no exchange yet".to_owned(),
+                |at| format!("last exchange {}", ago(at)),
+            );
+            format!("changes stay here: {} ({last})", printable(message))
+        }
         State::Paused { until, .. } => match until {
             Some(until) => format!(
                 "paused until {}",
