@@ -28,6 +28,8 @@ pub(crate) struct PeerState {
     failures: u32,
     error: Option<String>,
     retry: Option<Moment>,
+    /// A person wants it asked, and when it would have been asked again without that.
+    insisted: Option<Option<Moment>>,
 }
 
 /// An exchange that is under way.
@@ -39,6 +41,8 @@ pub(crate) struct Running {
     mine: Fingerprint,
     /// What the peer held, as far as was known, when it began.
     pub(crate) theirs: Option<Fingerprint>,
+    /// A person wanted it, and when the peer would have been asked again without that.
+    insisted: Option<Option<Moment>>,
 }
 
 impl PeerState {
@@ -88,7 +92,7 @@ impl PeerState {
             return false;
         }
         if !self.promises(held) {
-            self.wanted = None;
+            (self.wanted, self.insisted) = (None, None);
             return false;
         }
         // What has passed wakes nobody again.
@@ -104,6 +108,7 @@ impl PeerState {
             trigger,
             mine,
             theirs: self.theirs,
+            insisted: self.insisted.take(),
         });
         trigger
     }
@@ -124,18 +129,27 @@ impl PeerState {
         self.failures = 0;
         self.error = None;
         self.retry = None;
+        if let Some(planned) = &mut self.insisted {
+            *planned = None;
+        }
     }
 
-    /// The exchange failed; it is tried again after a while.
+    /// The exchange failed; it is tried again after a while. One that a person wanted does not put that off.
     pub(crate) fn fail(&mut self, now: Moment, error: String, random: &mut Random) {
-        if let Some(running) = self.running.take() {
+        let running = self.running.take();
+        if let Some(running) = running {
             self.want(running.trigger);
         }
-        let doubled = limits::BACKOFF_MIN.saturating_mul(1 << self.failures.min(16));
+        let insisted = running.and_then(|it| it.insisted);
+        if insisted.is_none() || self.failures == 0 {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let earlier = self.failures.saturating_sub(1);
+        let doubled = limits::BACKOFF_MIN.saturating_mul(1 << earlier.min(16));
         let wait = random.around(doubled.min(limits::BACKOFF_MAX));
-        self.failures = self.failures.saturating_add(1);
         self.error = Some(error);
-        self.retry = Some(now + wait);
+        let planned = insisted.flatten().filter(|at| *at > now);
+        self.retry = Some(planned.unwrap_or(now + wait));
     }
 
     /// The exchange was with nobody; that is no failure where nobody has to be there.
@@ -145,7 +159,9 @@ impl PeerState {
 
     /// A person wants it asked now, whatever happened before.
     pub(crate) fn insist(&mut self) {
-        self.retry = None;
+        let planned = self.retry.take();
+        // A person who asks twice before anything happens has asked once.
+        self.insisted.get_or_insert(planned);
         self.settled = None;
         self.wanted = Some(Trigger::Person);
     }
@@ -281,6 +297,36 @@ mod tests {
         peer.begin(PullId(1), print(1));
         peer.complete(NOW, print(1));
         assert_eq!((peer.wake(), peer.failures, &peer.error), (None, 0, &None));
+    }
+
+    #[test]
+    fn what_a_person_asks_for_in_vain_does_not_put_off_the_next_try_by_itself() {
+        let mut random = Random::new(1);
+        let mut peer = PeerState::default();
+        let fails = |peer: &mut PeerState, random: &mut Random, now| {
+            peer.begin(PullId(1), print(1));
+            peer.fail(now, "no".to_owned(), random);
+            peer.wake().expect("a time to try again")
+        };
+        let mut retry = NOW;
+        for _ in 0..5 {
+            peer.want(Trigger::Announce);
+            retry = fails(&mut peer, &mut random, retry);
+        }
+        let (planned, failures) = (retry, peer.failures);
+        let mut now = NOW;
+        while now < planned {
+            peer.insist();
+            peer.insist();
+            assert!(peer.is_due(now, &held(1)));
+            assert_eq!(fails(&mut peer, &mut random, now), planned);
+            now = now + Duration::from_millis(500);
+        }
+        assert_eq!(peer.failures, failures);
+        // By itself, it goes on where it was.
+        let next = fails(&mut peer, &mut random, planned);
+        assert_eq!(peer.failures, failures + 1);
+        assert!(next.since(planned) > limits::BACKOFF_MIN.mul_f64(16.0));
     }
 
     #[test]

@@ -100,10 +100,17 @@ impl Condition {
         };
     }
 
-    /// The exchange failed. Returns how long to wait before the next try; `jitter` is a random number from 0 to 1.
-    pub(crate) fn failed(&mut self, error: Error, now: Time, jitter: f64) -> Duration {
-        let wait = backoff(self.failures, jitter);
-        self.failures = self.failures.saturating_add(1);
+    /// The exchange failed. Returns how long to wait before the next try; `jitter` is a random number from 0 to 1. What a person `asked` for does not
+    /// put off the next try of which nobody has to think.
+    pub(crate) fn failed(&mut self, error: Error, now: Time, jitter: f64, asked: bool) -> Duration {
+        let planned = self.failure.as_ref().filter(|_| asked);
+        let left = planned.and_then(|it| it.retry_at).map(|at| now.age(at));
+        let left = left.filter(|left| !left.is_zero());
+        if planned.is_none() {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let earlier = self.failures.saturating_sub(1);
+        let wait = left.unwrap_or_else(|| backoff(earlier, jitter));
         self.running = None;
         // What the failed exchange was to bring over is still to be brought.
         self.changed = true;
@@ -184,9 +191,9 @@ mod tests {
     fn a_failure_is_kept_with_its_beginning_until_an_exchange_is_completed() {
         let mut condition = Condition::default();
         condition.completed(NOW);
-        condition.failed(error(), Time::from_unix_millis(2000), 0.5);
+        condition.failed(error(), Time::from_unix_millis(2000), 0.5, false);
         condition.began();
-        condition.failed(error(), Time::from_unix_millis(3000), 0.5);
+        condition.failed(error(), Time::from_unix_millis(3000), 0.5, false);
         let State::Error {
             since,
             retry_at,
@@ -206,6 +213,29 @@ mod tests {
                 at: Time::from_unix_millis(9000)
             }
         );
+    }
+
+    #[test]
+    fn what_a_person_asks_for_in_vain_does_not_put_off_the_next_try_by_itself() {
+        let mut condition = Condition::default();
+        let mut fails = |at, asked| {
+            condition.began();
+            let wait = condition.failed(error(), Time::from_unix_millis(at), 0.5, asked);
+            let State::Error { retry_at, .. } = condition.state() else {
+                panic!("an error")
+            };
+            let retry_at = retry_at.expect("a time");
+            assert_eq!(Time::from_unix_millis(at).age(retry_at), wait);
+            retry_at.unix_millis()
+        };
+        assert_eq!(fails(1000, true), 2000, "the first one counts");
+        assert_eq!(fails(2000, false), 4000);
+        for at in 2001..2100 {
+            assert_eq!(fails(at, true), 4000);
+        }
+        // One that takes longer than that waits as long as the last.
+        assert_eq!(fails(4500, true), 6500);
+        assert_eq!(fails(6500, false), 10_500);
     }
 
     #[test]

@@ -140,7 +140,8 @@ impl Link {
                 () = self.cut.cancelled() => break,
                 outcome = self.exchange(&hosted, &linker, cause) => outcome,
             };
-            let wait = self.settle(&hosted, outcome).await;
+            let asked = cause == Cause::Person;
+            let wait = self.settle(&hosted, outcome, asked).await;
             linker.tally.count(wait.is_none());
             let now = Instant::now();
             rests = wait.map(|wait| now + wait.min(limits::BACKOFF_MIN));
@@ -225,6 +226,7 @@ impl Link {
         &self,
         hosted: &Arc<Hosted>,
         exchanged: Result<Summary, Error>,
+        asked: bool,
     ) -> Option<Duration> {
         let outcome = match exchanged {
             Ok(summary) => {
@@ -245,7 +247,7 @@ impl Link {
                 if !self.condition().fails_with(&error) {
                     hosted.log(Level::Warn, format!("{}: {}", self.remote, error.message));
                 }
-                Some(self.condition().failed(error, Time::now(), jitter()))
+                Some(self.condition().failed(error, Time::now(), jitter(), asked))
             }
         };
         hosted.publish();

@@ -392,10 +392,11 @@ async fn a_check_in_wakes_a_remote_that_had_refused() {
     let place = Place::new();
     let (agent, server, mut events, _) = equal_pair(&place).await;
     set_remote(&agent, &server.url("ada:other")).await;
+    let ours = place.path("ours.fossil");
     // After so many failures the next try by itself is minutes away.
     let mut last = None;
-    for _ in 0..9 {
-        agent.sync_now(None).expect("asked");
+    for number in 0..9 {
+        place.check_in(&ours, &format!("{number}.txt"), "new\n");
         let again = |shown: &Repository| retry_at(&shown.state).is_some_and(|at| Some(at) != last);
         last = retry_at(&failed(&mut events, again).await);
     }
@@ -405,9 +406,9 @@ async fn a_check_in_wakes_a_remote_that_had_refused() {
         &place.path(""),
         ["user", "password", "ada", "other", "-R", theirs],
     );
-    place.check_in(&place.path("ours.fossil"), "new.txt", "new\n");
+    place.check_in(&ours, "new.txt", "new\n");
     repository_event(&mut events, |shown| {
-        up_to_date(&shown.state) && shown.check_ins == 3
+        up_to_date(&shown.state) && shown.check_ins == 12
     })
     .await;
     assert_equal(&place);
