@@ -461,7 +461,8 @@ fn existing(path: &Path) -> Result<PathBuf, Error> {
             path.display()
         ))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Error::not_found(format!("there is no {}", path.display())))
+            Err(Error::not_found(format!("there is no {}", path.display()))
+                .with_hint("Check the path."))
         }
         Err(error) => Err(Error::new(
             Code::Repository,

@@ -23,6 +23,12 @@ pub fn check(path: &Path) -> Result<(), Error> {
             return Err(Error::new(Code::Conflict, words)
                 .with_hint("Choose another name, or move that file away."));
         }
+        Err(_) if names_folder(path) => {
+            let words = format!("{} names a folder", path.display());
+            return Err(
+                Error::bad_request(words).with_hint("Name a file, without a separator at the end.")
+            );
+        }
         Err(_) => {}
     }
     let Some(folder) = folder(path) else {
@@ -40,6 +46,12 @@ pub fn check(path: &Path) -> Result<(), Error> {
         Err(_) => Err(cannot(&format!("there is no folder {}", folder.display()))
             .with_hint("Make the folder first, or choose another place.")),
     }
+}
+
+/// Whether the text of a path ends as only that of a folder may.
+fn names_folder(path: &Path) -> bool {
+    let last = path.as_os_str().as_encoded_bytes().last();
+    last.is_some_and(|last| std::path::is_separator(char::from(*last)))
 }
 
 /// Returns what to say when a new file was not to be made at `path`, with the system's own reason.

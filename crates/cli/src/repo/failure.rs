@@ -10,6 +10,9 @@ use libfossil::xfer::client::SyncError;
 
 use crate::error::{Failure, Kind, chain, hint_from_page};
 
+/// What to do about a file that is not there.
+const LOOKED_FOR: &str = "check the name; it is looked for from the current folder";
+
 /// Returns the failure for an error of the repository file.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn database(error: db::Error) -> Failure {
@@ -19,9 +22,8 @@ pub(crate) fn database(error: db::Error) -> Failure {
             .hint("bring it back from a backup, or clone it anew; fossil cannot read it either");
     }
     match &error {
-        db::Error::NotFound(_) => {
-            Failure::new(Kind::NotFound, message).hint("name the repository with -R FILE")
-        }
+        db::Error::NotFound(_) => Failure::new(Kind::NotFound, message)
+            .hint(format!("{LOOKED_FOR}; edgesync new FILE makes a new one")),
         db::Error::AlreadyExists(_) => Failure::new(Kind::Conflict, message)
             .hint("choose another name, or move that file away"),
         db::Error::Busy(_) => Failure::new(Kind::Conflict, message)
@@ -51,17 +53,25 @@ pub(crate) fn database(error: db::Error) -> Failure {
 pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Failure {
     let file = file.display();
     if error.kind() == io::ErrorKind::NotFound {
-        return Failure::new(Kind::NotFound, format!("{file} does not exist"))
-            .hint("check the name; it is looked for from the current folder");
+        return Failure::new(Kind::NotFound, format!("{file} does not exist")).hint(LOOKED_FOR);
     }
     Failure::new(Kind::Failed, format!("{file}: {error}"))
         .hint("it has to be a file that you may read")
+}
+
+/// Whether a text that could be a version is meant as a repository's file.
+pub(crate) fn is_file_name(text: &str) -> bool {
+    Path::new(text).extension().is_some_and(|it| it == "fossil")
 }
 
 /// Returns the failure for a version that was not found.
 pub(crate) fn version(error: VersionError) -> Failure {
     match error {
         VersionError::Repository(error) => database(error),
+        VersionError::NotFound(ref name) if is_file_name(name) => {
+            let hint = format!("a repository's file is named with -R: -R '{name}'");
+            Failure::new(Kind::NotFound, error).hint(hint)
+        }
         VersionError::NotFound(_) => Failure::new(Kind::NotFound, error)
             .hint("a version is a hash or 4 digits of it, a tag, a branch, a date, or tip"),
         VersionError::Ambiguous { .. } => {

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::error::Failure;
 use crate::locate::{RepositoryArg, current_dir};
 use crate::output::{Output, printable};
-use crate::repo::failure::{database, version};
+use crate::repo::failure::{database, is_file_name, version};
 
 /// Digits of a hash that stock shows here.
 const HASH_DIGITS: usize = 40;
@@ -34,12 +34,19 @@ impl Info {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
         if let Some(what) = &self.what
             && self.repository.repo.is_none()
-            && Path::new(what).is_file()
+            && (Path::new(what).is_file() || is_file_name(what))
         {
             let repository = Repository::open(what, Access::ReadOnly).map_err(database)?;
             return of_repository(&repository, None, out);
         }
-        let repository = self.repository.open(Access::ReadOnly)?;
+        let repository = self.repository.open(Access::ReadOnly);
+        let repository = repository.map_err(|failure| match &self.what {
+            // What is there is meant, and why it is no repository says more.
+            Some(what) if self.repository.repo.is_none() && Path::new(what).exists() => {
+                Repository::open(what, Access::ReadOnly).map_or_else(database, |_| failure)
+            }
+            _ => failure,
+        })?;
         match &self.what {
             Some(name) => {
                 let rid = resolve(&repository, name).map_err(version)?;

@@ -44,6 +44,7 @@ impl New {
             .or_else(login_of_environment)
             .unwrap_or_else(|| "root".to_owned());
         check_admin(&admin)?;
+        place::check(&self.file)?;
         let password = generated_password()?;
         let now = now();
         let new = NewRepository {

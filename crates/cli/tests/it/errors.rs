@@ -36,16 +36,58 @@ fn what_is_not_there_ends_with_1_and_a_hint() {
     assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
     assert_eq!(
         ran.stderr,
-        "error: nowhere.fossil does not exist\nhint: name the repository with -R FILE\n"
+        "error: nowhere.fossil does not exist\nhint: check the name; it is looked for from the current folder; edgesync new FILE makes a new one\n"
     );
     let ran = lab.run(&["timeline", "-R", "nowhere.fossil", "--json"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (1, ""));
     let error = json!({
         "code": "not_found",
         "message": "nowhere.fossil does not exist",
-        "hint": "name the repository with -R FILE",
+        "hint": "check the name; it is looked for from the current folder; edgesync new FILE makes a new one",
     });
     assert_eq!(ran.error(), error);
+}
+
+#[test]
+fn a_file_that_is_not_there_and_a_folder_in_its_place_are_named_with_what_to_do() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("place")).expect("a folder");
+    let said = |args: &[&str]| {
+        let ran = lab.run(args);
+        assert_ne!(ran.code, 0, "{args:?}: {}", ran.stdout);
+        ran.stderr
+    };
+    let check = "hint: check the name; it is looked for from the current folder";
+    for verb in ["info", "verify", "rebuild"] {
+        let told = said(&[verb, "nosuch.fossil"]);
+        let expected = format!("error: nosuch.fossil does not exist\n{check}");
+        assert!(told.starts_with(&expected), "{verb}: {told}");
+    }
+    let told = said(&["info", "place"]);
+    let expected = "error: place is not a Fossil repository: it is not a file\n";
+    assert!(told.starts_with(expected), "{told}");
+    for (file, error) in [
+        ("place", "place is a folder"),
+        ("place/", "place/ is a folder"),
+        ("nowhere/", "nowhere/ names a folder"),
+    ] {
+        let told = said(&["new", file]);
+        let expected = format!("error: {error}\nhint: name a file");
+        assert!(told.starts_with(&expected), "{file}: {told}");
+    }
+    assert!(!lab.path("nowhere").exists());
+    // With a repository here, a file is no version of it.
+    lab.edgesync(&["new", "a.fossil"]);
+    let told = said(&["info", "nosuch.fossil"]);
+    assert!(
+        told.starts_with("error: nosuch.fossil does not exist\n"),
+        "{told}"
+    );
+    let told = said(&["timeline", "a.fossil"]);
+    assert!(
+        told.contains("hint: a repository's file is named with -R: -R 'a.fossil'"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -199,7 +241,7 @@ fn words_from_elsewhere_do_not_steer_the_terminal() {
     let ran = lab.run(&["timeline", "-R", "a\u{1b}[31m\u{202e}.fossil"]);
     assert_eq!(
         ran.stderr,
-        "error: a\\u{1b}[31m\\u{202e}.fossil does not exist\nhint: name the repository with -R FILE\n"
+        "error: a\\u{1b}[31m\\u{202e}.fossil does not exist\nhint: check the name; it is looked for from the current folder; edgesync new FILE makes a new one\n"
     );
 }
 
