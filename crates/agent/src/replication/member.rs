@@ -336,11 +336,14 @@ impl Member {
                 () = closed.cancelled() => return,
                 outcome = member.exchange(&source, trigger) => outcome,
             };
-            member.replication.tell(Input::Pulled { pull, outcome });
+            if let Some(outcome) = outcome {
+                member.replication.tell(Input::Pulled { pull, outcome });
+            }
         });
     }
 
-    async fn exchange(&self, source: &Source, trigger: Trigger) -> Outcome {
+    /// Makes an exchange. Returns how it ended; nothing when the repository is being closed, which is no failure.
+    pub(super) async fn exchange(&self, source: &Source, trigger: Trigger) -> Option<Outcome> {
         let setup = &self.replication.setup;
         let (peer, push) = match source {
             Source::Peer(peer) => (Some(peer), false),
@@ -369,13 +372,16 @@ impl Member {
         };
         self.show_progress(None);
         let looked = self.look(Arrival::Pull(trigger)).await;
+        if self.hosted.closed().is_cancelled() {
+            return None;
+        }
         // Another look may have been first to see what came; the rest of the agent has to hear of it all the same.
         let came = exchanged.as_ref().is_ok_and(|it| received(it) > 0);
         if came || looked.as_ref().is_ok_and(|changed| *changed) {
             self.hosted.changed(Origin::Bus);
         }
         let who = peer.map_or_else(|| "the bus".to_owned(), |peer| short(peer.as_str()));
-        match exchanged.and_then(|summary| looked.map(|_| summary)) {
+        Some(match exchanged.and_then(|summary| looked.map(|_| summary)) {
             Ok(summary) => {
                 self.succeeded(peer, &who, &summary, began.elapsed());
                 if let Err(error) = check_private(&summary) {
@@ -386,7 +392,7 @@ impl Member {
                 }
             }
             Err(error) => Outcome::Failed(self.failed(peer, &who, error)),
-        }
+        })
     }
 
     /// Makes an exchange over the bus, with anyone when no peer is named.

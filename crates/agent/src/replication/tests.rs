@@ -302,6 +302,21 @@ async fn what_is_up_to_date_is_as_old_as_the_last_word_of_a_peer() {
 }
 
 #[tokio::test]
+async fn an_exchange_that_the_closing_of_its_repository_ends_is_no_failure() {
+    let lab = Lab::new();
+    let a = lab.start(1, &[2], HOUR).await;
+    let _b = lab.start(2, &[1], HOUR).await;
+    a.meets(1).await;
+    let member = locked(&a.replication.members).values().next().cloned();
+    let member = member.expect("a repository");
+    drop(a.hosted.close());
+    let source = edgesync_replica::Source::Peer(peer(2));
+    let outcome = member.exchange(&source, edgesync_replica::Trigger::Poll);
+    assert_eq!(outcome.await, None);
+    assert!(member.failures().is_empty(), "{:?}", member.failures());
+}
+
+#[tokio::test]
 async fn who_has_gone_leaves_what_was_known_and_changes_wait_for_him() {
     let lab = Lab::new();
     let a = lab.start(1, &[], HOUR).await;

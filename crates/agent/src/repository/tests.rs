@@ -47,3 +47,36 @@ async fn a_repository_that_nobody_uses_gives_its_memory_back() {
     }
     hosted.close();
 }
+
+#[tokio::test]
+async fn a_repository_that_is_being_closed_shows_no_error_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("r.fossil");
+    create(&path, None, Some("ada")).expect("created");
+    let remote: Remote = "http://127.0.0.1:1/".parse().expect("a remote");
+    // Whether the end or the exchange is seen first is left to chance.
+    for _ in 0..64 {
+        let (events, closed) = (Arc::new(Events::new()), CancellationToken::new());
+        let hosted = Hosted::open("r".into(), path.clone(), None, events, closed);
+        let hosted = Arc::new(hosted.expect("opened"));
+        let linker = Linker {
+            http: crate::sync::Http::new().expect("a client"),
+            wishes: crate::sync::Wishes {
+                push: true,
+                pull: true,
+                unversioned: false,
+                private: false,
+            },
+            poll: Duration::from_secs(3600),
+            tasks: TaskTracker::new(),
+            tally: Arc::default(),
+        };
+        drop(hosted.close());
+        hosted.link(vec![remote.clone()], &linker);
+        hosted.sync_now();
+        linker.tasks.close();
+        linker.tasks.wait().await;
+        let state = hosted.show().state;
+        assert!(!matches!(state, State::Error { .. }), "{state:?}");
+    }
+}

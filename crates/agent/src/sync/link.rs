@@ -140,6 +140,10 @@ impl Link {
                 () = self.cut.cancelled() => break,
                 outcome = self.exchange(&hosted, &linker, cause) => outcome,
             };
+            // What fails because the repository is being closed is no failure.
+            if self.cut.is_cancelled() {
+                break;
+            }
             let asked = cause == Cause::Person;
             let wait = self.settle(&hosted, outcome, asked).await;
             linker.tally.count(wait.is_none());
