@@ -7,6 +7,7 @@ mod deploy;
 mod desktop;
 mod doctor;
 mod documents;
+mod full;
 mod hostile;
 mod lan;
 mod listeners;

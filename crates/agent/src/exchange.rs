@@ -38,11 +38,13 @@ pub(crate) async fn exchange(
     // A malformed request is its sender's affair; a file that cannot be used is ours.
     if let Err(error) = reply.as_ref()
         && error.code != Code::BadRequest
+        && !hosted.closed().is_cancelled()
     {
         hosted.log(
             Level::Error,
             format!("a client got no answer: {}", error.message),
         );
+        hosted.not_stored(error);
     }
     let reply = reply?;
     let received = &reply.received;
@@ -72,6 +74,7 @@ pub(crate) async fn exchange(
             ),
         );
         hosted.changed(Origin::Push);
+        hosted.stored();
     }
     Ok(reply)
 }

@@ -187,7 +187,10 @@ pub(crate) const CLOCK_STEP_MS: u64 = 1000;
 /// Peers whose last sign of life is remembered, as many as a project has. With more, those heard longest ago are forgotten.
 pub(crate) const SEEN: usize = edgesync_replica::limits::PEERS;
 
-/// Wait before a repository whose content could not be looked at is looked at again.
+/// Less free space than this lets nothing work, in bytes.
+pub(crate) const NO_SPACE_BYTES: u64 = 20 * 1024 * 1024;
+
+/// Wait before a repository whose content could not be looked at, or that could not store what others sent, is looked at again.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long an offer to pair counts: long enough to walk to the other device, short enough that a photo of it is worth nothing the same evening.

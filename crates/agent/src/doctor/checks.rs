@@ -10,13 +10,11 @@ use crate::api::{AddressKind, Check, Code, LinkState, Mesh, NotifierInfo, TRIED_
 use crate::clock;
 use crate::home::Home;
 use crate::hosting::{Host, hosting_folder, shared};
+use crate::limits;
 use crate::text::{error_chain, format_size, random, to_hex};
 
 /// Less free space than this is worth a warning, in bytes.
 const LITTLE_SPACE_BYTES: u64 = 500 * 1024 * 1024;
-
-/// Less free space than this lets nothing work, in bytes.
-const NO_SPACE_BYTES: u64 = 20 * 1024 * 1024;
 
 /// A difference to a remote's clock that is worth a warning.
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(10);
@@ -152,7 +150,7 @@ pub(super) fn disk_space(home: &Path, repositories: &[PathBuf]) -> Vec<Check> {
 fn space_at(folder: &Path) -> Check {
     let place = folder.display();
     match fs4::available_space(folder) {
-        Ok(free) if free < NO_SPACE_BYTES => Check::fail(
+        Ok(free) if free < limits::NO_SPACE_BYTES => Check::fail(
             "disk",
             format!("{} free at {place}", format_size(free)),
             format!("free some space at {place}"),

@@ -381,18 +381,20 @@ impl Member {
             self.hosted.changed(Origin::Bus);
         }
         let who = peer.map_or_else(|| "the bus".to_owned(), |peer| short(peer.as_str()));
-        Some(match exchanged.and_then(|summary| looked.map(|_| summary)) {
-            Ok(summary) => {
-                self.succeeded(peer, &who, &summary, began.elapsed());
-                if let Err(error) = check_private(&summary) {
-                    self.failed(peer, &who, error);
+        Some(
+            match exchanged.and_then(|summary| looked.map(|_| summary)) {
+                Ok(summary) => {
+                    self.succeeded(peer, &who, &summary, began.elapsed());
+                    if let Err(error) = check_private(&summary) {
+                        self.failed(peer, &who, error);
+                    }
+                    Outcome::Complete {
+                        received: received(&summary),
+                    }
                 }
-                Outcome::Complete {
-                    received: received(&summary),
-                }
-            }
-            Err(error) => Outcome::Failed(self.failed(peer, &who, error)),
-        })
+                Err(error) => Outcome::Failed(self.failed(peer, &who, error)),
+            },
+        )
     }
 
     /// Makes an exchange over the bus, with anyone when no peer is named.

@@ -7,6 +7,7 @@ mod facts;
 mod readers;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod writer;
 
 use std::collections::HashMap;
@@ -34,6 +35,7 @@ use crate::supervise::supervise;
 use crate::sync::{Link, Linker, Remote};
 use facts::Unreadable;
 use readers::Readers;
+use trouble::Trouble;
 
 pub(crate) use create::{create, system_user};
 pub(crate) use facts::Facts;
@@ -61,6 +63,8 @@ pub(crate) struct Hosted {
     telling: Telling,
     /// How it stands with the peers on the bus, where there are any.
     mesh: Mutex<Option<State>>,
+    /// Why what others sent is not stored.
+    trouble: Mutex<Option<Trouble>>,
     /// How the sync requests of others went.
     served: Tally,
     /// Cancelled once the file was looked at for the first time: a test's changes before that would count as found by chance.
@@ -131,6 +135,7 @@ impl Hosted {
             links: Mutex::default(),
             telling: Telling::default(),
             mesh: Mutex::default(),
+            trouble: Mutex::default(),
             served: Tally::default(),
             #[cfg(test)]
             kept: CancellationToken::new(),
@@ -209,6 +214,9 @@ impl Hosted {
                     |state: &State| links.is_empty() || !matches!(state, State::UpToDate { .. });
                 let mesh = locked(&self.mesh).clone();
                 states.extend(mesh.filter(|state| tried(state) && counts(state)));
+                let trouble = locked(&self.trouble).clone();
+                let trouble = trouble.map(|it| it.state(&states));
+                states.extend(trouble);
                 let worst = State::worst(&states);
                 match pause {
                     Some(pause) => worst.in_pause(pause),
@@ -475,6 +483,7 @@ impl Hosted {
                     self.look(Origin::Poll).await;
                     next_poll = Instant::now() + poll;
                 }
+                () = until(self.trouble_due()) => self.try_storing().await,
                 () = self.writer.used().notified() => idle_at = Some(Instant::now() + limits::IDLE),
                 () = until(idle_at) => {
                     idle_at = None;
