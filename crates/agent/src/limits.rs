@@ -92,6 +92,10 @@ pub(crate) const PROGRESS: Duration = Duration::from_millis(100);
 /// A line is sent at least this often on the event stream.
 pub(crate) const BEAT: Duration = Duration::from_secs(15);
 
+/// A line is sent this often to who holds an offer. That nobody reads any more shows by a line that cannot be sent, so the offer outlives that by two of
+/// them: a connection whose other end has only closed its sending half is kept.
+pub(crate) const HELD_BEAT: Duration = Duration::from_secs(1);
+
 /// Events kept for a slow listener; one that falls behind gets a whole status instead.
 pub(crate) const EVENTS: usize = 256;
 

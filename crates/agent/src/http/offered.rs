@@ -35,7 +35,7 @@ pub(super) fn held(made: &MadeOffer, gone: CancellationToken) -> Response {
         let next = match first {
             Some(first) => first,
             None => {
-                tokio::time::sleep(limits::BEAT).await;
+                tokio::time::sleep(limits::HELD_BEAT).await;
                 line(&Event::Beat)
             }
         };
