@@ -47,6 +47,8 @@ pub(super) struct Receiver<'t, 'r> {
     pub(super) received: Received,
     /// Artifacts that are to be asked for again.
     pub(super) passed_over: Vec<HashName>,
+    /// Artifacts that came as deltas on themselves.
+    pub(super) on_themselves: Vec<HashName>,
     phantoms_left: usize,
     /// Bytes that further deltas may come to.
     delta_output_left: u64,
@@ -64,6 +66,7 @@ impl<'t, 'r> Receiver<'t, 'r> {
             tx,
             received: Received::default(),
             passed_over: Vec::new(),
+            on_themselves: Vec::new(),
             phantoms_left,
             delta_output_left: MAX_DELTA_OUTPUT_BYTES,
         })
@@ -87,6 +90,12 @@ impl<'t, 'r> Receiver<'t, 'r> {
         }
         let stored = match source {
             None => self.tx.store_named(hash, content, visibility),
+            // Stock makes such a delta of a file that was renamed in a check-in dated before the one that brought it. It tells no
+            // more than the name, and asking for it brings the same again.
+            Some(source) if source == hash => {
+                self.on_themselves.push(*hash);
+                return Ok(self.announced(hash, visibility)?);
+            }
             Some(_) if self.delta_output_left == 0 => {
                 self.passed_over.push(*hash);
                 // Its name is what it is asked for by.

@@ -352,7 +352,11 @@ impl<'a> Answer<'a> {
             row.get::<_, HashName>(0)
         })?;
         for hash in rows {
-            if !self.outbox.push_fitting(&Card::Gimme(hash?)) {
+            let hash = hash?;
+            if self.plan.on_themselves.contains(&hash) {
+                continue;
+            }
+            if !self.outbox.push_fitting(&Card::Gimme(hash)) {
                 break;
             }
         }

@@ -286,5 +286,6 @@ fn act(tx: &mut Transaction<'_>, plan: &mut Plan) -> Result<Received, ReceiveErr
     for (hash, visibility) in &plan.announced {
         receiver.announced(hash, *visibility)?;
     }
+    plan.on_themselves = receiver.on_themselves;
     Ok(receiver.received)
 }

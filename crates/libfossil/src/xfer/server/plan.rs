@@ -88,6 +88,8 @@ pub(super) struct Plan {
     pub(super) acts: Vec<Act>,
     /// What the client holds and is not here, or is private here; as far as it may say so.
     pub(super) announced: Vec<(HashName, Visibility)>,
+    /// What the client sent as deltas on themselves: asked for it, it would send the same again.
+    pub(super) on_themselves: Vec<HashName>,
     /// What the client holds.
     pub(super) known: Names,
     pub(super) gimmes: Vec<HashName>,

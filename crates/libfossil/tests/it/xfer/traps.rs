@@ -9,7 +9,7 @@ use libfossil::xfer::client::{Response, SyncError};
 use libfossil::xfer::frame::{self, ContentType};
 use libfossil::xfer::{Client, Request, Server};
 
-use super::project::{add_user, on, private_names, stock_project};
+use super::project::{add_user, on, private_names, run, stock_project};
 use super::rig::{self, Loopback, PULL, PUSH, SYNC, granted, now};
 use super::server_rules::{CODE, VERSION, ask, project, put};
 use crate::stock::Lab;
@@ -380,4 +380,44 @@ fn an_unversioned_file_over_the_limit_is_named_and_comes_alone() {
     let clone = ["clone", &server.url(None), theirs.to_str().unwrap()];
     lab.fossil(&[&clone[..], &["-A", "ada", "-u"]].concat());
     assert_eq!(on(&lab, &theirs, "uv hash"), on(&lab, &ours, "uv hash"));
+}
+
+#[test]
+fn what_stock_sends_as_a_delta_on_itself_stays_missing_and_all_else_comes() {
+    let lab = Lab::new();
+    let (theirs, work) = stock_project(&lab, "theirs");
+    let ours = lab.path("ours.fossil");
+    let carry = |request: &Request| rig::stock(&lab, &theirs, request);
+    let (mut repo, _) = rig::clone(&ours, PULL, None, carry).expect("cloned");
+    let text = "A file that is longer than what stock always sends whole.\n".repeat(5);
+    std::fs::write(work.join("before.txt"), &text).unwrap();
+    run(&lab, &work, "add before.txt");
+    run(&lab, &work, "commit -m brought --no-warnings --user ada");
+    run(&lab, &work, "mv --hard before.txt after.txt");
+    let old = "commit -m renamed --no-warnings --user ada --allow-older --date-override 2001-01-01";
+    run(&lab, &work, old);
+
+    let came = rig::drive(&mut Client::new(PULL, None), &mut repo, carry).expect("pulled");
+    let name = HashName::sha3_of(text.as_bytes());
+    let rid = repo.rid(&name).unwrap().expect("its name is known");
+    assert!(repo.is_phantom(rid).unwrap());
+    assert_eq!((came.missing, came.artifacts_received), (1, 2));
+}
+
+#[test]
+fn who_sends_a_delta_on_itself_is_not_asked_for_the_same_at_once() {
+    let lab = Lab::new();
+    let mut repo = create(&lab, "a.fossil");
+    let name = HashName::sha3_of(b"content");
+    let change = libfossil::blob::delta::encode(b"content", b"content");
+    let push = format!("push {CODE} {}\n", project(&repo));
+    let mut message = format!("{push}file {name} {name} {}\n", change.len()).into_bytes();
+    message.extend_from_slice(&change);
+    let reply = ask(&mut repo, &granted("io"), message);
+    assert!(
+        reply.contains("errors 0") && !reply.contains("gimme"),
+        "{reply}"
+    );
+    let later = ask(&mut repo, &granted("io"), push);
+    assert!(later.contains(&format!("gimme {name}\n")), "{later}");
 }
