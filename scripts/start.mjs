@@ -20,7 +20,7 @@ await prepare(display ? "build" : "headless");
 await buildPage();
 
 if (!existsSync(path.join(built, program))) {
-  announce("the first build compiles everything EdgeSync is made of: 5 to 15 minutes on two cores, later ones seconds");
+  announce("the first build compiles everything EdgeSync is made of: 10 to 20 minutes on two cores, later ones seconds");
 }
 const giveBack = await takeTargetDir();
 await step("build", "cargo", ["build", "--locked", "--profile", profile, ...packages]);
