@@ -394,6 +394,17 @@ fn an_offer_counts_no_longer_than_its_command_runs_however_that_is_ended() {
 }
 
 #[test]
+fn a_command_whose_agent_is_killed_says_that_it_stopped() {
+    let (place, _) = two();
+    let first = start(&place, 0, None, &[]);
+    let mut offering = Asking::new(&place, 0, &["offer"]);
+    offering.line();
+    drop(first);
+    assert_eq!(offering.line()["error"]["message"], "the agent stopped");
+    assert!(!offering.ends());
+}
+
+#[test]
 fn the_code_for_the_first_phone_of_an_agent_counts_while_its_command_runs() {
     let place = Place::new(1);
     let agent = place.start(0, &["--notify"]);

@@ -175,17 +175,19 @@ impl Lines {
                     .or_fail(Kind::Remote, "the agent's events")
                     .map(Some);
             }
-            match self
-                .response
-                .chunk()
-                .await
-                .or_fail(Kind::Unreachable, "the agent's events")?
-            {
-                Some(chunk) => self.buffer.extend_from_slice(&chunk),
-                None => return Ok(None),
+            match self.response.chunk().await {
+                Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk),
+                Ok(None) => return Ok(None),
+                // Only one that is gone leaves its sentence unfinished.
+                Err(_) => return Err(stopped()),
             }
         }
     }
+}
+
+/// Returns the failure of a command whose agent ended while it was at work.
+pub(crate) fn stopped() -> Failure {
+    Failure::new(Kind::Unreachable, "the agent stopped")
 }
 
 /// Returns the command line's kind for the API's code.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use edgesync_agent::api::{CloneRepository, Event, Job, JobState};
 
-use crate::agent::api::AgentApi;
+use crate::agent::api::{AgentApi, stopped};
 use crate::agent::runtime;
 use crate::error::{Failure, Kind, OrFail};
 use crate::output::{Output, printable};
@@ -42,7 +42,7 @@ pub(crate) fn clone(url: &str, file: &Path, out: Output) -> Result<(), Failure> 
             match event {
                 Some(Event::Job { job: now }) if now.id == job.id => job = now,
                 Some(_) => {}
-                None => return Err(Failure::new(Kind::Unreachable, "the agent stopped")),
+                None => return Err(stopped()),
             }
         }
         Ok(job)

@@ -7,7 +7,7 @@ use edgesync_agent::api::{self, Event, Phase, Repository, State, Time};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::agent::api::{AgentApi, kind};
+use crate::agent::api::{AgentApi, kind, stopped};
 use crate::agent::peers;
 use crate::agent::runtime;
 use crate::error::{Failure, Kind, OrFail, hint_from_page};
@@ -67,7 +67,7 @@ impl Now {
                 .collect();
             while !waiting.is_empty() {
                 let Some(event) = events.next::<Event>().await? else {
-                    return Err(Failure::new(Kind::Unreachable, "the agent stopped"));
+                    return Err(stopped());
                 };
                 let Event::Repository { repository } = event else {
                     continue;

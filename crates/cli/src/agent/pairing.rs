@@ -8,7 +8,7 @@ use edgesync_agent::api::{
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::agent::api::{AgentApi, Lines};
+use crate::agent::api::{AgentApi, Lines, stopped};
 use crate::agent::runtime;
 use crate::agent::signals::ended_from_outside;
 use crate::error::{Failure, Kind};
@@ -204,7 +204,7 @@ async fn talk(
         let pairing = match event {
             Some(Event::Pairing { pairing }) => pairing,
             Some(_) => continue,
-            None => return Err(Failure::new(Kind::Unreachable, "the agent stopped")),
+            None => return Err(stopped()),
         };
         let pending = pairing.pending.iter().rfind(|it| match &other {
             Some((id, _)) => it.other.id == *id && is_mine(it),
